@@ -1,0 +1,316 @@
+"""What every estimator does with its input, and the transformers' fit and transform, written once."""
+
+from __future__ import annotations
+
+from abc import ABCMeta, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+from threadpoolctl import ThreadpoolController
+
+from skfactor._kernels.segments import Segments, one_segment, segments_from_codes
+from skfactor._panel import Labels, Panel, find_panel, group_labels
+from skfactor._sklearn import fit_context, has_default_output
+from skfactor._typing import Float64Array, FloatArray
+
+# Values looked at together when searching for infinities.
+_BLOCK = 2**16
+
+
+@cache
+def _threadpools() -> ThreadpoolController:
+    """Made once: finding the loaded libraries takes longer than a small fit."""
+    return ThreadpoolController()
+
+
+@contextmanager
+def single_blas_thread() -> Iterator[None]:
+    """Run many small products with one BLAS thread each: handing them out costs more than it wins."""
+    with _threadpools().limit(limits=1, user_api="blas"):
+        yield
+
+
+def validate_features(estimator: BaseEstimator, X: Any, *, reset: bool) -> FloatArray:
+    """X as a float array (n_rows, n_features); names and number of features checked or stored.
+
+    NaN is allowed; infinity, text and anything else that is not a number raise ``ValueError``.
+    """
+    try:
+        values: FloatArray = validate_data(
+            estimator, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite=False
+        )
+    except (ValueError, TypeError) as error:
+        _explain_text(X, error)
+        raise
+    # scikit-learn's own search for infinity copies a column-ordered array that holds NaN.
+    raise_if_infinite(values, feature_names(estimator, X), "X")
+    return values
+
+
+def _explain_text(X: Any, error: Exception) -> None:
+    if not isinstance(X, pd.DataFrame):
+        return
+    text = [name for name, dtype in X.dtypes.items() if not pd.api.types.is_numeric_dtype(dtype)]
+    if text:
+        raise ValueError(
+            f"The columns {text} of X do not hold numbers ({error}). Encode or drop them; "
+            "group labels such as industries are passed as groupby=."
+        ) from error
+
+
+def raise_if_infinite(values: FloatArray, names: Any, what: str) -> None:
+    """Raise ``ValueError`` naming the columns of an array (n_rows, n_columns) that hold infinity."""
+    if not np.issubdtype(values.dtype, np.floating):
+        return
+    lines = values.reshape(1, -1) if values.flags.c_contiguous else values.T
+    with np.errstate(over="ignore", invalid="ignore"):
+        for line in lines:
+            for start in range(0, len(line), _BLOCK):
+                block = line[start : start + _BLOCK]
+                # The sum is finite unless a value is not; only then it pays to look at each.
+                if not np.isfinite(block.sum()) and np.isinf(block).any():
+                    infinite = np.flatnonzero(np.isinf(values).any(axis=0))
+                    raise ValueError(
+                        f"{what} contains infinity in {[names[i] for i in infinite]}. Returns and "
+                        "ratios become infinite by dividing by zero: replace such values by NaN."
+                    )
+
+
+def feature_names(estimator: BaseEstimator, X: Any = None) -> list[Any]:
+    """Names of the features: those seen in fit, else X's columns, else x0, x1, ..."""
+    if hasattr(estimator, "feature_names_in_"):
+        return list(estimator.feature_names_in_)
+    if isinstance(X, pd.DataFrame):
+        return list(X.columns)
+    return [f"x{i}" for i in range(estimator.n_features_in_)]
+
+
+def like_input(estimator: BaseEstimator, X: Any, values: FloatArray) -> Any:
+    """Values (n_rows, n_columns) in the container of X: same index, same column names."""
+    if isinstance(X, np.ndarray) or not has_default_output(estimator):
+        return values
+    if isinstance(X, pd.DataFrame):
+        return pd.DataFrame(values, index=X.index, columns=X.columns, copy=False)
+    try:
+        import narwhals.stable.v1 as nw
+    except ImportError:  # without it no other kind of frame can have come in with names
+        return values
+    if not nw.dependencies.is_into_dataframe(X):
+        return values
+    frame = nw.from_native(X, eager_only=True)
+    native = nw.get_native_namespace(frame)
+    return nw.from_numpy(values, schema=frame.columns, backend=native).to_native()
+
+
+def check_row_weights(weights: Any, n_rows: int, name: str) -> Float64Array | None:
+    """Weights (n_rows,) that are finite and not negative, or None."""
+    if weights is None:
+        return None
+    values = np.asarray(weights, dtype=np.float64)
+    if values.shape != (n_rows,):
+        raise ValueError(
+            f"{name} has shape {values.shape}; it needs one weight a row, ({n_rows},)."
+        )
+    if not np.isfinite(values).all() or (values < 0.0).any():
+        raise ValueError(
+            f"{name} holds NaN, infinite or negative values. Fill or drop them; a weight of "
+            "zero leaves a row out."
+        )
+    return values
+
+
+class PanelTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, metaclass=ABCMeta):  # type: ignore[misc]
+    """A transformer whose statistics are those of the row's own date.
+
+    With dates each date (and group) is a segment with statistics of its own, in `transform` too.
+    Without dates the statistics are learned in `fit` and applied in `transform`. A subclass says
+    what the statistics are and how they are applied.
+    """
+
+    __metadata_request__fit: ClassVar = {"dates": True, "groupby": True, "weights": True}
+    __metadata_request__transform: ClassVar = {"dates": True, "groupby": True, "weights": True}
+
+    # Names under which statistics that `fit` learned without dates are stored.
+    _statistic_names: ClassVar[tuple[str, ...]]
+    date_level: str | int
+
+    @abstractmethod
+    def _statistics(
+        self, columns: FloatArray, segments: Segments, weights: Float64Array | None
+    ) -> tuple[Float64Array, ...]:
+        """Tables (n_segments, n_features) from values (n_features, n_rows)."""
+
+    @abstractmethod
+    def _apply(
+        self,
+        columns: FloatArray,
+        segments: Segments,
+        statistics: tuple[Float64Array, ...],
+        out: FloatArray,
+    ) -> None:
+        """Write the transformed values (n_features, n_rows) to ``out``."""
+
+    def _learn_columns(self, X: Any, values: FloatArray) -> None:  # noqa: B027 - a hook
+        """Check the parameters against the data, learn what belongs to no date."""
+
+    def _check_columns(self, values: FloatArray) -> None:  # noqa: B027 - a hook
+        """Check the data of `transform` against what was learned."""
+
+    @fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    def fit(
+        self, X: Any, y: Any = None, dates: Any = None, groupby: Any = None, weights: Any = None
+    ) -> Self:
+        """Learn the statistics where there are no dates; with dates, learn that there are.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Values; NaN is left out of the statistics and kept in place. A DataFrame indexed by
+            (date, asset), in either order, supplies the dates.
+        y : array-like, optional
+            Not used, except to notice that X lost the index that y still has.
+        dates : array-like of shape (n_rows,) or scalar, optional
+            Date of each row, if it is not in the index of X. A scalar: one cross-section.
+        groupby : array-like of shape (n_rows,), optional
+            Group of each row, such as its industry. Statistics are then those of the row's group
+            (on its date). Rows without a label form a group of their own.
+        weights : array-like of shape (n_rows,), optional
+            Weight of each row, such as its market capitalization.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If X holds infinity or text, dates are missing, ambiguous or occur twice for an
+            asset, or X lost an index that y still has.
+        """
+        values = validate_features(self, X, reset=True)
+        self._learn_columns(X, values)
+        panel = self._panel(X, dates, len(values))
+        if panel is None:
+            self._raise_if_index_was_lost(X, y, len(values))
+        self.per_date_ = panel is not None
+        weights = self._check_weights(weights, len(values))
+        groups = None if groupby is None else group_labels(groupby, len(values))
+        if panel is None:
+            self.groups_ = None if groups is None else groups.labels
+            segments = one_segment(len(values))
+            if groups is not None:
+                segments, _ = segments_from_codes(groups.codes)
+            tables = self._statistics(values.T, segments, weights)
+            for name, table in zip(self._statistic_names, tables, strict=True):
+                setattr(self, name, table[0] if groups is None else table)
+        return self
+
+    def transform(self, X: Any, dates: Any = None, groupby: Any = None, weights: Any = None) -> Any:
+        """Transform each row with the statistics of its own date, or with those that fit learned.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Values of the same features as in `fit`, of any dates.
+        dates, groupby, weights
+            As in `fit`. If `fit` had dates or groups, `transform` needs them too.
+
+        Returns
+        -------
+        ndarray or DataFrame of shape (n_rows, n_features)
+            In the container, order and index of X. X itself is not changed.
+
+        Raises
+        ------
+        ValueError
+            If `fit` had dates or groups and they are missing here, or the other way round.
+        """
+        check_is_fitted(self)
+        values = validate_features(self, X, reset=False)
+        self._check_columns(values)
+        panel = self._panel(X, dates, len(values), time_series=self.per_date_)
+        weights = self._check_weights(weights, len(values))
+        groups = None if groupby is None else group_labels(groupby, len(values))
+        if self.per_date_:
+            segments = self._segments_of(panel, groups)
+            tables = self._statistics(values.T, segments, weights)
+        else:
+            self._raise_if_dated(panel)
+            segments, tables = self._learned(groups, len(values))
+        out = np.empty_like(values)
+        self._apply(values.T, segments, tables, out.T)
+        return like_input(self, X, out)
+
+    def fit_transform(
+        self, X: Any, y: Any = None, dates: Any = None, groupby: Any = None, weights: Any = None
+    ) -> Any:
+        """Fit and transform the same rows; see `fit` and `transform` for the parameters.
+
+        scikit-learn's own would not hand ``dates`` on to `transform`.
+        """
+        fitted = self.fit(X, y, dates=dates, groupby=groupby, weights=weights)
+        return fitted.transform(X, dates=dates, groupby=groupby, weights=weights)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    def _panel(self, X: Any, dates: Any, n_rows: int, *, time_series: bool = False) -> Panel | None:
+        return find_panel(
+            X, n_rows=n_rows, dates=dates, date_level=self.date_level, time_series=time_series
+        )
+
+    def _check_weights(self, weights: Any, n_rows: int) -> Float64Array | None:
+        return check_row_weights(weights, n_rows, "weights")
+
+    def _raise_if_index_was_lost(self, X: Any, y: Any, n_rows: int) -> None:
+        if find_panel(X, y, n_rows=n_rows, date_level=self.date_level) is not None:
+            raise ValueError(
+                f"y is indexed by date but X ({type(X).__name__}) is not: a step before "
+                f"{type(self).__name__} dropped the index, and statistics would mix all dates. "
+                'Call set_output(transform="pandas") on the pipeline, or pass dates=.'
+            )
+
+    def _segments_of(self, panel: Panel | None, groups: Labels | None) -> Segments:
+        if panel is None:
+            raise ValueError(
+                f"{type(self).__name__} was fitted on rows with dates, but X has none here. "
+                'Call set_output(transform="pandas") on the pipeline so that frames keep their '
+                "index; with arrays pass dates=, inside a Pipeline through metadata routing "
+                "(sklearn.set_config(enable_metadata_routing=True))."
+            )
+        if groups is None:
+            return panel.segments
+        codes = panel.dates.codes.astype(np.int64) * len(groups) + groups.codes
+        return segments_from_codes(codes)[0]
+
+    def _raise_if_dated(self, panel: Panel | None) -> None:
+        if panel is not None:
+            raise ValueError(
+                f"{type(self).__name__} was fitted without dates, on the whole sample, but X has "
+                "dates here. Fit it on rows that carry their dates too, in the index or as dates=."
+            )
+
+    def _learned(
+        self, groups: Labels | None, n_rows: int
+    ) -> tuple[Segments, tuple[Float64Array, ...]]:
+        tables = tuple(np.atleast_2d(getattr(self, name)) for name in self._statistic_names)
+        if (groups is None) != (self.groups_ is None):
+            had, has = ("no groups", "groupby=") if self.groups_ is None else ("groups", "none")
+            raise ValueError(f"{type(self).__name__} was fitted with {had}, but got {has} here.")
+        if groups is None:
+            return one_segment(n_rows), tables
+        place = self.groups_.get_indexer(groups.labels)
+        if (place < 0).any():
+            unseen = list(groups.labels[place < 0])
+            raise ValueError(f"The groups {unseen} were not there in fit: {list(self.groups_)}.")
+        segments, which = segments_from_codes(place[groups.codes])
+        return segments, tuple(table[which] for table in tables)

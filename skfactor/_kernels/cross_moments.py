@@ -1,0 +1,240 @@
+"""Centred cross-products of regressors and target, for every segment or every masked series.
+
+Everything a least-squares fit needs of the data, in one pass over it, accumulated in float64.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skfactor._kernels.segments import Segments, chunks
+from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray
+
+# Sums over many segments win below this many (rows a segment) x (regressors squared), BLAS above.
+_BLAS_FROM = 15_000
+# Centring an uncentred product may lose this much of it; below, the data are centred first.
+_CANCELLATION = 1e-5
+# Series handled at once where each has its own missing values: the block stays in cache.
+_SERIES_BLOCK = 96
+
+
+@dataclass(frozen=True)
+class CrossMoments:
+    """Cross-moments of the complete rows, the target being the last of P = K + 1 variables."""
+
+    n_rows: IntArray  # (S,) complete rows of positive weight
+    weight: Float64Array  # (S,) sum of their weights
+    mean: Float64Array  # (P, S)
+    products: Float64Array  # (P, P, S) weighted sums of products about the mean
+
+
+def _empty(n_segments: int, n_variables: int) -> CrossMoments:
+    return CrossMoments(
+        np.zeros(n_segments, dtype=np.intp),
+        np.zeros(n_segments),
+        np.zeros((n_variables, n_segments)),
+        np.zeros((n_variables, n_variables, n_segments)),
+    )
+
+
+def segment_cross_moments(
+    values: FloatArray,
+    target: FloatArray,
+    offsets: IntArray,
+    weights: Float64Array | None = None,
+) -> CrossMoments:
+    """Cross-moments of values (K, n) and target (n,) in each segment of rows that lie in runs.
+
+    A row with a NaN in any variable, or of zero weight, is left out.
+    """
+    n_segments, n_regressors = len(offsets) - 1, len(values)
+    moments = _empty(n_segments, n_regressors + 1)
+    with np.errstate(invalid="ignore", over="ignore"):
+        if offsets[-1] * n_regressors**2 >= _BLAS_FROM * n_segments:
+            _fill_by_products(moments, values, target, offsets, weights)
+            for s in _center(moments):
+                rows = slice(offsets[s], offsets[s + 1])
+                w = None if weights is None else weights[rows]
+                _recentre(moments, int(s), *complete_rows(values[:, rows], target[rows], w))
+        else:
+            _fill_by_sums(moments, values, target, offsets, weights)
+    return moments
+
+
+def _fill_by_products(
+    moments: CrossMoments,
+    values: FloatArray,
+    target: FloatArray,
+    offsets: IntArray,
+    weights: Float64Array | None,
+) -> None:
+    """Raw sums and products, one matrix product a segment; `_center` makes moments of them."""
+    n_regressors, longest = len(values), int(np.diff(offsets).max())
+    # Scratch in the memory order of the values: copies and products then run along memory.
+    order = "C" if values.strides[0] > values.strides[-1] else "F"
+    scratch = np.empty((n_regressors, longest), order=order)  # type: ignore[call-overload]
+    ones_columns, ones_rows = np.ones(n_regressors), np.ones(longest)
+    as_is = values.dtype == np.float64 and target.dtype == np.float64
+    sums, products = moments.mean, moments.products
+    for s, (start, stop) in enumerate(zip(offsets[:-1], offsets[1:], strict=True)):
+        x, y = values[:, start:stop], target[start:stop]
+        n = int(stop - start)
+        if not as_is:
+            block = scratch[:, :n]
+            block[...] = x
+            x, y = block, y.astype(np.float64)
+        complete = np.isfinite(ones_columns @ x + y)
+        w = None if weights is None else weights[start:stop]
+        if w is not None:
+            complete &= w > 0.0
+        n_complete = int(np.count_nonzero(complete))
+        if n_complete < n:
+            # Zeros in place of the incomplete rows leave every sum as it should be.
+            incomplete = np.flatnonzero(~complete)
+            block = scratch[:, :n]
+            if block is not x:
+                block[...] = x
+            block[:, incomplete] = 0.0
+            x, y = block, y.copy()
+            y[incomplete] = 0.0
+        moments.n_rows[s] = n_complete
+        if w is None:
+            moments.weight[s] = n_complete
+            weighted, weighted_y = x, y
+        else:
+            w = np.where(complete, w, 0.0)
+            moments.weight[s] = w.sum()
+            weighted, weighted_y = x * w, y * w
+        sums[:-1, s] = weighted @ ones_rows[:n]
+        sums[-1, s] = weighted_y @ ones_rows[:n]
+        products[:-1, :-1, s] = weighted @ x.T
+        products[:-1, -1, s] = products[-1, :-1, s] = x @ weighted_y
+        products[-1, -1, s] = weighted_y @ y
+
+
+def _center(moments: CrossMoments) -> IntArray:
+    """Turn raw sums and products into means and products about the mean, in place.
+
+    Returns the segments where too much cancelled: they are to be centred from their data.
+    """
+    raw = _diagonal(moments.products).copy()
+    moments.mean[...] /= np.where(moments.weight > 0.0, moments.weight, 1.0)
+    scaled = moments.mean * moments.weight
+    for i, mean in enumerate(moments.mean):
+        moments.products[i] -= mean * scaled
+    cancelled = _diagonal(moments.products) < _CANCELLATION * raw
+    return np.flatnonzero(cancelled.any(axis=0))
+
+
+def _diagonal(products: Float64Array) -> Float64Array:
+    """Sums of squares (P, S), a view."""
+    diagonal: Float64Array = np.einsum("iis->is", products)
+    return diagonal
+
+
+def complete_rows(
+    x: FloatArray, y: FloatArray, w: Float64Array | None
+) -> tuple[Float64Array, Float64Array, Float64Array | None]:
+    """The rows of one segment that enter its regression, copied as float64 (K, m), (m,), (m,)."""
+    complete = np.isfinite(x).all(axis=0) & np.isfinite(y)
+    if w is not None:
+        complete &= w > 0.0
+        w = w[complete]
+    return x[:, complete].astype(np.float64), y[complete].astype(np.float64), w
+
+
+def _recentre(
+    moments: CrossMoments, s: int, x: Float64Array, y: Float64Array, w: Float64Array | None
+) -> None:
+    """Moments of one segment from its data, centred before they are multiplied."""
+    data = np.vstack([x, y])
+    for _ in range(2):  # the second pass takes off what rounding left of the mean
+        mean = np.average(data, axis=1, weights=w)
+        data -= mean[:, None]
+    moments.mean[:, s] = np.average(np.vstack([x, y]), axis=1, weights=w)
+    moments.products[:, :, s] = (data if w is None else data * w) @ data.T
+
+
+def _fill_by_sums(
+    moments: CrossMoments,
+    values: FloatArray,
+    target: FloatArray,
+    offsets: IntArray,
+    weights: Float64Array | None,
+) -> None:
+    """Moments of many short segments: two passes over chunks that stay in cache."""
+    n_variables = len(values) + 1
+    for which in chunks(offsets, n_variables):
+        bounds = offsets[which.start : which.stop + 1]
+        rows, starts, lengths = (
+            slice(bounds[0], bounds[-1]),
+            bounds[:-1] - bounds[0],
+            np.diff(bounds),
+        )
+        data = np.empty((n_variables, int(bounds[-1] - bounds[0])))
+        data[:-1], data[-1] = values[:, rows], target[rows]
+        complete = np.isfinite(np.ones(n_variables) @ data)
+        w = None if weights is None else weights[rows]
+        if w is not None:
+            complete &= w > 0.0
+        incomplete = np.flatnonzero(~complete)
+        data[:, incomplete] = 0.0
+        n_rows = np.add.reduceat(complete.astype(np.intp), starts) if incomplete.size else lengths
+        total = n_rows.astype(np.float64)
+        if w is not None:
+            w = np.where(complete, w, 0.0)
+            total = np.add.reduceat(w, starts)
+        divisor = np.where(total > 0.0, total, 1.0)
+        product = np.empty(data.shape[1])
+        for i, column in enumerate(data):
+            weighted = column if w is None else column * w
+            mean = np.add.reduceat(weighted, starts) / divisor
+            column -= np.repeat(mean, lengths)
+            column[incomplete] = 0.0
+            moments.mean[i, which] = mean
+            for j in range(i + 1):
+                np.multiply(column, data[j], out=product)
+                if w is not None:
+                    product *= w
+                sums = np.add.reduceat(product, starts)
+                moments.products[i, j, which] = moments.products[j, i, which] = sums
+        moments.n_rows[which], moments.weight[which] = n_rows, total
+
+
+def masked_cross_moments(common: Float64Array, targets: Float64Array) -> CrossMoments:
+    """Cross-moments of common regressors (K, T) with each of the targets (S, T), NaN left out.
+
+    Masked matrix products over blocks of series; never a mask of the whole.
+    """
+    n_regressors, n_series = len(common), len(targets)
+    moments = _empty(n_series, n_regressors + 1)
+    center = common.mean(axis=1)
+    shifted = common - center[:, None]
+    pairs = [(i, j) for i in range(n_regressors) for j in range(i + 1)]
+    pair_products = np.array([shifted[i] * shifted[j] for i, j in pairs]).T.reshape(-1, len(pairs))
+    for start in range(0, n_series, _SERIES_BLOCK):
+        which = slice(start, min(start + _SERIES_BLOCK, n_series))
+        y = np.array(targets[which], order="C")
+        observed: BoolArray = np.isfinite(y)
+        if observed.all():
+            n_rows = np.full(len(y), y.shape[1])
+            sums = np.broadcast_to(shifted.sum(axis=1), (len(y), n_regressors))
+            second = np.broadcast_to(pair_products.sum(axis=0), (len(y), len(pairs)))
+        else:
+            n_rows = np.count_nonzero(observed, axis=1)
+            mask = observed.astype(np.float64)
+            sums, second = mask @ shifted.T, mask @ pair_products
+            y[~observed] = 0.0
+        moments.n_rows[which], moments.weight[which] = n_rows, n_rows
+        moments.mean[:-1, which], moments.mean[-1, which] = sums.T, y.sum(axis=1)
+        for (i, j), product in zip(pairs, second.T, strict=True):
+            moments.products[i, j, which] = moments.products[j, i, which] = product
+        cross = (y @ shifted.T).T
+        moments.products[:-1, -1, which] = moments.products[-1, :-1, which] = cross
+        moments.products[-1, -1, which] = np.einsum("st,st->s", y, y)
+    for s in _center(moments):
+        _recentre(moments, int(s), *complete_rows(shifted, targets[s], None))
+    moments.mean[:-1] += center[:, None]
+    return moments

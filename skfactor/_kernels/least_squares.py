@@ -1,0 +1,185 @@
+"""Least squares in many segments at once, from their cross-moments, with the rank decided by QR.
+
+The normal equations are centred, scaled to correlations and solved by a Cholesky factorization
+whose entries are arrays over all segments. Its smallest squared pivot is about 1 / cond^2 and comes
+for free: where it says that normal equations lose digits, the segment is solved again from its data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import lapack, qr, solve_triangular, svdvals
+
+from skfactor._kernels.cross_moments import CrossMoments
+from skfactor._typing import BoolArray, Float64Array, IntArray
+
+# Normal equations are accepted from this squared pivot on; they lose as many digits as it has.
+_PIVOT = 1e-4
+# Above so many regressors a factorization for each segment beats one over arrays of segments.
+_MANY_REGRESSORS = 16
+# Rounding of the data reaches the singular values of standardized regressors times about this.
+_ROUNDING_UNITS = 32.0
+
+# The complete rows of one segment: x (K, m), y (m,), weights (m,) or None.
+Rows = Callable[[int], tuple[Float64Array, Float64Array, Float64Array | None]]
+
+
+@dataclass(frozen=True)
+class LeastSquares:
+    """One regression a segment; NaN where it is thin or deficient."""
+
+    coefficients: Float64Array  # (S, K), or (S, 1 + K) with the intercept first
+    n_rows: IntArray  # (S,)
+    r2: Float64Array  # (S,) centred with an intercept, uncentred without
+    condition: Float64Array  # (S,) 2-norm condition number of the standardized regressors
+    thin: BoolArray  # (S,) fewer rows than asked for
+    deficient: BoolArray  # (S,) collinear or constant regressors
+
+
+def solve_least_squares(
+    moments: CrossMoments,
+    rows: Rows,
+    *,
+    fit_intercept: bool,
+    min_rows: int,
+    resolution: float,
+) -> LeastSquares:
+    """Regress the last variable of the moments on the others in every segment.
+
+    ``rows`` fetches a segment's data where its moments do not suffice. Fewer than ``min_rows``
+    rows are thin. ``resolution`` is the machine epsilon of the data: regressors that differ from
+    collinear ones by no more than rounding are deficient.
+    """
+    products = moments.products
+    if not fit_intercept:
+        products = products + moments.mean[:, None] * moments.mean * moments.weight
+    n_regressors = len(products) - 1
+    gram, cross, total = products[:-1, :-1], products[:-1, -1], products[-1, -1]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        norm = np.sqrt(np.einsum("iis->is", gram))
+        correlation = gram / norm / norm[:, None]
+        standardized = cross / norm
+        solve = _cholesky_each if n_regressors > _MANY_REGRESSORS else _cholesky_together
+        slopes, pivots = solve(correlation, standardized)
+        explained = np.einsum("ks,ks->s", slopes, standardized)
+        slopes /= norm
+    thin = moments.n_rows < min_rows
+    deficient = np.zeros(len(total), dtype=bool)
+    safe = pivots.min(axis=0) >= _PIVOT
+    condition = _condition_numbers(correlation, pivots)
+    for s in np.flatnonzero(~safe & ~thin):
+        solution = _solve_from_rows(*rows(int(s)), fit_intercept, resolution)
+        deficient[s] = solution is None
+        if solution is not None:
+            slopes[:, s], explained[s], condition[s] = solution
+    slopes[:, thin | deficient] = np.nan
+    condition[thin | deficient] = np.nan
+    with np.errstate(invalid="ignore", divide="ignore"):
+        r2 = np.where(thin | deficient, np.nan, explained / total)
+    coefficients = slopes
+    if fit_intercept:
+        level = moments.mean[-1] - np.einsum("ks,ks->s", moments.mean[:-1], slopes)
+        coefficients = np.vstack([level, slopes])
+    return LeastSquares(coefficients.T, moments.n_rows, r2, condition, thin, deficient)
+
+
+def _cholesky_together(
+    correlation: Float64Array, standardized: Float64Array
+) -> tuple[Float64Array, Float64Array]:
+    """Solve systems (K, K, S) with right sides (K, S): solutions and squared pivots, both (K, S)."""
+    n = len(correlation)
+    factor: list[list[Float64Array]] = [[] for _ in range(n)]
+    solution, inverse, pivots = [], [], []
+    for j in range(n):
+        pivot = correlation[j, j] - sum(entry * entry for entry in factor[j])
+        pivots.append(pivot)
+        inverse.append(1.0 / np.sqrt(pivot))
+        for i in range(j + 1, n):
+            inner = sum(a * b for a, b in zip(factor[i], factor[j], strict=False))
+            factor[i].append((correlation[i, j] - inner) * inverse[j])
+        inner = sum(entry * z for entry, z in zip(factor[j], solution, strict=True))
+        solution.append((standardized[j] - inner) * inverse[j])
+    for i in reversed(range(n)):
+        inner = sum(factor[k][i] * solution[k] for k in range(i + 1, n))
+        solution[i] = (solution[i] - inner) * inverse[i]
+    return np.array(solution), np.nan_to_num(np.array(pivots), copy=False, nan=-1.0)
+
+
+def _cholesky_each(
+    correlation: Float64Array, standardized: Float64Array
+) -> tuple[Float64Array, Float64Array]:
+    """`_cholesky_together` with one LAPACK call a system."""
+    slopes = np.full(standardized.shape, np.nan)
+    pivots = np.full(standardized.shape, -1.0)
+    for s in np.flatnonzero(np.isfinite(correlation).all(axis=(0, 1))):
+        factor, solution, info = lapack.dposv(correlation[:, :, s], standardized[:, s])
+        if info == 0:
+            slopes[:, s], pivots[:, s] = solution, np.diagonal(factor) ** 2
+    return slopes, pivots
+
+
+def _condition_numbers(correlation: Float64Array, pivots: Float64Array) -> Float64Array:
+    """Condition numbers (S,) of standardized regressors; NaN where a pivot is not positive."""
+    n, n_segments = pivots.shape
+    condition = np.full(n_segments, np.nan)
+    positive = pivots.min(axis=0) > 0.0
+    if not positive.all():
+        correlation, pivots = correlation[:, :, positive], pivots[:, positive]
+    if n == 1:
+        condition[positive] = 1.0
+    elif n == 2:
+        r = np.abs(correlation[0, 1])
+        condition[positive] = np.sqrt((1.0 + r) / (1.0 - r))
+    elif n == 3:
+        condition[positive] = _condition_of_three(correlation, pivots)
+    else:
+        eigenvalues = np.linalg.eigvalsh(correlation.transpose(2, 0, 1))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            condition[positive] = np.sqrt(eigenvalues[:, -1] / eigenvalues[:, 0])
+    return condition
+
+
+def _condition_of_three(correlation: Float64Array, pivots: Float64Array) -> Float64Array:
+    """Condition number for three regressors by the trigonometric formula of the eigenvalues."""
+    a, b, c = correlation[0, 1], correlation[0, 2], correlation[1, 2]
+    radius = np.sqrt((a * a + b * b + c * c) / 3.0)
+    with np.errstate(invalid="ignore"):
+        angle = np.arccos(np.clip(a * b * c / radius**3, -1.0, 1.0)) / 3.0
+    angle = np.nan_to_num(angle)  # uncorrelated regressors: the radius is zero
+    largest = 1.0 + 2.0 * radius * np.cos(angle)
+    middle = 1.0 + 2.0 * radius * np.cos(angle - 2.0 * np.pi / 3.0)
+    # The smallest one from the determinant: the formula would lose its digits to cancellation.
+    smallest = pivots.prod(axis=0) / (largest * middle)
+    condition: Float64Array = np.sqrt(largest / smallest)
+    return condition
+
+
+def _solve_from_rows(
+    x: Float64Array,
+    y: Float64Array,
+    w: Float64Array | None,
+    fit_intercept: bool,
+    resolution: float,
+) -> tuple[Float64Array, float, float] | None:
+    """Slopes, explained sum of squares and condition number by QR; None if the rank is deficient."""
+    root = np.ones(len(y)) if w is None else np.sqrt(w)
+    magnitude = np.sqrt(len(y)) * np.abs(x * root).max(axis=1)
+    if fit_intercept:
+        # Twice, because the first mean is rounded in units of the values and not of their spread.
+        for _ in range(2):
+            x, y = x - np.average(x, axis=1, weights=w)[:, None], y - np.average(y, weights=w)
+    x, y = x * root, y * root
+    norm = np.sqrt(np.einsum("ij,ij->i", x, x))
+    noise = _ROUNDING_UNITS * resolution * magnitude
+    if (norm <= noise).any():
+        return None
+    q, r = qr((x / norm[:, None]).T, mode="economic", check_finite=False)
+    singular = svdvals(r, check_finite=False)
+    if singular[-1] <= len(x) * (noise / norm).max() * singular[0]:
+        return None
+    projected = q.T @ y
+    slopes = solve_triangular(r, projected, check_finite=False) / norm
+    return slopes, float(projected @ projected), float(singular[0] / singular[-1])

@@ -1,0 +1,111 @@
+"""Long-run variance of a series: kernels, bandwidths, one estimator.
+
+The lag window of ``L`` lags weighs lag ``j`` by ``k(j / (L + 1))`` for the Bartlett and Parzen
+kernels and by ``k(j / L)`` for the quadratic-spectral one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import matmul_toeplitz
+
+from skfactor._typing import Float64Array, IntArray
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A lag window and the constants of its automatic bandwidth (Newey and West, 1994, Table II)."""
+
+    weight: Callable[[Float64Array], Float64Array]
+    order: int  # q, the kernel's characteristic exponent
+    bandwidth_constant: float  # c_gamma
+    pilot_exponent: float  # lags of the pilot estimate grow like T to this power
+    offset: int  # lag j is weighed at j / (L + offset)
+
+
+def _bartlett(x: Float64Array) -> Float64Array:
+    return np.maximum(1.0 - x, 0.0)
+
+
+def _parzen(x: Float64Array) -> Float64Array:
+    return np.where(x <= 0.5, 1.0 - 6.0 * x**2 * (1.0 - x), 2.0 * np.maximum(1.0 - x, 0.0) ** 3)
+
+
+def _quadratic_spectral(x: Float64Array) -> Float64Array:
+    z = 6.0 * np.pi * x / 5.0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        weight = 3.0 / z**2 * (np.sin(z) / z - np.cos(z))
+    # Near zero the two terms cancel; the series 1 - z^2 / 10 is exact to rounding there.
+    return np.where(z < 1e-3, 1.0 - z**2 / 10.0, weight)
+
+
+KERNELS = {
+    "bartlett": Kernel(_bartlett, 1, 1.1447, 2 / 9, 1),
+    "parzen": Kernel(_parzen, 2, 2.6614, 4 / 25, 1),
+    "quadratic-spectral": Kernel(_quadratic_spectral, 2, 1.3221, 2 / 25, 0),
+}
+
+
+def lag_weights(kernel: str, bandwidth: float, n_lags: int) -> Float64Array:
+    """Weights of lags 0 to ``n_lags`` for a bandwidth given as a number of lags."""
+    window = KERNELS[kernel]
+    lags = np.arange(n_lags + 1, dtype=np.float64)
+    width = bandwidth + window.offset
+    if width == 0.0:
+        return (lags == 0.0).astype(np.float64)
+    return window.weight(lags / width)
+
+
+def on_calendar(series: Float64Array, positions: IntArray) -> Float64Array:
+    """The series (T, P) on its calendar, zeros where a date is absent, so that lags are distances."""
+    steps = np.asarray(positions) - positions[0]
+    if steps[-1] == len(series) - 1:
+        return series
+    calendar = np.zeros((int(steps[-1]) + 1, series.shape[1]))
+    calendar[steps] = series
+    return calendar
+
+
+def long_run_covariance(
+    series: Float64Array, positions: IntArray, kernel: str | None = None, bandwidth: float = 0.0
+) -> Float64Array:
+    """Long-run covariance (P, P) of a mean-zero series (T, P), divisor T (Newey and West, 1987).
+
+    ``positions`` (T,) are the dates' places on the calendar, ascending: lag ``j`` pairs dates that
+    lie ``j`` places apart, so a missing date widens a gap and does not close it.
+    """
+    if kernel is None:
+        return series.T @ series / len(series)
+    calendar = on_calendar(series, positions)
+    weights = lag_weights(kernel, bandwidth, len(calendar) - 1)
+    # sum_j k_j (G_j + G_j') is h' K h with K the symmetric Toeplitz matrix of the weights.
+    covariance = calendar.T @ matmul_toeplitz((weights, weights), calendar) / len(series)
+    symmetric: Float64Array = (covariance + covariance.T) / 2.0
+    return symmetric
+
+
+def newey_west_bandwidth(
+    series: Float64Array, positions: IntArray, kernel: str, weights: Float64Array
+) -> float:
+    """Automatic number of lags of Newey and West (1994), from the scalar series ``h_t'w``.
+
+    The Bartlett and Parzen kernels take whole lags, the quadratic-spectral one any number.
+    """
+    window = KERNELS[kernel]
+    n = len(series)
+    scalar = on_calendar((series @ weights)[:, None], positions)[:, 0]
+    pilot_lags = min(int(4.0 * (n / 100.0) ** window.pilot_exponent), len(scalar) - 1)
+    covariances = np.array(
+        [scalar[j:] @ scalar[: len(scalar) - j] / n for j in range(pilot_lags + 1)]
+    )
+    lags = np.arange(pilot_lags + 1, dtype=np.float64)
+    spectrum = covariances[0] + 2.0 * covariances[1:].sum()
+    derivative = 2.0 * (lags**window.order @ covariances)
+    if spectrum == 0.0:
+        return 0.0
+    rate = 1.0 / (2 * window.order + 1)
+    bandwidth = float(window.bandwidth_constant * ((derivative / spectrum) ** 2 * n) ** rate)
+    return bandwidth if window.offset == 0 else float(int(bandwidth))

@@ -1,0 +1,184 @@
+"""Count, mean and sum of squared deviations of every column in every segment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skfactor._kernels.segments import (
+    Segments,
+    are_long,
+    map_segments,
+    reduce_segments,
+    spread,
+)
+from skfactor._typing import Float64Array, FloatArray, IntArray
+
+# A sum of squares about a shift is kept while centring it loses fewer than four digits.
+_CANCELLATION = 1e-4
+# Spread below so many units in the last place of the values is rounding, not variation.
+_ROUNDING_UNITS = 8.0
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Moments of the finite values, each (n_segments, n_columns); ``mean`` is NaN where none is."""
+
+    count: Float64Array
+    mean: Float64Array
+    sum_squares: Float64Array  # about the mean
+
+
+def segment_moments(values: FloatArray, segments: Segments) -> Moments:
+    """Moments of values (n_columns, n_rows) by segment, NaN left out, accumulated in float64."""
+    shape = (len(segments), len(values))
+    moments = Moments(np.empty(shape), np.empty(shape), np.empty(shape))
+
+    def fill(block: FloatArray, offsets: IntArray, columns: slice, which: slice) -> None:
+        if are_long(offsets):
+            parts = _moments_one_by_one(block, offsets)
+        else:
+            parts = _moments_together(block, offsets)
+        moments.count[which, columns] = parts.count
+        moments.mean[which, columns] = parts.mean
+        moments.sum_squares[which, columns] = parts.sum_squares
+
+    with np.errstate(invalid="ignore", divide="ignore"):
+        reduce_segments(fill, values, segments)
+    return moments
+
+
+def _moments_one_by_one(block: FloatArray, offsets: IntArray) -> Moments:
+    n_columns, longest = len(block), int(np.diff(offsets).max())
+    scratch, ones = np.empty((n_columns, longest)), np.ones(longest)
+    shape = (len(offsets) - 1, n_columns)
+    count, mean, sum_squares = np.empty(shape), np.empty(shape), np.empty(shape)
+    for s, (start, stop) in enumerate(zip(offsets[:-1], offsets[1:], strict=True)):
+        n = stop - start
+        x = scratch[:, :n]
+        x[...] = block[:, start:stop]
+        shift = _first_finite(x)
+        x -= shift[:, None]
+        # A product with ones is the fastest sum there is, and NaN or not shows in it.
+        total = x @ ones[:n]
+        missing = None
+        counts = np.full(n_columns, float(n))
+        if not np.isfinite(total).all():
+            missing = np.isnan(x)
+            counts -= np.count_nonzero(missing, axis=1)
+            np.copyto(x, 0.0, where=missing)
+            total = x @ ones[:n]
+        raw = np.einsum("ij,ij->i", x, x)
+        average = total / counts
+        squares = raw - total * average
+        for k in np.flatnonzero(squares < _CANCELLATION * raw):
+            deviation = x[k] - average[k]
+            if missing is not None:
+                deviation[missing[k]] = 0.0
+            squares[k] = deviation @ deviation
+        count[s], mean[s], sum_squares[s] = counts, shift + average, squares
+    return Moments(count, mean, sum_squares)
+
+
+def _first_finite(x: Float64Array) -> Float64Array:
+    """A finite value of each column (0 where there is none), near which sums do not cancel."""
+    first = x[:, 0].copy()
+    for k in np.flatnonzero(np.isnan(first)):
+        finite = np.flatnonzero(np.isfinite(x[k]))
+        first[k] = x[k, finite[0]] if finite.size else 0.0
+    return first
+
+
+def _moments_together(block: FloatArray, offsets: IntArray) -> Moments:
+    starts, lengths = offsets[:-1], np.diff(offsets)
+    shape = (len(starts), len(block))
+    count, mean, sum_squares = np.empty(shape), np.empty(shape), np.empty(shape)
+    for k, column in enumerate(block):
+        x = column.astype(np.float64)
+        total = np.add.reduceat(x, starts)
+        counts: Float64Array = lengths.astype(np.float64)
+        missing = None
+        if not np.isfinite(total).all():
+            missing = np.isnan(x)
+            counts = counts - np.add.reduceat(missing.astype(np.float64), starts)
+            x[missing] = 0.0
+            total = np.add.reduceat(x, starts)
+        average = total / counts
+        x -= np.repeat(average, lengths)
+        x *= x
+        if missing is not None:
+            x[missing] = 0.0
+        count[:, k], mean[:, k] = counts, average
+        sum_squares[:, k] = np.add.reduceat(x, starts)
+    return Moments(count, mean, sum_squares)
+
+
+def standard_deviation(moments: Moments, ddof: int, resolution: float) -> Float64Array:
+    """Standard deviation with divisor n - ddof; exactly 0 where all that varies is rounding.
+
+    ``resolution`` is the machine epsilon of the values. NaN where a column has no value.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        divisor = np.where(moments.count > ddof, moments.count - ddof, np.nan)
+        rounding = _ROUNDING_UNITS * resolution * np.abs(moments.mean)
+        # The average squared deviation, whatever ddof: it exists for a single value too.
+        constant = moments.sum_squares <= moments.count * rounding**2
+        deviation = np.where(constant, 0.0, np.sqrt(moments.sum_squares / divisor))
+        return np.where(np.isnan(moments.mean), np.nan, deviation)
+
+
+def weighted_mean(values: FloatArray, segments: Segments, weights: Float64Array) -> Float64Array:
+    """Weighted mean of the finite values (n_segments, n_columns); NaN where they weigh nothing."""
+    mean = np.empty((len(segments), len(values)))
+    ordered_weights = segments.take(weights)
+
+    def fill(block: FloatArray, offsets: IntArray, columns: slice, which: slice) -> None:
+        start = segments.offsets[which.start]
+        weight = ordered_weights[start : start + offsets[-1]]
+        finite = np.isfinite(block)
+        total = np.add.reduceat(finite * weight, offsets[:-1], axis=1)
+        weighted = np.add.reduceat(np.where(finite, block, 0.0) * weight, offsets[:-1], axis=1)
+        mean[which, columns] = (weighted / total).T
+
+    with np.errstate(invalid="ignore", divide="ignore"):
+        reduce_segments(fill, values, segments)
+    return mean
+
+
+def rescale_segments(
+    values: FloatArray,
+    segments: Segments,
+    center: Float64Array,
+    factor: Float64Array,
+    limits: Float64Array | None,
+    out: FloatArray,
+) -> None:
+    """Write (value - center) * factor to ``out``, NaN kept in place.
+
+    ``values`` and ``out`` are (n_columns, n_rows), ``center`` and ``factor`` (n_segments,
+    n_columns). ``limits`` (n_columns,) clips the result to +-limit.
+    """
+
+    def write(
+        block: FloatArray, offsets: IntArray, columns: slice, which: slice, target: FloatArray
+    ) -> None:
+        if len(offsets) > 2 and are_long(offsets):
+            for s, (start, stop) in enumerate(zip(offsets[:-1], offsets[1:], strict=True)):
+                one = slice(which.start + s, which.start + s + 1)
+                write(
+                    block[:, start:stop],
+                    np.array([0, stop - start]),
+                    columns,
+                    one,
+                    target[:, start:stop],
+                )
+            return
+        scaled = block - spread(center[which, columns], offsets)
+        scaled *= spread(factor[which, columns], offsets)
+        if limits is not None:
+            bound = limits[columns, None]
+            np.clip(scaled, -bound, bound, out=scaled)
+        target[...] = scaled
+
+    map_segments(write, values, segments, out)

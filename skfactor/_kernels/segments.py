@@ -1,0 +1,143 @@
+"""Segments: which rows belong together, as an order of the rows and offsets into it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from skfactor._typing import FloatArray, IntArray
+
+# Values handled at once: so many stay in cache.
+CHUNK = 160_000
+# From so many rows a segment on, one call for each segment beats one call over many of them.
+LONG_SEGMENT = 150
+# Segments of more values than this are worked on column by column, to bound the scratch.
+_LARGE = 2**21
+
+
+@dataclass(frozen=True)
+class Segments:
+    """Rows in runs: run ``s`` holds rows ``order[offsets[s]:offsets[s + 1]]``.
+
+    ``order`` is None where the rows already lie in runs. Every run holds at least one row.
+    """
+
+    offsets: IntArray
+    order: IntArray | None = None
+
+    @property
+    def lengths(self) -> IntArray:
+        """Rows in each segment, (n_segments,)."""
+        return np.diff(self.offsets)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def take(self, values: FloatArray) -> FloatArray:
+        """Values (n_rows,) or (n_columns, n_rows) in the order of the segments.
+
+        Column by column, because ``take`` on a strided block copies the whole of it first.
+        """
+        if self.order is None:
+            return values
+        if values.ndim == 1:
+            return values.take(self.order)
+        taken = np.empty(values.shape, dtype=values.dtype)
+        for source, target in zip(values, taken, strict=True):
+            np.take(source, self.order, out=target, mode="clip")
+        return taken
+
+
+def one_segment(n_rows: int) -> Segments:
+    """All rows together."""
+    return Segments(np.array([0, n_rows]))
+
+
+def segments_from_codes(codes: IntArray) -> tuple[Segments, IntArray]:
+    """Segments of equal codes in ascending order of the code, and the code of each segment."""
+    order = None
+    if not bool((codes[1:] >= codes[:-1]).all()):
+        order = np.argsort(codes, kind="stable")
+        codes = codes.take(order)
+    starts = np.flatnonzero(codes[1:] != codes[:-1]) + 1
+    offsets = np.concatenate(([0], starts, [len(codes)]))
+    return Segments(offsets, order), codes[offsets[:-1]]
+
+
+def chunks(offsets: IntArray, n_columns: int) -> Iterator[slice]:
+    """Ranges of whole segments that hold at most ``CHUNK`` values, or one segment."""
+    n_segments, first = len(offsets) - 1, 0
+    max_rows = CHUNK // n_columns
+    while first < n_segments:
+        last = int(np.searchsorted(offsets, offsets[first] + max_rows, side="right")) - 1
+        last = min(max(last, first + 1), n_segments)
+        yield slice(first, last)
+        first = last
+
+
+def _column_groups(values: FloatArray, segments: Segments) -> list[slice]:
+    """All columns, or one at a time where it takes a copy of them to work on."""
+    n_columns = len(values)
+    if segments.order is None and segments.lengths.max() * n_columns <= _LARGE:
+        return [slice(0, n_columns)]
+    return [slice(k, k + 1) for k in range(n_columns)]
+
+
+def reduce_segments(
+    function: Callable[[FloatArray, IntArray, slice, slice], None],
+    values: FloatArray,
+    segments: Segments,
+) -> None:
+    """Call ``function(block, offsets, columns, which)`` for blocks (columns, rows) of whole segments.
+
+    ``offsets`` count from the block's first row; ``which`` are the segments in the block.
+    """
+    for columns in _column_groups(values, segments):
+        ordered = segments.take(values[columns])
+        for which in chunks(segments.offsets, len(ordered)):
+            offsets = segments.offsets[which.start : which.stop + 1]
+            block = ordered[:, offsets[0] : offsets[-1]]
+            function(block, offsets - offsets[0], columns, which)
+
+
+def map_segments(
+    function: Callable[[FloatArray, IntArray, slice, slice, FloatArray], None],
+    values: FloatArray,
+    segments: Segments,
+    out: FloatArray,
+) -> None:
+    """Call ``function(block, offsets, columns, which, target)`` and keep what it writes to target.
+
+    ``values`` and ``out`` are (n_columns, n_rows). The function works value by value, so a long
+    segment comes in several blocks.
+    """
+    for columns in _column_groups(values, segments):
+        ordered = segments.take(values[columns])
+        target = out[columns] if segments.order is None else ordered
+        step = max(CHUNK // len(ordered), 1)
+        for which in chunks(segments.offsets, len(ordered)):
+            offsets = segments.offsets[which.start : which.stop + 1]
+            pieces = [offsets]
+            if len(offsets) == 2:
+                cuts = [*range(int(offsets[0]), int(offsets[1]), step), int(offsets[1])]
+                pieces = [np.array(pair) for pair in pairwise(cuts)]
+            for piece in pieces:
+                rows = slice(piece[0], piece[-1])
+                function(ordered[:, rows], piece - piece[0], columns, which, target[:, rows])
+        if segments.order is not None:
+            out[columns, segments.order] = target
+
+
+def spread(table: FloatArray, offsets: IntArray) -> FloatArray:
+    """A table (n_segments, n_columns) over the rows of its segments: (n_columns, n_rows)."""
+    if len(table) == 1:
+        return table.T
+    return np.repeat(table.T, np.diff(offsets), axis=1)
+
+
+def are_long(offsets: IntArray) -> bool:
+    """Whether a block's segments are long enough for one call each."""
+    return bool(offsets[-1] >= LONG_SEGMENT * (len(offsets) - 1))

@@ -1,0 +1,387 @@
+"""Who is on which date: the identity of rows, found in one place for the whole package.
+
+Dates come from ``dates=``, else from the (date, asset) index of X, else, where a target is there,
+from that of y: many scikit-learn steps strip X's index and leave y's. Rows are never aligned by
+label, and row numbers are never dates.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from skfactor._kernels.segments import Segments, segments_from_codes
+from skfactor._typing import IntArray
+
+_DATE_NAMES = frozenset(
+    "date dates datetime day month period time timestamp yyyymm yyyymmdd year eom ds".split()
+)
+# Formats whose text sorts as time does: 2020, 2020-01, 2020-01-31, with a time of day, 202001, ...
+_ISO_DATE = re.compile(r"\d{4}(-\d{2}(-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?)?)?|\d{6}|\d{8}")
+
+
+@dataclass(frozen=True)
+class Labels:
+    """One label a row: ``labels[codes]``. Labels are unique, ascending, and all occur."""
+
+    codes: IntArray  # (n_rows,)
+    labels: pd.Index
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Dates and, where they are known, assets of the rows of a panel."""
+
+    dates: Labels
+    assets: Labels | None
+    segments: Segments  # one a date, in ascending order
+
+
+def is_pandas(data: object) -> bool:
+    """Whether the data carry a pandas index."""
+    return isinstance(data, pd.DataFrame | pd.Series)
+
+
+def find_date_level(index: pd.MultiIndex, date_level: str | int = "auto") -> int:
+    """Position of the date level of a two-level (date, asset) index.
+
+    It is the level named like a date, else the only level of datetimes or periods.
+    """
+    names = list(index.names)
+    if index.nlevels != 2:
+        raise ValueError(
+            f"Rows of a panel carry two index levels, a date and an asset; found {index.nlevels}: "
+            f"{names}. Drop the others with droplevel, or pass dates= and a plain index."
+        )
+    if date_level != "auto":
+        if date_level in names:
+            return names.index(date_level)
+        if isinstance(date_level, int) and -2 <= date_level < 2:
+            return date_level % 2
+        raise ValueError(f"date_level={date_level!r} is not among the index levels {names}.")
+    named = [i for i, name in enumerate(names) if str(name).lower() in _DATE_NAMES]
+    if len(named) == 1:
+        return named[0]
+    timed = [i for i, level in enumerate(index.levels) if _is_time(level)]
+    if len(timed) == 1:
+        return timed[0]
+    kinds = [str(level.dtype) for level in index.levels]
+    raise ValueError(
+        f"Cannot tell which index level holds the dates: levels {names} of types {kinds}. "
+        "Name the level 'date', or pass date_level=."
+    )
+
+
+def _is_time(index: pd.Index) -> bool:
+    return isinstance(index, pd.DatetimeIndex | pd.PeriodIndex)
+
+
+def check_dates(labels: pd.Index) -> pd.Index:
+    """Labels as dates: datetimes, Periods, whole numbers or ISO text; raise for anything else."""
+    if isinstance(labels, pd.CategoricalIndex):
+        labels = labels.astype(labels.categories.dtype)
+    if labels.hasnans:
+        raise ValueError(
+            "Some dates are missing (NaT or NaN). Drop those rows, or give them a date."
+        )
+    if _is_time(labels) or pd.api.types.is_integer_dtype(labels.dtype):
+        return labels
+    if pd.api.types.is_float_dtype(labels.dtype):
+        whole = labels.astype(np.int64)
+        if bool((whole == labels).all()):
+            return whole
+        raise ValueError(f"Dates are fractions such as {labels[0]!r}; pass datetimes or integers.")
+    values = list(labels)
+    if all(isinstance(value, datetime.date) for value in values):
+        return pd.DatetimeIndex(values, name=labels.name)
+    if all(isinstance(value, str) for value in values):
+        _check_iso_text(values)
+        return labels
+    unfit = next(v for v in values if not isinstance(v, str | datetime.date))
+    raise ValueError(
+        f"Dates have to be datetimes, Periods, integers or ISO text; found {unfit!r} of type "
+        f"{type(unfit).__name__}."
+    )
+
+
+def _check_iso_text(values: list[str]) -> None:
+    for value in values:
+        if not _ISO_DATE.fullmatch(value):
+            raise ValueError(
+                f"The date {value!r} is free text, which does not sort as time does. "
+                "Convert dates with pandas.to_datetime or pandas.PeriodIndex first."
+            )
+        if len(value) != len(values[0]):
+            raise ValueError(
+                f"Dates are text of different formats, {values[0]!r} and {value!r}. "
+                "Convert them with pandas.to_datetime first."
+            )
+
+
+def _labels_of_level(index: pd.MultiIndex, level: int, what: str) -> Labels:
+    """Labels from a level's codes: nothing of the length of the panel is hashed."""
+    codes, labels = np.asarray(index.codes[level]), index.levels[level]
+    # codes.min() would read all of it too; an unsigned view turns -1 into the largest number.
+    highest = codes.view(f"u{codes.itemsize}").max() if len(codes) else 0
+    if highest >= len(labels):
+        raise ValueError(f"Some rows have no {what} in index level {index.names[level]!r}.")
+    used = np.bincount(codes, minlength=len(labels)) > 0 if len(codes) < 10**6 else None
+    if used is None:
+        used = np.zeros(len(labels), dtype=bool)
+        used[codes] = True
+    if not used.all():
+        codes = (np.cumsum(used) - 1).astype(codes.dtype)[codes]
+        labels = labels[used]
+    return _ascending(codes, check_dates(labels) if what == "date" else labels)
+
+
+def _ascending(codes: IntArray, labels: pd.Index) -> Labels:
+    if labels.is_monotonic_increasing:
+        return Labels(codes, labels)
+    try:
+        order = labels.argsort()
+    except TypeError:  # labels of several types: any order that does not depend on the rows
+        order = labels.map(lambda label: (type(label).__name__, str(label))).argsort()
+    place = np.empty(len(order), dtype=codes.dtype)
+    place[order] = np.arange(len(order))
+    return Labels(place[codes], labels[order])
+
+
+def _labels_of_values(values: Any, n_rows: int, what: str, source: str) -> Labels:
+    """Labels from one value a row, or one for all rows."""
+    if np.ndim(values) == 0 and not isinstance(values, pd.Index | pd.Series):
+        return Labels(np.zeros(n_rows, dtype=np.int8), _check_kind(pd.Index([values]), what))
+    index = values if isinstance(values, pd.Index) else None
+    if index is None:
+        index = pd.Index(values if isinstance(values, pd.Series) else np.asarray(values))
+    if len(index) != n_rows:
+        raise ValueError(f"{source} has {len(index)} values, X has {n_rows} rows.")
+    codes, labels = pd.factorize(index)
+    if (codes < 0).any():
+        raise ValueError(f"Some rows have no {what} (missing in {source}).")
+    return _ascending(codes, _check_kind(labels, what))
+
+
+def _check_kind(labels: pd.Index, what: str) -> pd.Index:
+    return check_dates(labels) if what == "date" else labels
+
+
+def _identity(index: pd.Index) -> pd.Index | None:
+    """The index if it can say who a row is, None if it only numbers rows."""
+    if isinstance(index, pd.RangeIndex):
+        return None
+    # A slice of row numbers, as cross-validation leaves it, has integers and no name.
+    if index.name is None and index.nlevels == 1 and pd.api.types.is_integer_dtype(index.dtype):
+        return None
+    return index
+
+
+def _is_dated(index: pd.Index) -> bool:
+    """Whether a single-level index holds dates, by its type or by its name."""
+    return _is_time(index) or str(index.name).lower() in _DATE_NAMES
+
+
+def is_time_series(data: object) -> bool:
+    """Whether the rows are indexed by dates that each occur once."""
+    index = _index_of(data)
+    return index is not None and index.nlevels == 1 and _is_dated(index) and index.is_unique
+
+
+def _carries_dates(index: pd.Index, time_series: bool) -> bool:
+    """Whether an index says by itself that its rows are a panel."""
+    if isinstance(index, pd.MultiIndex):
+        return True
+    return _is_dated(index) and (time_series or not index.is_unique)
+
+
+def _index_of(data: object) -> pd.Index | None:
+    return _identity(data.index) if isinstance(data, pd.DataFrame | pd.Series) else None
+
+
+def _same_labels(left: pd.Index, right: pd.Index) -> bool:
+    if left.is_(right):
+        return True
+    if isinstance(left, pd.MultiIndex) and isinstance(right, pd.MultiIndex):
+        if left.nlevels != right.nlevels or len(left) != len(right):
+            return False
+        return all(
+            (_same_labels(a, b) and np.array_equal(c, d))
+            or _same_labels(left.get_level_values(i), right.get_level_values(i))
+            for i, (a, b, c, d) in enumerate(
+                zip(left.levels, right.levels, left.codes, right.codes, strict=True)
+            )
+        )
+    if len(left) != len(right):
+        return False
+    if isinstance(left, pd.PeriodIndex) and isinstance(right, pd.DatetimeIndex):
+        right = right.to_period(left.freq)
+    elif isinstance(left, pd.DatetimeIndex) and isinstance(right, pd.PeriodIndex):
+        left = left.to_period(right.freq)
+    return bool(left.equals(right))
+
+
+def check_same_rows(X: object, y: object) -> None:
+    """Raise if X and y both say who their rows are, and say it differently."""
+    x_index, y_index = _index_of(X), _index_of(y)
+    if x_index is None or y_index is None or len(x_index) != len(y_index):
+        return  # a difference in length is for scikit-learn's own check to tell
+    if not _same_labels(x_index, y_index):
+        row, left, right = next(
+            (i, a, b) for i, (a, b) in enumerate(zip(x_index, y_index, strict=True)) if a != b
+        )
+        raise ValueError(
+            f"X and y have different indexes: row {row} is {left} in X and {right} in y. "
+            "Rows are not aligned by label: bring both "
+            "into one order first, for example y = y.loc[X.index]. (A permutation test shuffles "
+            "y's index with its values: pass y without an index there.)"
+        )
+
+
+def find_panel(
+    X: object,
+    y: object = None,
+    *,
+    n_rows: int,
+    dates: Any = None,
+    assets: Any = None,
+    date_level: str | int = "auto",
+    time_series: bool = False,
+) -> Panel | None:
+    """Dates and assets of the rows of X, or None where nothing says that they are a panel.
+
+    Parameters
+    ----------
+    X, y : object
+        As the user passed them. Their indexes are looked at, X's first; y may be None.
+    n_rows : int
+        Number of rows of X.
+    dates, assets : array-like of shape (n_rows,) or scalar, optional
+        One date (asset) a row. A scalar date says that all rows are one cross-section.
+    date_level : str or int, default="auto"
+        Name or position of the date level of a MultiIndex.
+    time_series : bool, default=False
+        Whether an index of dates that each occur once makes a panel too, of one row a date.
+
+    Raises
+    ------
+    ValueError
+        If a date or asset is missing, an asset occurs twice on a date, X and y are indexed
+        differently, or the date level cannot be told.
+    """
+    check_same_rows(X, y)
+    known = [index for index in (_index_of(X), _index_of(y)) if index is not None]
+    index = next((index for index in known if _carries_dates(index, time_series)), None)
+    if isinstance(dates, pd.MultiIndex):
+        index, dates = dates, None
+        if len(index) != n_rows:
+            raise ValueError(f"dates= has {len(index)} values, X has {n_rows} rows.")
+    if dates is None and index is None:
+        return None
+    found_assets = None
+    if isinstance(index, pd.MultiIndex) and (dates is None or index.nlevels == 2):
+        try:
+            level = find_date_level(index, date_level)
+        except ValueError:
+            if dates is None:
+                raise
+        else:
+            if dates is None:
+                found_dates = _labels_of_level(index, level, "date")
+            if assets is None:
+                found_assets = _labels_of_level(index, 1 - level, "asset")
+    elif dates is None:
+        found_dates = _labels_of_values(index, n_rows, "date", "the index")
+    if dates is not None:
+        found_dates = _labels_of_values(dates, n_rows, "date", "dates=")
+    if assets is not None:
+        found_assets = _labels_of_values(assets, n_rows, "asset", "assets=")
+    segments, _ = segments_from_codes(found_dates.codes)
+    if found_assets is not None:
+        _check_unique(found_dates, found_assets)
+    return Panel(found_dates, found_assets, segments)
+
+
+def _check_unique(dates: Labels, assets: Labels) -> None:
+    """Raise if an asset occurs twice on a date."""
+    d, a = dates.codes, assets.codes
+    if len(d) < 2:
+        return
+    # Rows sorted by both, either first, tell by comparison; others by a map of who is where.
+    for major, minor in ((d, a), (a, d)):
+        step = major[1:] > major[:-1]
+        step |= (major[1:] == major[:-1]) & (minor[1:] > minor[:-1])
+        if step.all():
+            return
+    cells = d.astype(np.int64) * len(assets)
+    cells += a
+    if len(dates) * len(assets) <= 16 * len(d) + 10**6:
+        seen = np.zeros(len(dates) * len(assets), dtype=bool)
+        seen[cells] = True
+        unique = np.count_nonzero(seen) == len(d)
+    else:
+        unique = len(np.unique(cells)) == len(d)
+    if not unique:
+        cell, count = np.unique(cells, return_counts=True)
+        first = int(cell[count > 1][0])
+        date, asset = dates.labels[first // len(assets)], assets.labels[first % len(assets)]
+        raise ValueError(
+            f"{int((count > 1).sum())} (date, asset) pairs occur more than once, the first is "
+            f"({date}, {asset}). Remove the duplicates, for example with "
+            "X[~X.index.duplicated()]."
+        )
+
+
+def time_index(X: object, y: object = None) -> pd.Index | None:
+    """Dates of rows that are periods, from X's index before y's; None if rows are numbered only.
+
+    Raises if both are there and differ, or if a date is missing or occurs twice.
+    """
+    check_same_rows(X, y)
+    indexes = [data.index for data in (X, y) if isinstance(data, pd.DataFrame | pd.Series)]
+    known = [index for index in indexes if _identity(index) is not None]
+    # Integers without a name may be years or a selection of row numbers; as labels both serve.
+    numbered = [i for i in indexes if not isinstance(i, pd.RangeIndex) and i.is_unique]
+    index = next(iter(known + numbered), None)
+    if index is None:
+        return None
+    if isinstance(index, pd.MultiIndex):
+        raise ValueError(
+            f"Rows are indexed by {list(index.names)}, but y has one column an asset: there each "
+            "row is a period with one date as its index. Pass y with one column for a panel."
+        )
+    index = check_dates(index)
+    if not index.is_unique:
+        raise ValueError(f"The date {index[index.duplicated()][0]} occurs more than once.")
+    return index
+
+
+def calendar_positions(dates: pd.Index) -> IntArray:
+    """Place of each of the ascending dates on the calendar, from 0.
+
+    For periods the distance is in periods; for all others it is the rank among these dates.
+    """
+    if isinstance(dates, pd.PeriodIndex):
+        ordinals = np.asarray(dates.asi8)
+        return ordinals - ordinals[0]
+    return np.arange(len(dates))
+
+
+def group_labels(groupby: object, n_rows: int) -> Labels:
+    """Groups of rows from one label a row; missing labels form a group of their own."""
+    if isinstance(groupby, str) or np.ndim(groupby) == 0:  # type: ignore[arg-type]
+        raise ValueError(
+            f"groupby= takes one label a row, such as X.index.map(industry); found {groupby!r}."
+        )
+    index = pd.Index(groupby if isinstance(groupby, pd.Series | pd.Index) else np.asarray(groupby))
+    if len(index) != n_rows:
+        raise ValueError(f"groupby= has {len(index)} labels, X has {n_rows} rows.")
+    codes, labels = pd.factorize(index, use_na_sentinel=False)
+    return Labels(codes, labels)

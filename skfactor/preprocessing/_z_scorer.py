@@ -1,0 +1,237 @@
+"""FactorZScorer: standardize every column within its own date."""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+
+from skfactor._base import PanelTransformer, check_row_weights, feature_names
+from skfactor._kernels.moments import (
+    rescale_segments,
+    segment_moments,
+    standard_deviation,
+    weighted_mean,
+)
+from skfactor._kernels.quantiles import MAD_TO_STD, segment_median
+from skfactor._kernels.segments import Segments
+from skfactor._sklearn import Interval, StrOptions
+from skfactor._typing import BoolArray, Float64Array, FloatArray
+from skfactor.exceptions import DegenerateScaleWarning
+
+
+class FactorZScorer(PanelTransformer):
+    """Center and scale every column within the row's own date.
+
+    With dates, in the index of X or as ``dates=``, center and scale are those of the date's
+    cross-section (of the row's group in it, with ``groupby=``), in `transform` as in `fit`.
+    Without dates they are learned in `fit`, as by scikit-learn's ``StandardScaler``.
+
+    Parameters
+    ----------
+    center : {"mean", "median"} or None, default="mean"
+        What is subtracted. With ``weights=`` the mean is weighted (by market capitalization, in
+        the convention of Barra) while the scale stays the equal-weighted one about the
+        equal-weighted mean.
+    scale : {"std", "mad"} or None, default="std"
+        What is divided by: the standard deviation, or 1.4826 times the median absolute deviation
+        from the median.
+    ddof : int, default=0
+        The divisor of the standard deviation is n - ddof. 0 as in zipline and StandardScaler;
+        pandas' default is 1.
+    clip : float or None, default=None
+        Scores are clipped to +-clip afterwards, without a second pass.
+    indicators : "auto", list of column names or None, default="auto"
+        Columns that stay as they are. ``"auto"``: those of boolean dtype or that hold only 0 and
+        1 in `fit`. A list names them (positions, where columns have no names). None: no column.
+    date_level : str or int, default="auto"
+        Name or position of the date level in the index of X.
+
+    Attributes
+    ----------
+    indicator_features_ : list
+        Names of the columns that stay as they are.
+    center_, scale_ : ndarray of shape (n_features,) or (n_groups, n_features)
+        Learned in `fit`; only there if it had no dates. A scale of 0 marks a constant.
+    per_date_ : bool
+        Whether scores are taken date by date.
+    groups_ : Index or None
+        The groups of the rows of center and scale; only there if `fit` had no dates.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Their names, if X was a DataFrame with text for names.
+
+    Notes
+    -----
+    Missing values are left out of the statistics and stay where they are. A column that is
+    constant on a date (up to rounding) scores 0 there, a single asset too. A column whose median
+    absolute deviation is 0 although it varies gets NaN there, and one warning counts the cases.
+
+    References
+    ----------
+    .. [1] Grinold, R. C. and R. N. Kahn (2000), "Active Portfolio Management", 2nd ed.,
+       McGraw-Hill, ISBN 978-0070248823.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skfactor import FactorZScorer
+    >>> index = pd.MultiIndex.from_product([["2024-01", "2024-02"], list("abc")],
+    ...                                    names=["date", "asset"])
+    >>> X = pd.DataFrame({"value": [1.0, 2.0, 3.0, 10.0, 10.0, 40.0], "nyse": [0, 1, 1, 0, 1, 1]},
+    ...                  index=index)
+    >>> scorer = FactorZScorer().fit(X)
+    >>> scorer.transform(X).round(3)
+                   value  nyse
+    date    asset
+    2024-01 a     -1.225   0.0
+            b      0.000   1.0
+            c      1.225   1.0
+    2024-02 a     -0.707   0.0
+            b     -0.707   1.0
+            c      1.414   1.0
+    >>> scorer.indicator_features_
+    ['nyse']
+    """
+
+    _statistic_names: ClassVar = ("center_", "scale_")
+    _parameter_constraints: ClassVar = {
+        "center": [StrOptions({"mean", "median"}), None],
+        "scale": [StrOptions({"std", "mad"}), None],
+        "ddof": [Interval(Integral, 0, None, closed="left")],
+        "clip": [Interval(Real, 0, None, closed="neither"), None],
+        "indicators": [StrOptions({"auto"}), list, None],
+        "date_level": [str, int],
+    }
+
+    def __init__(
+        self,
+        *,
+        center: str | None = "mean",
+        scale: str | None = "std",
+        ddof: int = 0,
+        clip: float | None = None,
+        indicators: str | list[Any] | None = "auto",
+        date_level: str | int = "auto",
+    ) -> None:
+        self.center = center
+        self.scale = scale
+        self.ddof = ddof
+        self.clip = clip
+        self.indicators = indicators
+        self.date_level = date_level
+
+    def _learn_columns(self, X: Any, values: FloatArray) -> None:
+        names = feature_names(self, X)
+        if self.indicators == "auto":
+            chosen = [names[k] for k, column in enumerate(values.T) if _holds_zero_and_one(column)]
+        else:
+            chosen = list(self.indicators or [])
+            if not hasattr(self, "feature_names_in_"):
+                names = list(range(len(names)))
+        unknown = [name for name in chosen if name not in names]
+        if unknown:
+            raise ValueError(f"indicators names {unknown}, which are not among {names}.")
+        self._is_indicator = np.isin(np.arange(len(names)), [names.index(name) for name in chosen])
+        self.indicator_features_ = chosen
+        if self.indicators != "auto":
+            self._check_columns(values)
+
+    def _check_columns(self, values: FloatArray) -> None:
+        for k, name in zip(
+            np.flatnonzero(self._is_indicator), self.indicator_features_, strict=True
+        ):
+            if not _is_zero_or_one(values[:, k]):
+                raise ValueError(
+                    f"The column {name!r} is an indicator but holds values other than 0 and 1. "
+                    "Pass indicators=None, or a list without it, to score it like the others."
+                )
+
+    def _check_weights(self, weights: Any, n_rows: int) -> Float64Array | None:
+        if weights is not None and self.center != "mean":
+            raise ValueError(
+                f"weights make a weighted mean, which center={self.center!r} does not use. "
+                "Pass center='mean', or no weights."
+            )
+        return check_row_weights(weights, n_rows, "weights")
+
+    def _statistics(
+        self, columns: FloatArray, segments: Segments, weights: Float64Array | None
+    ) -> tuple[Float64Array, Float64Array]:
+        shape = (len(segments), len(columns))
+        center, scale = np.zeros(shape), np.ones(shape)
+        if self.center == "mean" or self.scale == "std":
+            moments = segment_moments(columns, segments)
+            deviation = standard_deviation(moments, self.ddof, np.finfo(columns.dtype).eps)
+        if self.center == "mean":
+            center = moments.mean
+            if weights is not None:
+                center = weighted_mean(columns, segments, weights)
+                _raise_if_weightless(moments.count, center)
+        elif self.center == "median":
+            center = segment_median(columns, segments)
+        if self.scale == "std":
+            scale = deviation
+        elif self.scale == "mad":
+            scale = _median_absolute_deviation(columns, segments)
+        center[:, self._is_indicator], scale[:, self._is_indicator] = 0.0, 1.0
+        return center, scale
+
+    def _apply(
+        self,
+        columns: FloatArray,
+        segments: Segments,
+        statistics: tuple[Float64Array, ...],
+        out: FloatArray,
+    ) -> None:
+        center, scale = statistics
+        with np.errstate(divide="ignore"):
+            factor = np.where(scale == 0.0, 0.0, 1.0 / scale)
+        limits = None
+        if self.clip is not None:
+            limits = np.where(self._is_indicator, np.inf, float(self.clip))
+        rescale_segments(columns, segments, center, factor, limits, out)
+
+
+def _is_zero_or_one(column: FloatArray) -> bool:
+    return bool(((column == 0.0) | (column == 1.0) | np.isnan(column)).all())
+
+
+def _holds_zero_and_one(column: FloatArray) -> bool:
+    """Whether a column holds 0 and 1 only; the first rows tell in almost every case."""
+    if not _is_zero_or_one(column[:1000]) or not _is_zero_or_one(column):
+        return False
+    return not bool(np.isnan(column).all())
+
+
+def _raise_if_weightless(count: Float64Array, center: Float64Array) -> None:
+    weightless: BoolArray = np.isnan(center) & (count > 0.0)
+    if weightless.any():
+        n = int(weightless.any(axis=1).sum())
+        raise ValueError(
+            f"All weights of the values of {n} date(s) or group(s) are zero: they have no "
+            "weighted mean. Give at least one asset there a weight."
+        )
+
+
+def _median_absolute_deviation(columns: FloatArray, segments: Segments) -> Float64Array:
+    """1.4826 MAD (n_segments, n_columns); NaN where it is 0 although the values vary."""
+    median = segment_median(columns, segments)
+    scale = MAD_TO_STD * segment_median(columns, segments, deviations_from=median)
+    if (scale == 0.0).any():
+        moments = segment_moments(columns, segments)
+        varies = standard_deviation(moments, 0, np.finfo(columns.dtype).eps) > 0.0
+        degenerate = (scale == 0.0) & varies
+        if degenerate.any():
+            scale[degenerate] = np.nan
+            warnings.warn(
+                f"In {int(degenerate.sum())} case(s) (a column on a date) more than half of the "
+                "values are equal: their median absolute deviation is 0 although the column "
+                "varies, and its scores are NaN there. Use scale='std' for such columns.",
+                DegenerateScaleWarning,
+                stacklevel=2,
+            )
+    return scale
