@@ -1,4 +1,4 @@
-"""What every estimator does with its input, and the transformers' fit and transform, written once."""
+"""The transformers' fit and transform, written once: validate, segment, kernel, wrap."""
 
 from __future__ import annotations
 
@@ -9,19 +9,15 @@ from functools import cache
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import pandas as pd
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import ThreadpoolController
 
 from skfactor._kernels.segments import Segments, one_segment, segments_from_codes
 from skfactor._panel import Labels, Panel, find_panel, group_labels
-from skfactor._sklearn import fit_context, has_default_output
+from skfactor._sklearn import fit_context
 from skfactor._typing import Float64Array, FloatArray
-
-# Values looked at together when searching for infinities.
-_BLOCK = 2**16
-
+from skfactor._validation import check_row_weights, like_input, validate_features
 
 @cache
 def _threadpools() -> ThreadpoolController:
@@ -34,95 +30,6 @@ def single_blas_thread() -> Iterator[None]:
     """Run many small products with one BLAS thread each: handing them out costs more than it wins."""
     with _threadpools().limit(limits=1, user_api="blas"):
         yield
-
-
-def validate_features(estimator: BaseEstimator, X: Any, *, reset: bool) -> FloatArray:
-    """X as a float array (n_rows, n_features); names and number of features checked or stored.
-
-    NaN is allowed; infinity, text and anything else that is not a number raise ``ValueError``.
-    """
-    try:
-        values: FloatArray = validate_data(
-            estimator, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite=False
-        )
-    except (ValueError, TypeError) as error:
-        _explain_text(X, error)
-        raise
-    # scikit-learn's own search for infinity copies a column-ordered array that holds NaN.
-    raise_if_infinite(values, feature_names(estimator, X), "X")
-    return values
-
-
-def _explain_text(X: Any, error: Exception) -> None:
-    if not isinstance(X, pd.DataFrame):
-        return
-    text = [name for name, dtype in X.dtypes.items() if not pd.api.types.is_numeric_dtype(dtype)]
-    if text:
-        raise ValueError(
-            f"The columns {text} of X do not hold numbers ({error}). Encode or drop them; "
-            "group labels such as industries are passed as groupby=."
-        ) from error
-
-
-def raise_if_infinite(values: FloatArray, names: Any, what: str) -> None:
-    """Raise ``ValueError`` naming the columns of an array (n_rows, n_columns) that hold infinity."""
-    if not np.issubdtype(values.dtype, np.floating):
-        return
-    lines = values.reshape(1, -1) if values.flags.c_contiguous else values.T
-    with np.errstate(over="ignore", invalid="ignore"):
-        for line in lines:
-            for start in range(0, len(line), _BLOCK):
-                block = line[start : start + _BLOCK]
-                # The sum is finite unless a value is not; only then it pays to look at each.
-                if not np.isfinite(block.sum()) and np.isinf(block).any():
-                    infinite = np.flatnonzero(np.isinf(values).any(axis=0))
-                    raise ValueError(
-                        f"{what} contains infinity in {[names[i] for i in infinite]}. Returns and "
-                        "ratios become infinite by dividing by zero: replace such values by NaN."
-                    )
-
-
-def feature_names(estimator: BaseEstimator, X: Any = None) -> list[Any]:
-    """Names of the features: those seen in fit, else X's columns, else x0, x1, ..."""
-    if hasattr(estimator, "feature_names_in_"):
-        return list(estimator.feature_names_in_)
-    if isinstance(X, pd.DataFrame):
-        return list(X.columns)
-    return [f"x{i}" for i in range(estimator.n_features_in_)]
-
-
-def like_input(estimator: BaseEstimator, X: Any, values: FloatArray) -> Any:
-    """Values (n_rows, n_columns) in the container of X: same index, same column names."""
-    if isinstance(X, np.ndarray) or not has_default_output(estimator):
-        return values
-    if isinstance(X, pd.DataFrame):
-        return pd.DataFrame(values, index=X.index, columns=X.columns, copy=False)
-    try:
-        import narwhals.stable.v1 as nw
-    except ImportError:  # without it no other kind of frame can have come in with names
-        return values
-    if not nw.dependencies.is_into_dataframe(X):
-        return values
-    frame = nw.from_native(X, eager_only=True)
-    native = nw.get_native_namespace(frame)
-    return nw.from_numpy(values, schema=frame.columns, backend=native).to_native()
-
-
-def check_row_weights(weights: Any, n_rows: int, name: str) -> Float64Array | None:
-    """Weights (n_rows,) that are finite and not negative, or None."""
-    if weights is None:
-        return None
-    values = np.asarray(weights, dtype=np.float64)
-    if values.shape != (n_rows,):
-        raise ValueError(
-            f"{name} has shape {values.shape}; it needs one weight a row, ({n_rows},)."
-        )
-    if not np.isfinite(values).all() or (values < 0.0).any():
-        raise ValueError(
-            f"{name} holds NaN, infinite or negative values. Fill or drop them; a weight of "
-            "zero leaves a row out."
-        )
-    return values
 
 
 class PanelTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, metaclass=ABCMeta):  # type: ignore[misc]

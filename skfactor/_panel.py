@@ -21,6 +21,8 @@ from skfactor._typing import IntArray
 _DATE_NAMES = frozenset(
     "date dates datetime day month period time timestamp yyyymm yyyymmdd year eom ds".split()
 )
+# Rows looked at together when finding out which labels occur.
+_BLOCK = 2**16
 # Formats whose text sorts as time does: 2020, 2020-01, 2020-01-31, with a time of day, 202001, ...
 _ISO_DATE = re.compile(r"\d{4}(-\d{2}(-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?)?)?|\d{6}|\d{8}")
 
@@ -126,48 +128,70 @@ def _check_iso_text(values: list[str]) -> None:
             )
 
 
-def _labels_of_level(index: pd.MultiIndex, level: int, what: str) -> Labels:
-    """Labels from a level's codes: nothing of the length of the panel is hashed."""
+def _dates_of_level(index: pd.MultiIndex, level: int) -> tuple[Labels, Segments]:
+    """Dates and their segments from a level's codes: nothing of the panel's length is hashed."""
+    codes, labels = np.asarray(index.codes[level]), check_dates(index.levels[level])
+    if not labels.is_monotonic_increasing:
+        codes, labels = _ascending(codes, labels)
+    segments, used = segments_from_codes(codes)
+    if used[0] < 0:  # the code of a missing label sorts first
+        raise ValueError(f"Some rows have no date in index level {index.names[level]!r}.")
+    return _compact(codes, labels, used), segments
+
+
+def _assets_of_level(index: pd.MultiIndex, level: int) -> Labels:
     codes, labels = np.asarray(index.codes[level]), index.levels[level]
-    # codes.min() would read all of it too; an unsigned view turns -1 into the largest number.
-    highest = codes.view(f"u{codes.itemsize}").max() if len(codes) else 0
-    if highest >= len(labels):
-        raise ValueError(f"Some rows have no {what} in index level {index.names[level]!r}.")
-    used = np.bincount(codes, minlength=len(labels)) > 0 if len(codes) < 10**6 else None
-    if used is None:
-        used = np.zeros(len(labels), dtype=bool)
-        used[codes] = True
-    if not used.all():
-        codes = (np.cumsum(used) - 1).astype(codes.dtype)[codes]
-        labels = labels[used]
-    return _ascending(codes, check_dates(labels) if what == "date" else labels)
+    if codes.min() < 0:
+        raise ValueError(f"Some rows have no asset in index level {index.names[level]!r}.")
+    seen = np.zeros(len(labels), dtype=bool)
+    for start in range(0, len(codes), _BLOCK):
+        seen[codes[start : start + _BLOCK]] = True
+        if seen.all():
+            break
+    compact = _compact(codes, labels, np.flatnonzero(seen))
+    return Labels(*_ascending(compact.codes, compact.labels))
 
 
-def _ascending(codes: IntArray, labels: pd.Index) -> Labels:
-    if labels.is_monotonic_increasing:
+def _compact(codes: IntArray, labels: pd.Index, used: IntArray) -> Labels:
+    """Labels without those that do not occur, as slicing leaves them in the levels of an index."""
+    if len(used) == len(labels):
         return Labels(codes, labels)
+    place = np.zeros(len(labels), dtype=codes.dtype)
+    place[used] = np.arange(len(used))
+    return Labels(place[codes], labels[used])
+
+
+def _ascending(codes: IntArray, labels: pd.Index) -> tuple[IntArray, pd.Index]:
+    if labels.is_monotonic_increasing:
+        return codes, labels
     try:
         order = labels.argsort()
     except TypeError:  # labels of several types: any order that does not depend on the rows
         order = labels.map(lambda label: (type(label).__name__, str(label))).argsort()
-    place = np.empty(len(order), dtype=codes.dtype)
+    place = np.empty(len(order) + 1, dtype=codes.dtype)
     place[order] = np.arange(len(order))
-    return Labels(place[codes], labels[order])
+    place[-1] = -1  # a missing label has the code -1 and keeps it
+    return place[codes], labels[order]
 
 
 def _labels_of_values(values: Any, n_rows: int, what: str, source: str) -> Labels:
     """Labels from one value a row, or one for all rows."""
     if np.ndim(values) == 0 and not isinstance(values, pd.Index | pd.Series):
         return Labels(np.zeros(n_rows, dtype=np.int8), _check_kind(pd.Index([values]), what))
-    index = values if isinstance(values, pd.Index) else None
-    if index is None:
-        index = pd.Index(values if isinstance(values, pd.Series) else np.asarray(values))
+    index = _index_of_values(values)
     if len(index) != n_rows:
         raise ValueError(f"{source} has {len(index)} values, X has {n_rows} rows.")
     codes, labels = pd.factorize(index)
     if (codes < 0).any():
         raise ValueError(f"Some rows have no {what} (missing in {source}).")
-    return _ascending(codes, _check_kind(labels, what))
+    return Labels(*_ascending(codes, _check_kind(labels, what)))
+
+
+def _index_of_values(values: Any) -> pd.Index:
+    """One value a row as an index; a Series' own index is not looked at."""
+    if isinstance(values, pd.Index):
+        return values
+    return pd.Index(values if isinstance(values, pd.Series) else np.asarray(values))
 
 
 def _check_kind(labels: pd.Index, what: str) -> pd.Index:
@@ -294,16 +318,16 @@ def find_panel(
                 raise
         else:
             if dates is None:
-                found_dates = _labels_of_level(index, level, "date")
+                found_dates, segments = _dates_of_level(index, level)
             if assets is None:
-                found_assets = _labels_of_level(index, 1 - level, "asset")
-    elif dates is None:
-        found_dates = _labels_of_values(index, n_rows, "date", "the index")
-    if dates is not None:
-        found_dates = _labels_of_values(dates, n_rows, "date", "dates=")
+                found_assets = _assets_of_level(index, 1 - level)
+    if dates is not None or not isinstance(index, pd.MultiIndex):
+        source = "the index" if dates is None else "dates="
+        values = index if dates is None else dates
+        found_dates = _labels_of_values(values, n_rows, "date", source)
+        segments, _ = segments_from_codes(found_dates.codes)
     if assets is not None:
         found_assets = _labels_of_values(assets, n_rows, "asset", "assets=")
-    segments, _ = segments_from_codes(found_dates.codes)
     if found_assets is not None:
         _check_unique(found_dates, found_assets)
     return Panel(found_dates, found_assets, segments)
@@ -339,17 +363,20 @@ def _check_unique(dates: Labels, assets: Labels) -> None:
         )
 
 
-def time_index(X: object, y: object = None) -> pd.Index | None:
-    """Dates of rows that are periods, from X's index before y's; None if rows are numbered only.
+def time_index(X: object, y: object = None, dates: Any = None) -> pd.Index | None:
+    """Dates of rows that are periods: ``dates=``, else the index of X, else that of y.
 
-    Raises if both are there and differ, or if a date is missing or occurs twice.
+    None if rows are only numbered. Raises if a date is missing or occurs twice.
     """
-    check_same_rows(X, y)
-    indexes = [data.index for data in (X, y) if isinstance(data, pd.DataFrame | pd.Series)]
-    known = [index for index in indexes if _identity(index) is not None]
-    # Integers without a name may be years or a selection of row numbers; as labels both serve.
-    numbered = [i for i in indexes if not isinstance(i, pd.RangeIndex) and i.is_unique]
-    index = next(iter(known + numbered), None)
+    index = None
+    if dates is not None:
+        index = _index_of_values(dates)
+    else:
+        indexes = [data.index for data in (X, y) if isinstance(data, pd.DataFrame | pd.Series)]
+        known = [index for index in indexes if _identity(index) is not None]
+        # Integers without a name may be years or a selection of row numbers; as labels both serve.
+        numbered = [i for i in indexes if not isinstance(i, pd.RangeIndex) and i.is_unique]
+        index = next(iter(known + numbered), None)
     if index is None:
         return None
     if isinstance(index, pd.MultiIndex):
@@ -380,8 +407,18 @@ def group_labels(groupby: object, n_rows: int) -> Labels:
         raise ValueError(
             f"groupby= takes one label a row, such as X.index.map(industry); found {groupby!r}."
         )
-    index = pd.Index(groupby if isinstance(groupby, pd.Series | pd.Index) else np.asarray(groupby))
+    index = _index_of_values(groupby)
     if len(index) != n_rows:
         raise ValueError(f"groupby= has {len(index)} labels, X has {n_rows} rows.")
     codes, labels = pd.factorize(index, use_na_sentinel=False)
     return Labels(codes, labels)
+
+
+def asset_labels(
+    X: object, *, n_rows: int, dates: Any, assets: Any, date_level: str | int
+) -> Labels | None:
+    """Assets of the rows of X from ``assets=`` or its (date, asset) index, or None."""
+    if dates is None and assets is not None and not isinstance(_index_of(X), pd.MultiIndex):
+        return _labels_of_values(assets, n_rows, "asset", "assets=")
+    panel = find_panel(X, n_rows=n_rows, dates=dates, assets=assets, date_level=date_level)
+    return None if panel is None else panel.assets

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from sklearn.base import _fit_context as fit_context
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils._set_output import _get_output_config
 
-__all__ = ["Interval", "StrOptions", "fit_context", "has_default_output"]
+__all__ = ["HasMethods", "Interval", "StrOptions", "fit_context", "has_default_output"]
 
 
 def has_default_output(estimator: object) -> bool:

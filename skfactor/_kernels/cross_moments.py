@@ -77,7 +77,8 @@ def _fill_by_products(
     scratch = np.empty((n_regressors, longest), order=order)  # type: ignore[call-overload]
     ones_columns, ones_rows = np.ones(n_regressors), np.ones(longest)
     as_is = values.dtype == np.float64 and target.dtype == np.float64
-    sums, products = moments.mean, moments.products
+    sums = np.zeros((len(offsets) - 1, n_regressors + 1))
+    products = np.zeros((*sums.shape, n_regressors + 1))
     for s, (start, stop) in enumerate(zip(offsets[:-1], offsets[1:], strict=True)):
         x, y = values[:, start:stop], target[start:stop]
         n = int(stop - start)
@@ -107,11 +108,13 @@ def _fill_by_products(
             w = np.where(complete, w, 0.0)
             moments.weight[s] = w.sum()
             weighted, weighted_y = x * w, y * w
-        sums[:-1, s] = weighted @ ones_rows[:n]
-        sums[-1, s] = weighted_y @ ones_rows[:n]
-        products[:-1, :-1, s] = weighted @ x.T
-        products[:-1, -1, s] = products[-1, :-1, s] = x @ weighted_y
-        products[-1, -1, s] = weighted_y @ y
+        sums[s, :-1] = weighted @ ones_rows[:n]
+        sums[s, -1] = weighted_y @ ones_rows[:n]
+        products[s, :-1, :-1] = weighted @ x.T
+        products[s, :-1, -1] = products[s, -1, :-1] = x @ weighted_y
+        products[s, -1, -1] = weighted_y @ y
+    moments.mean[...] = sums.T
+    moments.products[...] = products.transpose(1, 2, 0)
 
 
 def _center(moments: CrossMoments) -> IntArray:

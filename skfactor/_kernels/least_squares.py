@@ -38,6 +38,11 @@ class LeastSquares:
     thin: BoolArray  # (S,) fewer rows than asked for
     deficient: BoolArray  # (S,) collinear or constant regressors
 
+    @property
+    def solved(self) -> BoolArray:
+        """Segments with an estimate (S,)."""
+        return ~(self.thin | self.deficient)
+
 
 def solve_least_squares(
     moments: CrossMoments,
@@ -157,6 +162,43 @@ def _condition_of_three(correlation: Float64Array, pivots: Float64Array) -> Floa
     return condition
 
 
+@dataclass(frozen=True)
+class _Factorization:
+    """QR of the standardized regressors of one segment."""
+
+    q: Float64Array  # (m, K)
+    r: Float64Array  # (K, K)
+    norm: Float64Array  # (K,) of the centred regressors
+    mean: Float64Array  # (K,) taken off them; 0 without an intercept
+    root: Float64Array  # (m,) square roots of the weights
+    condition: float
+
+
+def _factorize(
+    x: Float64Array, w: Float64Array | None, fit_intercept: bool, resolution: float
+) -> _Factorization | None:
+    """Factorization of the regressors x (K, m), or None if their rank is deficient."""
+    k, m = x.shape
+    root = np.ones(m) if w is None else np.sqrt(w)
+    magnitude = np.sqrt(m) * np.abs(x * root).max(axis=1)
+    mean = np.zeros(k)
+    if fit_intercept:
+        # Twice, because the first mean is rounded in units of the values and not of their spread.
+        for _ in range(2):
+            correction = np.average(x, axis=1, weights=w)
+            x, mean = x - correction[:, None], mean + correction
+    x = x * root
+    norm = np.sqrt(np.einsum("ij,ij->i", x, x))
+    noise = _ROUNDING_UNITS * resolution * magnitude
+    if m < k + fit_intercept or (norm <= noise).any():
+        return None
+    q, r = qr((x / norm[:, None]).T, mode="economic", check_finite=False)
+    singular = svdvals(r, check_finite=False)
+    if singular[-1] <= k * (noise / norm).max() * singular[0]:
+        return None
+    return _Factorization(q, r, norm, mean, root, float(singular[0] / singular[-1]))
+
+
 def _solve_from_rows(
     x: Float64Array,
     y: Float64Array,
@@ -165,21 +207,29 @@ def _solve_from_rows(
     resolution: float,
 ) -> tuple[Float64Array, float, float] | None:
     """Slopes, explained sum of squares and condition number by QR; None if the rank is deficient."""
-    root = np.ones(len(y)) if w is None else np.sqrt(w)
-    magnitude = np.sqrt(len(y)) * np.abs(x * root).max(axis=1)
+    factors = _factorize(x, w, fit_intercept, resolution)
+    if factors is None:
+        return None
     if fit_intercept:
-        # Twice, because the first mean is rounded in units of the values and not of their spread.
-        for _ in range(2):
-            x, y = x - np.average(x, axis=1, weights=w)[:, None], y - np.average(y, weights=w)
-    x, y = x * root, y * root
-    norm = np.sqrt(np.einsum("ij,ij->i", x, x))
-    noise = _ROUNDING_UNITS * resolution * magnitude
-    if (norm <= noise).any():
-        return None
-    q, r = qr((x / norm[:, None]).T, mode="economic", check_finite=False)
-    singular = svdvals(r, check_finite=False)
-    if singular[-1] <= len(x) * (noise / norm).max() * singular[0]:
-        return None
-    projected = q.T @ y
-    slopes = solve_triangular(r, projected, check_finite=False) / norm
-    return slopes, float(projected @ projected), float(singular[0] / singular[-1])
+        y = y - np.average(y, weights=w)
+    projected = factors.q.T @ (y * factors.root)
+    slopes = solve_triangular(factors.r, projected, check_finite=False) / factors.norm
+    return slopes, float(projected @ projected), factors.condition
+
+
+def slope_weights(
+    x: Float64Array, w: Float64Array | None, fit_intercept: bool, resolution: float
+) -> Float64Array:
+    """Weights (P, m) that turn targets into the coefficients on regressors x (K, m).
+
+    With X the regressors and the constant they are (X'WX)^-1 X'W; NaN if the rank is deficient.
+    """
+    factors = _factorize(x, w, fit_intercept, resolution)
+    if factors is None:
+        return np.full((len(x) + fit_intercept, x.shape[1]), np.nan)
+    slopes = solve_triangular(factors.r, factors.q.T * factors.root, check_finite=False)
+    slopes = slopes / factors.norm[:, None]
+    if not fit_intercept:
+        return slopes
+    shares = factors.root**2 / (factors.root**2).sum()
+    return np.vstack([shares - factors.mean @ slopes, slopes])

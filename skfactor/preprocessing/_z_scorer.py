@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from skfactor._base import PanelTransformer, check_row_weights, feature_names
+from skfactor._base import PanelTransformer
 from skfactor._kernels.moments import (
     rescale_segments,
     segment_moments,
@@ -19,6 +19,7 @@ from skfactor._kernels.quantiles import MAD_TO_STD, segment_median
 from skfactor._kernels.segments import Segments
 from skfactor._sklearn import Interval, StrOptions
 from skfactor._typing import BoolArray, Float64Array, FloatArray
+from skfactor._validation import check_row_weights, feature_names
 from skfactor.exceptions import DegenerateScaleWarning
 
 

@@ -1,0 +1,156 @@
+"""From what people pass to arrays, or to an error that says what was found and what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_array, check_consistent_length, validate_data
+
+from skfactor._panel import check_same_rows
+from skfactor._sklearn import has_default_output
+from skfactor._typing import Float64Array, FloatArray
+
+# Values looked at together when searching for infinities.
+_BLOCK = 2**16
+
+
+def validate_features(estimator: BaseEstimator, X: Any, *, reset: bool) -> FloatArray:
+    """X as a float array (n_rows, n_features); names and number of features checked or stored.
+
+    NaN is allowed; infinity, text and anything else that is not a number raise ``ValueError``.
+    """
+    try:
+        values: FloatArray = validate_data(
+            estimator, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite=False
+        )
+    except (ValueError, TypeError) as error:
+        _explain_text(X, error)
+        raise
+    # scikit-learn's own search for infinity copies a column-ordered array that holds NaN.
+    raise_if_infinite(values, feature_names(estimator, X), "X")
+    return values
+
+
+def validate_target(estimator: BaseEstimator, X: Any, y: Any) -> Float64Array:
+    """Target as a float array, (n_rows,) or (n_rows, n_columns); NaN is allowed.
+
+    Raises ``ValueError`` for text, infinity, another number of rows than X, or other labels.
+    """
+    if y is None:
+        raise ValueError(
+            f"This {type(estimator).__name__} estimator requires y to be passed, but the target y "
+            "is None."
+        )
+    values: Float64Array
+    if isinstance(y, pd.DataFrame) and len(y) and (y.dtypes == np.float64).all():
+        values = y.to_numpy()  # scikit-learn looks at each of perhaps thousands of columns
+    else:
+        values = check_array(
+            y, dtype=np.float64, ensure_2d=False, ensure_all_finite=False, input_name="y"
+        )
+    check_consistent_length(X, y)
+    check_same_rows(X, y)
+    table = values.reshape(len(values), -1)
+    raise_if_infinite(table, target_names(y, table.shape[1]), "y")
+    return values
+
+
+def target_names(y: Any, n_columns: int) -> pd.Index:
+    """Names of the columns of a target with several, 0, 1, ... where it has none."""
+    return y.columns if isinstance(y, pd.DataFrame) else pd.RangeIndex(n_columns)
+
+
+def raise_if_empty(target: Float64Array) -> None:
+    """Raise ``ValueError`` if the target holds nothing but NaN."""
+    if np.isnan(target).all():
+        raise ValueError("y holds no value at all, only NaN.")
+
+
+def raise_if_missing(values: FloatArray, what: str) -> None:
+    """Raise ``ValueError`` counting the rows that hold NaN, for ``missing="raise"``."""
+    rows = np.isnan(values.reshape(len(values), -1)).any(axis=1)
+    if rows.any():
+        raise ValueError(
+            f"{what} has missing values in {int(rows.sum())} of {len(rows)} rows. Pass "
+            "missing='drop' to leave them out."
+        )
+
+
+def _explain_text(X: Any, error: Exception) -> None:
+    if not isinstance(X, pd.DataFrame):
+        return
+    text = [name for name, dtype in X.dtypes.items() if not pd.api.types.is_numeric_dtype(dtype)]
+    if text:
+        raise ValueError(
+            f"The columns {text} of X do not hold numbers ({error}). Encode or drop them; "
+            "group labels such as industries are passed as groupby=."
+        ) from error
+
+
+def raise_if_infinite(values: FloatArray, names: Any, what: str) -> None:
+    """Raise ``ValueError`` naming the columns of an array (n_rows, n_columns) that hold infinity."""
+    if not np.issubdtype(values.dtype, np.floating):
+        return
+    whole = values.flags.c_contiguous or values.flags.f_contiguous
+    lines = values.ravel(order="K")[None] if whole else values.T
+    with np.errstate(over="ignore", invalid="ignore"):
+        for line in lines:
+            for start in range(0, len(line), _BLOCK):
+                block = line[start : start + _BLOCK]
+                # The sum is finite unless a value is not; only then it pays to look at each.
+                if not np.isfinite(block.sum()) and np.isinf(block).any():
+                    infinite = np.flatnonzero(np.isinf(values).any(axis=0))
+                    raise ValueError(
+                        f"{what} contains infinity in {[names[i] for i in infinite]}. Returns and "
+                        "ratios become infinite by dividing by zero: replace such values by NaN."
+                    )
+
+
+def feature_names(estimator: BaseEstimator, X: Any = None) -> list[Any]:
+    """Names of the features: those seen in fit, else X's columns, else x0, x1, ..."""
+    if hasattr(estimator, "feature_names_in_"):
+        return list(estimator.feature_names_in_)
+    if isinstance(X, pd.DataFrame):
+        return list(X.columns)
+    return [f"x{i}" for i in range(estimator.n_features_in_)]
+
+
+def check_row_weights(weights: Any, n_rows: int, name: str) -> Float64Array | None:
+    """Weights (n_rows,) that are finite and not negative, or None."""
+    if weights is None:
+        return None
+    values = np.asarray(weights, dtype=np.float64)
+    if values.shape != (n_rows,):
+        raise ValueError(
+            f"{name} has shape {values.shape}; it needs one weight a row, ({n_rows},)."
+        )
+    if not np.isfinite(values).all() or (values < 0.0).any():
+        raise ValueError(
+            f"{name} holds NaN, infinite or negative values. Fill or drop them; a weight of "
+            "zero leaves a row out."
+        )
+    if not values.any():
+        raise ValueError(f"All weights in {name} are zero, so no row is left.")
+    return values
+
+
+def like_input(estimator: BaseEstimator, X: Any, values: FloatArray) -> Any:
+    """Values (n_rows, n_columns) in the container of X: same index, same column names."""
+    if isinstance(X, np.ndarray) or not has_default_output(estimator):
+        return values
+    if isinstance(X, pd.DataFrame):
+        return pd.DataFrame(values, index=X.index, columns=X.columns, copy=False)
+    try:
+        import narwhals.stable.v1 as nw
+    except ImportError:  # without it no other kind of frame can have come in with names
+        return values
+    if not nw.dependencies.is_into_dataframe(X):
+        return values
+    frame = nw.from_native(X, eager_only=True)
+    native = nw.get_native_namespace(frame)
+    return nw.from_numpy(values, schema=frame.columns, backend=native).to_native()
+
+

@@ -1,0 +1,233 @@
+"""Frozen results: premia with their covariance, and a test."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from statsmodels.iolib.summary import Summary
+from statsmodels.iolib.table import SimpleTable
+from statsmodels.iolib.tableformatting import fmt_2cols, fmt_params
+
+from skfactor._typing import Float64Array
+
+
+# statsmodels' layout of label and value pairs, without the dashes it puts between them.
+_FACTS = {**fmt_2cols, "data_fmts": ["%18s", "%18s"], "stub_fmt": "%s"}
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """A test statistic with its distribution under the null hypothesis.
+
+    Attributes
+    ----------
+    statistic : float
+        The test statistic.
+    p_value : float
+        Probability under the null of a statistic at least as large.
+    df : tuple of float
+        Degrees of freedom of the distribution.
+    distribution : str
+        Its name, such as ``"F"`` or ``"chi2"``.
+    null : str
+        The hypothesis tested.
+
+    Examples
+    --------
+    >>> from skfactor.inference import TestResult
+    >>> print(TestResult(4.2, 0.0404, (1,), "chi2", "the premium of HML is zero"))
+    chi2(1) = 4.2000, p-value = 0.0404
+    H0: the premium of HML is zero
+    """
+
+    __test__ = False  # not a test case, whatever pytest thinks of the name
+
+    statistic: float
+    p_value: float
+    df: tuple[float, ...]
+    distribution: str
+    null: str
+
+    def __str__(self) -> str:
+        df = ", ".join(f"{value:g}" for value in self.df)
+        head = f"{self.distribution}({df}) = {self.statistic:.4f}, p-value = {self.p_value:.4f}"
+        return f"{head}\nH0: {self.null}"
+
+    def _repr_html_(self) -> str:
+        return "<pre>" + escape(str(self)) + "</pre>"
+
+
+@dataclass(frozen=True, eq=False)
+class PremiaInference:
+    """Estimated premia with their covariance matrix.
+
+    Made by `skfactor.FamaMacBeth.inference`; units are those of the returns, decimals a period.
+
+    Attributes
+    ----------
+    premia : Series of shape (n_premia,)
+        Estimates, ``"const"`` (the zero-beta rate) first where there is one.
+    cov : DataFrame of shape (n_premia, n_premia)
+        Their covariance matrix.
+    df : float
+        Degrees of freedom of the t distribution; infinite for the normal one.
+    covariance : str
+        Kind of the covariance, such as ``"shanken"``.
+    kernel : str or None
+        Kernel of the long-run variance.
+    bandwidth : float
+        Its number of lags; 0 without a kernel.
+    description : dict
+        What the summary says about the model, label by label.
+    notes : tuple of str
+        What the reader has to know about these errors.
+
+    Examples
+    --------
+    >>> from skfactor import FamaMacBeth
+    >>> from skfactor.datasets import make_two_pass
+    >>> factors, returns = make_two_pass(random_state=0, return_X_y=True)
+    >>> inference = FamaMacBeth().fit(factors, returns).inference("shanken")
+    >>> inference.std_errors.shape
+    (4,)
+    """
+
+    premia: pd.Series
+    cov: pd.DataFrame
+    df: float
+    covariance: str
+    kernel: str | None = None
+    bandwidth: float = 0.0
+    description: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def std_errors(self) -> pd.Series:
+        """Standard errors of the premia."""
+        return self._labelled(np.sqrt(np.diag(self.cov)), "std_error")
+
+    @property
+    def t_values(self) -> pd.Series:
+        """Premia over their standard errors."""
+        return (self.premia / self.std_errors).rename("t_value")
+
+    @property
+    def p_values(self) -> pd.Series:
+        """Two-sided p-values of the hypothesis that a premium is zero."""
+        return self._labelled(2.0 * self._distribution.sf(np.abs(self.t_values)), "p_value")
+
+    @property
+    def _distribution(self) -> Any:
+        return stats.t(self.df) if np.isfinite(self.df) else stats.norm()
+
+    def _labelled(self, values: Float64Array, name: str) -> pd.Series:
+        return pd.Series(values, index=self.premia.index, name=name)
+
+    def conf_int(self, level: float = 0.95) -> pd.DataFrame:
+        """Confidence intervals, columns ``"lower"`` and ``"upper"``.
+
+        Parameters
+        ----------
+        level : float, default=0.95
+            Coverage, between 0 and 1.
+
+        Returns
+        -------
+        DataFrame of shape (n_premia, 2)
+
+        Raises
+        ------
+        ValueError
+            If the level is not between 0 and 1.
+        """
+        if not 0.0 < level < 1.0:
+            raise ValueError(f"level={level!r} has to lie between 0 and 1, such as 0.95.")
+        half = self._distribution.ppf(0.5 + level / 2.0) * self.std_errors
+        return pd.DataFrame({"lower": self.premia - half, "upper": self.premia + half})
+
+    def wald_test(self, names: Sequence[str] | None = None) -> TestResult:
+        """Test that several premia are zero together.
+
+        With ``covariance="fama-macbeth"`` the statistic is Hotelling's, F distributed; else it is
+        chi-square.
+
+        Parameters
+        ----------
+        names : list of str, optional
+            The premia to test; all but the zero-beta rate by default.
+
+        Returns
+        -------
+        TestResult
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown, or there are too few dates for the F distribution.
+        """
+        index = list(self.premia.index)
+        chosen = [name for name in index if name != "const"] if names is None else list(names)
+        unknown = [name for name in chosen if name not in index]
+        if unknown or not chosen:
+            raise ValueError(f"The premia {unknown or chosen} are unknown; there are {index}.")
+        premia = self.premia[chosen].to_numpy()
+        wald = float(premia @ np.linalg.solve(self.cov.loc[chosen, chosen].to_numpy(), premia))
+        k = len(chosen)
+        null = f"the premia of {', '.join(map(str, chosen))} are zero"
+        if not np.isfinite(self.df):
+            return TestResult(wald, float(stats.chi2.sf(wald, k)), (k,), "chi2", null)
+        free = self.df + 1.0 - k
+        if free <= 0:
+            raise ValueError(f"{k} premia need more than {k} dates, found {self.df + 1.0:g}.")
+        statistic = wald * free / (k * self.df)
+        return TestResult(statistic, float(stats.f.sf(statistic, k, free)), (k, free), "F", null)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a premium: estimate, standard error, t, p-value and 95% interval."""
+        columns = [self.premia.rename("premium"), self.std_errors, self.t_values, self.p_values]
+        return pd.concat([*columns, self.conf_int()], axis=1)
+
+    def summary(self) -> Summary:
+        """Table as text, LaTeX (``as_latex``) and HTML, in the form of statsmodels' results."""
+        long_run = f"{self.kernel}, L = {self.bandwidth:.4g}" if self.kernel else "no lags"
+        facts = {
+            **self.description,
+            "Covariance:": self.covariance,
+            "Long-run variance:": long_run,
+            "Distribution:": f"t({self.df:.4g})" if np.isfinite(self.df) else "normal",
+        }
+        labels, values = list(facts), [[value] for value in facts.values()]
+        if len(labels) % 2:
+            labels.append("")
+            values.append([""])
+        half = len(labels) // 2
+        top = SimpleTable(values[:half], stubs=labels[:half], title="Risk premia", txt_fmt=_FACTS)
+        top.extend_right(SimpleTable(values[half:], stubs=[f"  {x}" for x in labels[half:]]))
+        table = self.to_frame()
+        # Four digits of the smallest error, the same number of decimals in every row.
+        smallest = float(np.nanmin(self.std_errors.to_numpy(), initial=1.0))
+        decimals = int(np.clip(3 - np.floor(np.log10(max(smallest, 1e-12))), 4, 10))
+        formats = [f"{{:.{decimals}f}}"] * 2 + ["{:.3f}", "{:.4f}"] + [f"{{:.{decimals}f}}"] * 2
+        body = [
+            [form.format(x) for form, x in zip(formats, row, strict=True)]
+            for row in table.itertuples(index=False)
+        ]
+        letter = "t" if np.isfinite(self.df) else "z"
+        headers = ["premium", "std err", letter, f"P>|{letter}|", "[0.025", "0.975]"]
+        stubs = [str(name) for name in table.index]
+        summary = Summary()
+        summary.tables = [top, SimpleTable(body, headers, stubs, txt_fmt=fmt_params)]
+        summary.add_extra_txt(list(self.notes))
+        return summary
+
+    def __str__(self) -> str:
+        return str(self.summary().as_text())
+
+    def _repr_html_(self) -> str:
+        return str(self.summary().as_html())

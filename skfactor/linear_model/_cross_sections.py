@@ -1,0 +1,197 @@
+"""The cross-sectional regressions of both forms, and what to say when they cannot be run."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from skfactor._base import single_blas_thread
+from skfactor._kernels.cross_moments import (
+    CrossMoments,
+    complete_rows,
+    masked_cross_moments,
+    segment_cross_moments,
+)
+from skfactor._kernels.least_squares import LeastSquares, solve_least_squares
+from skfactor._kernels.segments import Segments
+from skfactor._typing import BoolArray, Float64Array, FloatArray
+from skfactor.exceptions import RankDeficientWarning
+
+# A spread of so many units in the last place of the values is rounding.
+_ROUNDING_UNITS = 8.0
+
+
+def regress_panel(
+    columns: FloatArray,
+    returns: Float64Array,
+    weights: Float64Array | None,
+    segments: Segments,
+    *,
+    names: list[Any],
+    fit_intercept: bool,
+    min_assets: int,
+) -> LeastSquares:
+    """One regression a segment of returns (n_rows,) on exposures (n_features, n_rows)."""
+    x, y = segments.take(columns), segments.take(returns)
+    w = None if weights is None else segments.take(weights)
+    offsets = segments.offsets
+
+    def rows(s: int) -> tuple[Float64Array, Float64Array, Float64Array | None]:
+        run = slice(offsets[s], offsets[s + 1])
+        return complete_rows(x[:, run], y[run], None if w is None else w[run])
+
+    resolution = float(np.finfo(columns.dtype).eps)
+    with single_blas_thread():
+        moments = segment_cross_moments(x, y, offsets, w)
+        _raise_if_constant(moments, names, fit_intercept, resolution)
+        return solve_least_squares(
+            moments,
+            rows,
+            fit_intercept=fit_intercept,
+            min_rows=min_assets,
+            resolution=resolution,
+        )
+
+
+def regress_wide(
+    betas: Float64Array, returns: Float64Array, *, fit_intercept: bool, min_assets: int
+) -> LeastSquares:
+    """One regression a period of returns (n_periods, n_assets) on betas (n_assets, n_factors)."""
+    common = np.ascontiguousarray(betas.T)
+    with single_blas_thread():
+        return solve_least_squares(
+            masked_cross_moments(common, returns),
+            lambda t: complete_rows(common, returns[t], None),
+            fit_intercept=fit_intercept,
+            min_rows=min_assets,
+            resolution=float(np.finfo(np.float64).eps),
+        )
+
+
+def _raise_if_constant(
+    moments: CrossMoments, names: list[Any], fit_intercept: bool, resolution: float
+) -> None:
+    """Raise for columns that are constant on every one of several dates."""
+    several = np.flatnonzero(moments.n_rows >= 2)
+    if len(several) < 2:
+        return
+    squares = np.einsum("iis->is", moments.products)
+    # A few dates clear almost every column; only the others are looked at on all of them.
+    few = several[:50]
+    rounding = _ROUNDING_UNITS * resolution * np.abs(moments.mean[:-1])
+    suspects = [
+        k
+        for k in range(len(names))
+        if (squares[k, few] <= moments.weight[few] * rounding[k, few] ** 2).all()
+        and (squares[k, several] <= moments.weight[several] * rounding[k, several] ** 2).all()
+    ]
+    constant = np.isin(np.arange(len(names)), suspects)
+    spread = [np.ptp(moments.mean[k, several]) > rounding[k, several].max() for k in suspects]
+    varies = constant.copy()
+    varies[suspects] = spread
+    if varies.any():
+        raise ValueError(
+            f"The columns {_select(names, varies)} vary over dates but not within any: "
+            "these look like factor returns, not exposures. Put FactorBetas() before FamaMacBeth "
+            "in a pipeline, or pass y with one column an asset."
+        )
+    if fit_intercept and constant.any():
+        raise ValueError(
+            f"The columns {_select(names, constant)} are constant everywhere, as the intercept is. "
+            "Drop them or set fit_intercept=False."
+        )
+
+
+def _select(names: list[Any], which: BoolArray) -> list[Any]:
+    return [name for name, chosen in zip(names, which, strict=True) if chosen]
+
+
+def report_failures(
+    fits: LeastSquares,
+    dates: pd.Index | None,
+    *,
+    min_assets: int,
+    refuse: bool,
+    missing_columns: list[Any],
+) -> None:
+    """Warn once about cross-sections without an estimate, or raise if none is left.
+
+    ``dates`` None are rows without dates, which scikit-learn's checks fit whatever their number.
+    """
+    failed = ~fits.solved
+    if not failed.any():
+        return
+    parts = []
+    if fits.thin.any():
+        most = int(fits.n_rows[fits.thin].max())
+        parts.append(
+            f"{int(fits.thin.sum())} with fewer than {min_assets} assets that have a return and "
+            f"all exposures (at most {most})"
+        )
+    if fits.deficient.any():
+        parts.append(f"{int(fits.deficient.sum())} with collinear or constant exposures")
+    found = "; ".join(parts)
+    if dates is not None and (refuse or failed.all()):
+        empty = f" The columns {missing_columns} have no value at all." if missing_columns else ""
+        remedy = (
+            "Drop exposures or dates, or pass rank_deficient='nan'."
+            if refuse and not failed.all()
+            else "Use fewer exposures, or drop or impute those that are missing."
+        )
+        raise ValueError(
+            f"The premia of {int(failed.sum())} of {len(failed)} dates cannot be estimated: "
+            f"{found}.{empty} {remedy}"
+        )
+    if refuse:
+        raise ValueError(f"The premia cannot be estimated: {found}.")
+    first = "" if dates is None else f" (first: {dates[failed][0]})"
+    warnings.warn(
+        f"The premia of {int(failed.sum())} of {len(failed)} dates are NaN: {found}{first}.",
+        RankDeficientWarning,
+        stacklevel=4,
+    )
+
+
+def cross_section_table(
+    fits: LeastSquares, index: pd.Index, n_slopes: int, fit_intercept: bool
+) -> pd.DataFrame:
+    """Number of assets, R squared, adjusted R squared and condition number of each date."""
+    free = fits.n_rows - n_slopes - fit_intercept
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(free > 0, (fits.n_rows - fit_intercept) / free, np.nan)
+        adjusted = 1.0 - (1.0 - fits.r2) * ratio
+    return pd.DataFrame(
+        {
+            "n_assets": fits.n_rows,
+            "r2": fits.r2,
+            "adj_r2": adjusted,
+            "condition_number": fits.condition,
+        },
+        index=index,
+    )
+
+
+def average_weights(
+    positions: Any, estimated: BoolArray, window: int | None, halflife: float | None
+) -> Float64Array:
+    """Weight of each date in the premia, adding up to 1 over the estimated dates.
+
+    ``window`` takes the last so many dates, estimated or not; ``halflife`` halves the weight for
+    every so many dates of distance from the last.
+    """
+    distance = positions[-1] - np.asarray(positions, dtype=np.float64)
+    weights = estimated.astype(np.float64)
+    if window is not None:
+        weights[:-window] = 0.0
+    if halflife is not None:
+        weights *= 0.5 ** (distance / halflife)
+    total = weights.sum()
+    if total == 0.0 and estimated.any():
+        raise ValueError(
+            f"None of the last {window} dates could be estimated, so they have no average. "
+            "Use a longer premia_window."
+        )
+    return weights / total if total else np.full(len(weights), np.nan)

@@ -1,0 +1,593 @@
+"""FamaMacBeth: premia of exposures, one cross-sectional regression a date."""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.metrics import r2_score
+from sklearn.utils.validation import check_is_fitted
+from statsmodels.iolib.summary import Summary
+
+from skfactor._kernels.least_squares import LeastSquares
+from skfactor._kernels.segments import one_segment
+from skfactor._panel import calendar_positions, find_panel, is_time_series, time_index
+from skfactor._sklearn import HasMethods, Interval, StrOptions, fit_context
+from skfactor._typing import Float64Array, FloatArray
+from skfactor._validation import (
+    check_row_weights,
+    feature_names,
+    raise_if_empty,
+    raise_if_missing,
+    target_names,
+    validate_features,
+    validate_target,
+)
+from skfactor.exceptions import NoDatesWarning
+from skfactor.inference import PremiaInference
+from skfactor.linear_model._cross_sections import (
+    average_weights,
+    cross_section_table,
+    regress_panel,
+    regress_wide,
+    report_failures,
+)
+from skfactor.linear_model._factor_betas import FactorBetas
+from skfactor.linear_model._portfolios import portfolio_betas, slope_portfolios
+from skfactor.linear_model._premia_inference import infer_premia
+
+
+class FamaMacBeth(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """Risk premia by the regressions of Fama and MacBeth (1973).
+
+    On each date the returns of the assets are regressed on their exposures; the premia are the
+    averages of these slopes over time. `y` tells the form of the data:
+
+    - **panel**, y (n_rows,): X holds the exposures or characteristics of the row's asset on the
+      row's date, the dates are in the index of X, of y, or in ``dates=``;
+    - **wide**, y (n_periods, n_assets): X holds the factor returns of each period, and the
+      exposures are estimated by a first pass of time-series regressions.
+
+    Parameters
+    ----------
+    betas : estimator or None, default=None
+        First pass of the wide form; None is `FactorBetas()`.
+    fit_intercept : bool, default=True
+        Whether to estimate the zero-beta rate, the column ``"const"``.
+    premia_window : int or None, default=None
+        Average the slopes of the last so many dates only.
+    premia_halflife : float or None, default=None
+        Weigh the slopes exponentially: half the weight for every so many dates back.
+    min_assets : int or None, default=None
+        Fewest assets on a date; thinner dates get NaN. None is the number of coefficients.
+    missing : {"drop", "raise"}, default="drop"
+        ``"drop"`` leaves out rows (panel) or returns (wide) that are missing.
+    rank_deficient : {"nan", "raise"}, default="nan"
+        What to do about dates that are too thin or have collinear exposures: NaN slopes and one
+        warning that counts them, or an error.
+    date_level : str or int, default="auto"
+        Name or position of the date level of a (date, asset) index.
+
+    Attributes
+    ----------
+    lambdas_ : DataFrame of shape (n_dates, n_premia)
+        Slopes of each date, in the units of the returns; ``"const"`` first. Dates that could not
+        be estimated are NaN.
+    premia_ : Series of shape (n_premia,)
+        Their average.
+    coef_ : ndarray of shape (n_features,)
+        Premia of the exposures.
+    intercept_ : float
+        The zero-beta rate, 0 with ``fit_intercept=False``.
+    cross_sections_ : DataFrame
+        For each date ``n_assets``, ``r2``, ``adj_r2`` and the ``condition_number`` of the
+        standardized exposures.
+    dates_ : Index of shape (n_dates,)
+        All dates of the fit, ascending.
+    betas_ : DataFrame of shape (n_assets, n_factors)
+        Wide form: the estimated exposures.
+    first_pass_ : estimator
+        Wide form: the fitted first pass.
+    pricing_errors_ : Series of shape (n_assets,)
+        Wide form: each asset's average return over its own dates minus its expected return.
+    expected_returns_ : Series of shape (n_assets,)
+        Wide form: zero-beta rate plus betas times premia.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Their names, if X was a DataFrame with text for names.
+
+    See Also
+    --------
+    FactorBetas : The first pass; before FamaMacBeth in a pipeline for long data.
+
+    References
+    ----------
+    .. [1] Fama, E. F. and J. D. MacBeth (1973), "Risk, Return, and Equilibrium: Empirical Tests",
+       Journal of Political Economy 81(3), 607-636. https://doi.org/10.1086/260061
+
+    Examples
+    --------
+    Two passes on wide data, portfolios on factors:
+
+    >>> from skfactor import FamaMacBeth
+    >>> from skfactor.datasets import load_french
+    >>> french = load_french()
+    >>> returns = french.filter(regex="^S[135][VM]").sub(french["RF"], axis=0)
+    >>> model = FamaMacBeth().fit(french[["MktRF", "SMB", "HML", "Mom"]], returns)
+    >>> model.premia_.round(4)
+    const    0.0096
+    MktRF   -0.0034
+    SMB      0.0021
+    HML      0.0027
+    Mom      0.0069
+    Name: premium, dtype: float64
+
+    A panel of characteristics, preprocessed date by date:
+
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skfactor import FactorZScorer, Winsorizer
+    >>> from skfactor.datasets import make_panel
+    >>> X, y = make_panel(random_state=0, return_X_y=True)
+    >>> pipeline = make_pipeline(Winsorizer(), FactorZScorer(), FamaMacBeth()).fit(X, y)
+    >>> pipeline.predict(X).shape == y.shape
+    True
+    """
+
+    __metadata_request__fit: ClassVar = {"dates": True}
+    _parameter_constraints: ClassVar = {
+        "betas": [HasMethods(["fit", "get_params"]), None],
+        "fit_intercept": ["boolean"],
+        "premia_window": [Interval(Integral, 1, None, closed="left"), None],
+        "premia_halflife": [Interval(Real, 0, None, closed="neither"), None],
+        "min_assets": [Interval(Integral, 1, None, closed="left"), None],
+        "missing": [StrOptions({"drop", "raise"})],
+        "rank_deficient": [StrOptions({"nan", "raise"})],
+        "date_level": [str, int],
+    }
+
+    def __init__(
+        self,
+        *,
+        betas: BaseEstimator | None = None,
+        fit_intercept: bool = True,
+        premia_window: int | None = None,
+        premia_halflife: float | None = None,
+        min_assets: int | None = None,
+        missing: str = "drop",
+        rank_deficient: str = "nan",
+        date_level: str | int = "auto",
+    ) -> None:
+        self.betas = betas
+        self.fit_intercept = fit_intercept
+        self.premia_window = premia_window
+        self.premia_halflife = premia_halflife
+        self.min_assets = min_assets
+        self.missing = missing
+        self.rank_deficient = rank_deficient
+        self.date_level = date_level
+
+    @fit_context(prefer_skip_nested_validation=False)  # type: ignore[untyped-decorator]
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, dates: Any = None) -> Self:
+        """Estimate the premia.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Exposures of each row (panel) or factor returns of each period (wide).
+        y : array-like of shape (n_rows,) or (n_periods, n_assets)
+            Returns, in decimals.
+        sample_weight : array-like of shape (n_rows,), optional
+            Panel form: weight of each row in its date's regression, such as the square root of
+            the market capitalization.
+        dates : array-like of shape (n_rows,) or scalar, optional
+            Date of each row, if it is not in the index of X or y. A scalar: one cross-section.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If rows cannot be told apart by date and asset, a value is infinite or text, columns
+            are constant, or no date can be estimated.
+
+        Warns
+        -----
+        RankDeficientWarning
+            If some dates could not be estimated; their slopes are NaN.
+        NoDatesWarning
+            If there are no dates anywhere, so that all rows make one cross-section.
+        """
+        values = validate_features(self, X, reset=True)
+        target = validate_target(self, X, y)
+        raise_if_empty(target)
+        if self.missing == "raise":
+            raise_if_missing(values, "X")
+            raise_if_missing(target, "y")
+        self._names = feature_names(self, X)
+        self._is_wide = target.ndim == 2 and target.shape[1] > 1
+        self._target_shape = target.shape[1:]
+        if self._is_wide:
+            if sample_weight is not None:
+                raise ValueError(
+                    "sample_weight weighs the rows of a panel; with one column an asset in y each "
+                    "row is a period. Leave it out."
+                )
+            self._fit_wide(values.astype(np.float64), target, X, y, dates)
+        else:
+            self._fit_panel(values, target.reshape(-1), X, y, sample_weight, dates)
+        return self
+
+    def _fit_panel(
+        self,
+        values: FloatArray,
+        returns: Float64Array,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        dates: Any,
+    ) -> None:
+        if self.betas is not None:
+            raise ValueError(
+                "betas= is the first pass of the wide form, y with one column an asset; here y "
+                "has one column. Put FactorBetas() before FamaMacBeth in a pipeline instead."
+            )
+        n_rows = len(values)
+        weights = check_row_weights(sample_weight, n_rows, "sample_weight")
+        panel = find_panel(X, y, n_rows=n_rows, dates=dates, date_level=self.date_level)
+        if panel is None:
+            _raise_if_time_series(X, y)
+            warnings.warn(
+                "No dates were found: all rows are taken as one cross-section. Index X or y by "
+                "(date, asset), or pass dates=.",
+                NoDatesWarning,
+                stacklevel=3,
+            )
+        fits = regress_panel(
+            values.T,
+            returns,
+            weights,
+            one_segment(n_rows) if panel is None else panel.segments,
+            names=self._names,
+            fit_intercept=self.fit_intercept,
+            min_assets=self._fewest_assets(),
+        )
+        self._store(fits, None if panel is None else panel.dates.labels, values)
+
+    def _fit_wide(
+        self, factors: Float64Array, returns: Float64Array, X: Any, y: Any, dates: Any
+    ) -> None:
+        periods = time_index(X, y, dates)
+        index = pd.RangeIndex(len(factors)) if periods is None else periods
+        if periods is not None and not index.is_monotonic_increasing:
+            order = index.argsort()
+            index, factors, returns = index[order], factors[order], returns[order]
+            periods = index
+        assets = target_names(y, returns.shape[1])
+        factor_frame = pd.DataFrame(factors, index=index, columns=self._names, copy=False)
+        return_frame = pd.DataFrame(returns, index=index, columns=assets, copy=False)
+        if np.count_nonzero(np.isfinite(returns).any(axis=0)) < 2:
+            raise ValueError(
+                "Fewer than 2 columns of y hold any return: a cross-section needs several assets."
+            )
+        first_pass = FactorBetas() if self.betas is None else self.betas
+        self.first_pass_ = clone(first_pass).fit(factor_frame, return_frame)
+        self.betas_ = self.first_pass_.betas_
+        betas = self.betas_.to_numpy()
+        usable = np.isfinite(betas).all(axis=1)
+        if periods is not None and np.count_nonzero(usable) < 2:
+            raise ValueError(
+                f"Only {np.count_nonzero(usable)} of the {len(assets)} columns of y have enough "
+                "returns for betas: a cross-section needs several assets."
+            )
+        fits = regress_wide(
+            betas[usable],
+            returns[:, usable],
+            fit_intercept=self.fit_intercept,
+            min_assets=self._fewest_assets(),
+        )
+        self._store(fits, periods, None)
+        self._factors = factor_frame
+        self._has_gaps = bool(np.isnan(returns).any() or np.isnan(factors).any())
+        self.expected_returns_ = self._expected(betas, assets)
+        average = return_frame.mean()
+        self.pricing_errors_ = (average - self.expected_returns_).rename("pricing_error")
+
+    def _fewest_assets(self) -> int:
+        return max(self.min_assets or 0, self.n_features_in_ + self.fit_intercept)
+
+    def _store(
+        self, fits: LeastSquares, dates: pd.Index | None, values: FloatArray | None
+    ) -> None:
+        empty = [] if values is None else np.flatnonzero(np.isnan(values).all(axis=0))
+        report_failures(
+            fits,
+            dates,
+            min_assets=self._fewest_assets(),
+            refuse=self.rank_deficient == "raise",
+            missing_columns=[self._names[k] for k in empty],
+        )
+        index = pd.RangeIndex(len(fits.n_rows)) if dates is None else dates
+        labels = ["const", *self._names] if self.fit_intercept else self._names
+        self.dates_ = index
+        self.lambdas_ = pd.DataFrame(fits.coefficients, index=index, columns=labels)
+        self.cross_sections_ = cross_section_table(
+            fits, index, self.n_features_in_, self.fit_intercept
+        )
+        self._average = average_weights(
+            calendar_positions(index), fits.solved, self.premia_window, self.premia_halflife
+        )
+        # Dates without an estimate weigh nothing, but 0 * NaN would still be NaN.
+        weighing = slice(None) if fits.solved.all() else fits.solved
+        premia = self._average[weighing] @ fits.coefficients[weighing]
+        if not fits.solved.any():
+            premia = np.full(len(labels), np.nan)
+        self.premia_ = pd.Series(premia, index=labels, name="premium")
+        self.coef_ = premia[-self.n_features_in_ :]
+        self.intercept_ = float(premia[0]) if self.fit_intercept else 0.0
+
+    def _expected(self, exposures: Float64Array, index: pd.Index) -> pd.Series:
+        expected = self.intercept_ + exposures @ self.coef_
+        return pd.Series(expected, index=index, name="expected_return")
+
+    def predict(self, X: Any) -> Float64Array:
+        """Expected returns from the premia.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            What it was in `fit`: exposures (panel), or factor returns of any periods (wide), of
+            which only the number matters.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,) or (n_periods, n_assets)
+            Zero-beta rate plus exposures times premia, in decimals; NaN where an exposure is. In
+            wide form each row is ``expected_returns_``.
+        """
+        check_is_fitted(self)
+        values = validate_features(self, X, reset=False)
+        if self._is_wide:
+            return np.tile(self.expected_returns_.to_numpy(), (len(values), 1))
+        expected: Float64Array = self.intercept_ + values @ self.coef_
+        return expected.reshape(-1, *self._target_shape)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """R squared of the expected returns.
+
+        Parameters
+        ----------
+        X, y : array-like
+            As in `fit`.
+        sample_weight : array-like of shape (n_rows,), optional
+            Weight of each row.
+
+        Returns
+        -------
+        float
+            Panel: R squared of `predict` over all rows without NaN. Wide: R squared over the
+            assets of ``expected_returns_`` against their average returns in y.
+        """
+        expected = self.predict(X)
+        target = validate_target(self, X, y)
+        weights = check_row_weights(sample_weight, len(target), "sample_weight")
+        if self._is_wide:
+            if target.shape != expected.shape or not target_names(y, target.shape[1]).equals(
+                self.expected_returns_.index
+            ):
+                raise ValueError(
+                    f"y has other assets than the {expected.shape[1]} of fit: "
+                    f"{list(self.expected_returns_.index[:5])} ..."
+                )
+            actual, weights = _average_over_time(target, weights), None
+            expected = self.expected_returns_.to_numpy()
+        else:
+            actual, expected = target.reshape(-1), expected.reshape(-1)
+        known = np.isfinite(actual) & np.isfinite(expected)
+        if not known.any():
+            return float("nan")
+        kept = None if weights is None else weights[known]
+        return float(r2_score(actual[known], expected[known], sample_weight=kept))
+
+    def expected_returns(self, exposures: Any) -> pd.Series:
+        """Expected returns of any assets or portfolios from their exposures.
+
+        Parameters
+        ----------
+        exposures : DataFrame or array of shape (n_assets, n_features), or Series
+            Exposures with the names of `fit`, in any order; a Series is one asset.
+
+        Returns
+        -------
+        Series of shape (n_assets,)
+            In decimals, labelled like the rows of ``exposures``.
+
+        Raises
+        ------
+        ValueError
+            If the names are not those of `fit`.
+        """
+        check_is_fitted(self)
+        if isinstance(exposures, pd.Series):
+            exposures = exposures.to_frame().T
+        if isinstance(exposures, pd.DataFrame):
+            if set(exposures.columns) != set(self._names):
+                raise ValueError(
+                    f"exposures has the columns {list(exposures.columns)}; the model was fitted "
+                    f"on {self._names}."
+                )
+            exposures = exposures[self._names]
+        values = validate_features(self, exposures, reset=False)
+        rows = exposures.index if isinstance(exposures, pd.DataFrame) else len(values)
+        index = pd.RangeIndex(rows) if isinstance(rows, int) else rows
+        return self._expected(values.astype(np.float64), index)
+
+    def portfolio_betas(self, weights: pd.Series | pd.DataFrame) -> pd.DataFrame:
+        """Betas of portfolios of the assets, with errors from the full residual covariance.
+
+        Parameters
+        ----------
+        weights : Series of shape (n_assets,) or DataFrame of shape (n_assets, n_portfolios)
+            Portfolio weights by asset, used as given; assets that are not named weigh nothing.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``beta``, ``std_error``, ``t_value`` and ``p_value``; a row a factor, or a row
+            a portfolio and factor for a DataFrame of weights. With complete returns they are
+            those of the regression of the portfolio's own return.
+
+        Raises
+        ------
+        ValueError
+            In panel form, or if an asset is unknown, has no betas, or a weight is missing.
+        """
+        self._raise_unless_wide("portfolio_betas")
+        return portfolio_betas(self.first_pass_, self._factors, weights)
+
+    def slope_portfolios(
+        self, X: Any, dates: Any = None, sample_weight: Any = None
+    ) -> pd.DataFrame:
+        """Weights of the portfolios whose returns are the slopes (Fama, 1976).
+
+        On each date the weights of a slope are those of a zero-cost portfolio with exposure 1 to
+        its column and 0 to the others; those of ``"const"`` add up to 1.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Exposures, in wide form too (such as ``betas_``).
+        dates : array-like of shape (n_rows,) or scalar, optional
+            Date of each row, if it is not in the index of X. Without dates all rows are one
+            cross-section.
+        sample_weight : array-like of shape (n_rows,), optional
+            The weights that `fit` had, if any.
+
+        Returns
+        -------
+        DataFrame of shape (n_rows, n_premia)
+            Weights with the index of X; 0 for rows that miss an exposure, NaN on dates that cannot
+            be estimated.
+
+        References
+        ----------
+        .. [1] Fama, E. F. (1976), Foundations of Finance, Basic Books, chapter 9.
+        """
+        check_is_fitted(self)
+        values = validate_features(self, X, reset=False)
+        panel = find_panel(X, n_rows=len(values), dates=dates, date_level=self.date_level)
+        weights = slope_portfolios(
+            values,
+            one_segment(len(values)) if panel is None else panel.segments,
+            check_row_weights(sample_weight, len(values), "sample_weight"),
+            self.fit_intercept,
+        )
+        index = X.index if isinstance(X, pd.DataFrame) else pd.RangeIndex(len(values))
+        return pd.DataFrame(weights, index=index, columns=self.lambdas_.columns)
+
+    def inference(
+        self,
+        covariance: str = "auto",
+        *,
+        kernel: str | None = None,
+        bandwidth: float | str | None = None,
+        debiased: bool = True,
+    ) -> PremiaInference:
+        """Standard errors, tests and intervals of the premia; nothing is estimated again.
+
+        Parameters
+        ----------
+        covariance : {"auto", "fama-macbeth", "shanken"}, default="auto"
+            - ``"fama-macbeth"``: time-series variation of the slopes, exposures taken as known.
+            - ``"shanken"``: wide form; errors of the estimated betas added (Shanken, 1992).
+            - ``"auto"``: shanken where it holds (wide form, full-sample betas, no missing values,
+              premia averaged over all dates with equal weights), else fama-macbeth.
+        kernel : {None, "bartlett", "parzen", "quadratic-spectral"}, default=None
+            Kernel of the long-run variance; None assumes no serial dependence.
+        bandwidth : float, "newey-west" or None, default=None
+            Number of lags L: lag j is weighed at j / (L + 1) by the Bartlett and Parzen kernels,
+            at j / L by the quadratic-spectral one. ``"newey-west"``, the default with a kernel,
+            is the automatic choice of Newey and West (1994). Lags are distances on the calendar:
+            dates that could not be estimated leave a gap.
+        debiased : bool, default=True
+            Multiply the variance by T / (T - 1) for fama-macbeth and by T / (T - K - 1) for
+            shanken. With unequal weights T is the effective number of dates, 1 / sum of squares.
+
+        Returns
+        -------
+        PremiaInference
+            t distributed with T - 1 degrees of freedom for fama-macbeth, normal for shanken.
+
+        Raises
+        ------
+        ValueError
+            If the form or the model cannot give this covariance, a name is unknown, or there is
+            only one date.
+
+        References
+        ----------
+        .. [1] Shanken, J. (1992), "On the Estimation of Beta-Pricing Models", Review of Financial
+           Studies 5(1), 1-33. https://doi.org/10.1093/rfs/5.1.1
+        .. [2] Newey, W. K. and K. D. West (1987), "A Simple, Positive Semi-Definite,
+           Heteroskedasticity and Autocorrelation Consistent Covariance Matrix", Econometrica
+           55(3), 703-708. https://doi.org/10.2307/1913610
+        .. [3] Newey, W. K. and K. D. West (1994), "Automatic Lag Selection in Covariance Matrix
+           Estimation", Review of Economic Studies 61(4), 631-653.
+           https://doi.org/10.2307/2297912
+        """
+        check_is_fitted(self)
+        return infer_premia(
+            self, covariance, kernel=kernel, bandwidth=bandwidth, debiased=debiased
+        )
+
+    def summary(
+        self,
+        covariance: str = "auto",
+        *,
+        kernel: str | None = None,
+        bandwidth: float | str | None = None,
+        debiased: bool = True,
+    ) -> Summary:
+        """Table of `inference`, with the same parameters: prints, and renders as LaTeX and HTML."""
+        inference = self.inference(
+            covariance, kernel=kernel, bandwidth=bandwidth, debiased=debiased
+        )
+        return inference.summary()
+
+    def _raise_unless_wide(self, what: str) -> None:
+        check_is_fitted(self)
+        if not self._is_wide:
+            raise ValueError(
+                f"{what} needs the wide form, y with one column an asset; this model was fitted "
+                "on a panel, whose exposures are given."
+            )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.target_tags.multi_output = True
+        return tags
+
+
+def _raise_if_time_series(X: Any, y: Any) -> None:
+    if is_time_series(X) or is_time_series(y):
+        raise ValueError(
+            "Each row is one date with one return: that is a time series of one asset, and a "
+            "cross-section needs several. FactorBetas estimates its betas; for premia pass y with "
+            "one column an asset, or rows indexed by (date, asset)."
+        )
+
+
+def _average_over_time(returns: Float64Array, weights: Float64Array | None) -> Float64Array:
+    """Average return of each asset over the dates on which it has one."""
+    known = np.isfinite(returns)
+    w = known if weights is None else known * weights[:, None]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        average: Float64Array = (np.where(known, returns, 0.0) * w).sum(axis=0) / w.sum(axis=0)
+    return average

@@ -1,0 +1,584 @@
+"""What scikit-learn asks of every estimator, and what every per-date transformer owes a panel."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from pandas.testing import assert_frame_equal, assert_index_equal
+from reference import random_panel
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.utils import estimator_checks
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import skfactor
+from skfactor._base import PanelTransformer
+
+# Plain arrays, which these checks feed, have no dates and sometimes a single row: both warn.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::skfactor.exceptions.NoDatesWarning"),
+    pytest.mark.filterwarnings("ignore::skfactor.exceptions.RankDeficientWarning"),
+]
+
+PUBLIC = [getattr(skfactor, name) for name in skfactor.__all__]
+ESTIMATORS = [each() for each in PUBLIC if inspect.isclass(each) and hasattr(each, "get_params")]
+TRANSFORMERS = [estimator for estimator in ESTIMATORS if hasattr(estimator, "transform")]
+PER_DATE = [estimator for estimator in ESTIMATORS if isinstance(estimator, PanelTransformer)]
+
+
+def _name(estimator):
+    return type(estimator).__name__
+
+
+def test_the_public_estimators_are_found():
+    assert {"Winsorizer", "FactorZScorer"} <= {_name(estimator) for estimator in ESTIMATORS}
+    assert {"Winsorizer", "FactorZScorer"} <= {_name(estimator) for estimator in PER_DATE}
+
+
+# --- scikit-learn's own checks ------------------------------------------------------------------
+
+_MARK = parametrize_with_checks(ESTIMATORS)
+_ARRAY_DISPATCH = "check_array_api"
+
+
+@pytest.mark.parametrize(
+    ("estimator", "check"),
+    [pair for pair in _MARK.args[1] if _ARRAY_DISPATCH not in str(pair[1])],
+    **_MARK.kwargs,
+)
+def test_scikit_learn_check_passes(estimator, check):
+    check(estimator)
+
+
+def test_array_dispatch_changes_nothing_for_numpy_arrays():
+    # SciPy reads the variable when it is imported, hence a process of its own.
+    script = f"""if True:
+        import sys
+        import sklearn
+        try:
+            sklearn.set_config(array_api_dispatch=True)
+        except ImportError:
+            sys.exit()  # this SciPy is too old for scikit-learn to dispatch arrays at all
+        sklearn.set_config(array_api_dispatch=False)
+        import test_common
+        for estimator, check in test_common.parametrize_with_checks(test_common.ESTIMATORS).args[1]:
+            if {_ARRAY_DISPATCH!r} in str(check):
+                check(estimator)
+    """
+    environment = os.environ | {
+        "SCIPY_ARRAY_API": "1",
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+    }
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        estimator_checks.check_dataframe_column_names_consistency,
+        estimator_checks.check_inplace_ensure_writeable,
+        estimator_checks.check_param_validation,
+    ],
+)
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=_name)
+def test_check_that_check_estimator_leaves_out_passes(estimator, check):
+    check(_name(estimator), estimator)
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        estimator_checks.check_get_feature_names_out_error,
+        estimator_checks.check_transformer_get_feature_names_out,
+        estimator_checks.check_transformer_get_feature_names_out_pandas,
+        estimator_checks.check_set_output_transform,
+        estimator_checks.check_set_output_transform_pandas,
+        estimator_checks.check_set_output_transform_polars,
+        estimator_checks.check_global_output_transform_pandas,
+        estimator_checks.check_global_set_output_transform_polars,
+    ],
+)
+@pytest.mark.parametrize("transformer", TRANSFORMERS, ids=_name)
+def test_transformer_check_that_check_estimator_leaves_out_passes(transformer, check):
+    check(_name(transformer), transformer)
+
+
+# --- every per-date transformer: laws -----------------------------------------------------------
+
+each_per_date = pytest.mark.parametrize("transformer", [clone(e) for e in PER_DATE], ids=_name)
+
+
+@pytest.fixture
+def panel():
+    return random_panel(np.random.default_rng(0))
+
+
+@pytest.fixture
+def dates(panel):
+    return panel.index.get_level_values("date")
+
+
+@each_per_date
+def test_row_order_does_not_matter(transformer, panel):
+    order = np.random.default_rng(1).permutation(len(panel))
+    expected = transformer.fit_transform(panel)
+    assert_frame_equal(
+        transformer.fit_transform(panel.iloc[order]), expected.iloc[order], rtol=1e-11
+    )
+
+
+@each_per_date
+def test_level_order_does_not_matter(transformer, panel):
+    expected = transformer.fit_transform(panel)
+    assert_frame_equal(transformer.fit_transform(panel.swaplevel()), expected.swaplevel())
+
+
+@each_per_date
+def test_asset_labels_do_not_matter(transformer, panel):
+    assets = panel.index.unique("asset")
+    numbers = dict(zip(assets, reversed(range(len(assets))), strict=True))
+    renamed = panel.rename(index=numbers, level="asset")
+    assert_array_equal(transformer.fit_transform(renamed), transformer.fit_transform(panel))
+
+
+@each_per_date
+def test_date_labels_do_not_matter(transformer, panel):
+    days = panel.index.unique("date")
+    years = dict(zip(sorted(days), range(2000, 2000 + len(days)), strict=True))
+    index = panel.index.set_levels([years[day] for day in panel.index.levels[0]], level="date")
+    assert_array_equal(
+        transformer.fit_transform(panel.set_axis(index)), transformer.fit_transform(panel)
+    )
+
+
+@each_per_date
+def test_dates_do_not_influence_each_other(transformer, panel, dates):
+    there = dates == dates.max()
+    changed = panel.copy()
+    changed.loc[there] = np.random.default_rng(1).normal(size=(there.sum(), panel.shape[1])) * 1e3
+    before, after = transformer.fit_transform(panel), transformer.fit_transform(changed)
+    assert_frame_equal(after[~there], before[~there], check_exact=True)
+    assert not after[there].equals(before[there])
+
+
+@each_per_date
+def test_one_date_at_a_time_equals_all_at_once(transformer, panel, dates):
+    expected = transformer.fit_transform(panel)
+    for date in dates.unique():
+        assert_frame_equal(
+            transformer.transform(panel[dates == date]), expected[dates == date], rtol=1e-11
+        )
+
+
+@each_per_date
+def test_a_date_unseen_in_fit_is_its_own_cross_section(transformer, panel, dates):
+    later = dates > dates.min() + pd.Timedelta(days=70)
+    fitted = transformer.fit(panel[~later])
+    assert_frame_equal(
+        fitted.transform(panel[later]), transformer.fit_transform(panel)[later], rtol=1e-11
+    )
+
+
+@each_per_date
+def test_fit_transform_equals_fit_then_transform(transformer, panel):
+    expected = transformer.fit(panel).transform(panel)
+    assert_frame_equal(transformer.fit_transform(panel), expected, check_exact=True)
+
+
+@each_per_date
+def test_groups_are_transformed_as_if_alone(transformer, panel):
+    group = np.where(panel.index.get_level_values("asset") < "asset012", "low", "high")
+    together = transformer.fit_transform(panel, groupby=group)
+    for label in ("low", "high"):
+        alone = transformer.fit_transform(panel[group == label])
+        assert_frame_equal(together[group == label], alone, rtol=1e-11)
+
+
+@each_per_date
+def test_rows_without_a_group_are_a_group_of_their_own(transformer, panel):
+    group = np.where(panel.index.get_level_values("asset") < "asset012", "low", None)
+    missing = pd.isna(group)
+    together = transformer.fit_transform(panel, groupby=group)
+    alone = transformer.fit_transform(panel[missing])
+    assert_frame_equal(together[missing], alone, rtol=1e-11)
+
+
+# --- every per-date transformer: where the dates come from --------------------------------------
+
+
+@each_per_date
+def test_dates_as_argument_equal_dates_in_the_index(transformer, panel, dates):
+    expected = transformer.fit_transform(panel)
+    plain = panel.reset_index(drop=True)
+    assert_array_equal(transformer.fit_transform(plain, dates=dates), expected)
+    assert_array_equal(transformer.fit_transform(panel.to_numpy(), dates=dates), expected)
+
+
+@each_per_date
+def test_dates_as_argument_win_over_the_index(transformer, panel):
+    shifted = np.arange(len(panel)) % 2
+    expected = transformer.fit_transform(panel.to_numpy(), dates=shifted)
+    assert_array_equal(transformer.fit_transform(panel, dates=shifted), expected)
+
+
+@each_per_date
+def test_repeated_datetimes_in_a_single_level_are_dates(transformer, panel):
+    dated = panel.droplevel("asset")
+    assert_array_equal(transformer.fit_transform(dated), transformer.fit_transform(panel))
+
+
+@each_per_date
+def test_a_date_of_one_row_can_be_transformed_after_fitting_on_dates(transformer, panel):
+    fitted = transformer.fit(panel.droplevel("asset"))
+    one_a_date = panel.droplevel("asset").loc[lambda frame: ~frame.index.duplicated()]
+    single = fitted.transform(panel.loc[~panel.index.get_level_values("date").duplicated()])
+    assert_array_equal(fitted.transform(one_a_date), single)
+
+
+@each_per_date
+def test_dates_that_each_occur_once_are_a_time_series(transformer):
+    values = np.random.default_rng(0).normal(size=(40, 2))
+    months = pd.period_range("2020-01", periods=40, freq="M")
+    series = pd.DataFrame(values, index=months, columns=["MKT", "SMB"])
+    result = transformer.fit_transform(series)
+    assert_array_equal(result, clone(transformer).fit_transform(values))
+    assert_index_equal(result.index, months)
+
+
+@each_per_date
+def test_a_scalar_date_makes_one_cross_section(transformer, panel, dates):
+    today = panel[dates == dates.min()]
+    expected = transformer.fit(panel).transform(today)
+    by_ticker = today.droplevel("date")
+    assert_array_equal(transformer.transform(by_ticker, dates="2020-01-31"), expected)
+
+
+@each_per_date
+def test_without_dates_new_rows_meet_the_statistics_of_fit(transformer):
+    train, new = np.random.default_rng(0).normal(size=(2, 30, 2))
+    fitted = transformer.fit(train)
+    one_by_one = np.vstack([fitted.transform(row[None]) for row in new])
+    assert_allclose(fitted.transform(new), one_by_one)
+    assert np.abs(fitted.transform(new) - clone(transformer).fit_transform(new)).max() > 1e-3
+
+
+@each_per_date
+def test_lost_index_raises_and_names_set_output(transformer, panel):
+    y = panel["x0"].fillna(0.0)
+    with pytest.raises(ValueError, match=r"y is indexed by date but X \(ndarray\).*set_output"):
+        transformer.fit(panel.to_numpy(), y)
+    with pytest.raises(ValueError, match=r"y is indexed by date but X \(DataFrame\) is not"):
+        transformer.fit(panel.reset_index(drop=True), y)
+
+
+@each_per_date
+def test_index_lost_inside_a_pipeline_raises_and_pandas_output_mends_it(transformer, panel):
+    y = panel["x0"].fillna(0.0)
+    pipeline = make_pipeline(StandardScaler(), transformer)
+    with pytest.raises(ValueError, match=r"a step before .* dropped the index.*set_output"):
+        pipeline.fit(panel, y)
+    pipeline.set_output(transform="pandas")
+    scaled = StandardScaler().set_output(transform="pandas").fit_transform(panel)
+    assert_frame_equal(pipeline.fit_transform(panel, y), clone(transformer).fit_transform(scaled))
+
+
+@each_per_date
+def test_dates_in_fit_only_raises_and_names_both_remedies(transformer, panel):
+    fitted = transformer.fit(panel)
+    with pytest.raises(ValueError, match=r"fitted on rows with dates.*set_output.*enable_metadata"):
+        fitted.transform(panel.to_numpy())
+
+
+@each_per_date
+def test_dates_in_transform_only_raises(transformer, panel, dates):
+    fitted = transformer.fit(panel.to_numpy())
+    with pytest.raises(ValueError, match="fitted without dates, on the whole sample"):
+        fitted.transform(panel.to_numpy(), dates=dates)
+
+
+@each_per_date
+def test_row_numbers_are_never_dates(transformer, panel):
+    cut = panel.reset_index(drop=True).iloc[5:50]
+    fitted = transformer.fit(cut)
+    assert not fitted.per_date_
+    assert_array_equal(fitted.transform(cut), clone(transformer).fit_transform(cut.to_numpy()))
+
+
+@each_per_date
+def test_ambiguous_levels_raise_and_date_level_tells(transformer, panel):
+    unnamed = panel.set_axis(panel.index.rename([None, "when"]))
+    years = unnamed.index.set_levels(range(len(unnamed.index.levels[0])), level=0)
+    unnamed = unnamed.set_axis(years)
+    with pytest.raises(ValueError, match=r"Cannot tell .*\[None, 'when'\].*date_level="):
+        transformer.fit(unnamed)
+    told = clone(transformer).set_params(date_level=0).fit_transform(unnamed)
+    assert_array_equal(told, transformer.fit_transform(panel))
+
+
+@each_per_date
+def test_duplicate_asset_on_a_date_raises(transformer, panel):
+    twice = pd.concat([panel, panel.iloc[[3]]])
+    with pytest.raises(ValueError, match=r"1 \(date, asset\) pairs occur more than once"):
+        transformer.fit(twice)
+    with pytest.raises(ValueError, match="occur more than once"):
+        transformer.fit(panel).transform(twice)
+
+
+# --- every per-date transformer: containers -----------------------------------------------------
+
+
+@each_per_date
+def test_frame_in_frame_out_with_the_same_labels(transformer, panel):
+    result = transformer.fit_transform(panel)
+    assert_index_equal(result.index, panel.index)
+    assert_index_equal(result.columns, panel.columns)
+    assert_array_equal(transformer.get_feature_names_out(), panel.columns)
+
+
+@each_per_date
+def test_frame_without_text_names_keeps_its_columns(transformer, panel):
+    numbered = panel.set_axis([10, 20], axis=1)
+    result = transformer.fit_transform(numbered)
+    assert list(result.columns) == [10, 20]
+    assert_array_equal(result, transformer.fit_transform(panel))
+
+
+@each_per_date
+def test_polars_in_polars_out(transformer, panel, dates):
+    result = transformer.fit_transform(pl.from_pandas(panel.reset_index(drop=True)), dates=dates)
+    assert isinstance(result, pl.DataFrame)
+    assert result.columns == list(panel.columns)
+    assert_array_equal(result.to_numpy(), transformer.fit_transform(panel))
+
+
+@each_per_date
+def test_polars_dates_are_dates(transformer, panel, dates):
+    frame = pl.DataFrame(panel.reset_index(drop=True).to_dict("list"))
+    days = pl.Series("date", list(dates.date))
+    assert_array_equal(
+        transformer.fit_transform(frame, dates=days).to_numpy(), transformer.fit_transform(panel)
+    )
+
+
+@each_per_date
+def test_arrow_table_in_arrow_table_out(transformer, panel, dates):
+    table = pa.Table.from_pandas(panel, preserve_index=False)
+    result = transformer.fit_transform(table, dates=pa.array(dates.to_numpy()))
+    assert isinstance(result, pa.Table)
+    assert result.column_names == list(panel.columns)
+    assert_array_equal(result.to_pandas(), transformer.fit_transform(panel))
+
+
+@each_per_date
+@pytest.mark.parametrize(
+    ("output", "kind"),
+    [("default", np.ndarray), ("pandas", pd.DataFrame), ("polars", pl.DataFrame)],
+)
+def test_set_output_rules_over_the_container(transformer, panel, dates, output, kind):
+    expected = transformer.fit_transform(panel)
+    chosen = clone(transformer).set_output(transform=output)
+    result = chosen.fit_transform(panel.to_numpy(), dates=dates)
+    assert isinstance(result, kind)
+    assert_array_equal(np.asarray(result), expected)
+
+
+@each_per_date
+def test_set_output_pandas_keeps_the_panel_index(transformer, panel):
+    result = clone(transformer).set_output(transform="pandas").fit_transform(panel)
+    assert_frame_equal(result, transformer.fit_transform(panel))
+
+
+@each_per_date
+def test_global_polars_output_for_pandas_input(transformer, panel):
+    expected = transformer.fit_transform(panel)
+    with config_context(transform_output="polars"):
+        result = transformer.transform(panel)
+    assert isinstance(result, pl.DataFrame)
+    assert_array_equal(result.to_numpy(), expected)
+
+
+@each_per_date
+def test_float32_stays_float32(transformer, panel, dates):
+    expected = transformer.fit_transform(panel).to_numpy()
+    single = panel.astype(np.float32)
+    frame = transformer.fit_transform(single)
+    array = transformer.fit_transform(single.to_numpy(), dates=dates)
+    assert set(frame.dtypes) == {array.dtype} == {np.dtype(np.float32)}
+    assert_array_equal(frame, array)
+    assert_allclose(array, expected, rtol=1e-4, atol=1e-5)
+
+
+@each_per_date
+def test_integers_become_floats(transformer, dates, panel):
+    whole = pd.DataFrame(np.arange(2 * len(panel)).reshape(-1, 2) ** 2 % 97, index=panel.index)
+    result = transformer.fit_transform(whole)
+    assert_array_equal(result, transformer.fit_transform(whole.astype(float)))
+
+
+@each_per_date
+def test_nullable_floats_are_read_as_missing(transformer, panel):
+    nullable = panel.astype("Float64")
+    assert nullable.isna().any(axis=None)
+    assert_array_equal(transformer.fit_transform(nullable), transformer.fit_transform(panel))
+
+
+@each_per_date
+@pytest.mark.parametrize(
+    "layout",
+    [
+        np.ascontiguousarray,
+        np.asfortranarray,
+        lambda values: np.repeat(values, 2, axis=0)[::2],
+        lambda values: np.repeat(values, 3, axis=1)[:, ::3],
+        lambda values: values[::-1, ::-1].copy()[::-1, ::-1],
+    ],
+    ids=["C", "F", "row-strided", "column-strided", "reversed"],
+)
+def test_memory_layout_does_not_matter_and_read_only_input_is_kept(
+    transformer, panel, dates, layout
+):
+    values = layout(panel.to_numpy())
+    values.flags.writeable = False
+    expected = transformer.fit_transform(panel)
+    assert_allclose(transformer.fit_transform(values, dates=dates), expected, rtol=1e-11)
+    assert_array_equal(values, panel)
+
+
+@each_per_date
+def test_frames_are_not_modified(transformer, panel):
+    before = panel.copy(deep=True)
+    result = transformer.fit_transform(panel)
+    result.iloc[:] = -1.0
+    assert_frame_equal(panel, before, check_exact=True)
+
+
+# --- every per-date transformer: what raises ----------------------------------------------------
+
+
+@each_per_date
+@pytest.mark.parametrize("method", ["fit", "transform"])
+def test_infinity_raises_and_names_the_column(transformer, panel, method):
+    infinite = panel.copy()
+    infinite.iloc[2, 1] = -np.inf
+    with pytest.raises(ValueError, match=r"X contains infinity in \['x1'\].*replace such values"):
+        getattr(transformer.fit(panel), method)(infinite)
+
+
+@each_per_date
+def test_text_column_raises_and_names_it(transformer, panel):
+    with pytest.raises(ValueError, match=r"columns \['industry'\] of X do not hold numbers"):
+        transformer.fit(panel.assign(industry="steel"))
+
+
+@each_per_date
+def test_groupby_as_a_column_name_raises(transformer, panel):
+    with pytest.raises(ValueError, match=r"groupby= takes one label a row.*found 'industry'"):
+        transformer.fit(panel, groupby="industry")
+
+
+@each_per_date
+def test_groupby_of_another_length_raises(transformer, panel):
+    with pytest.raises(ValueError, match=rf"groupby= has 3 labels, X has {len(panel)} rows"):
+        transformer.fit(panel, groupby=list("abc"))
+
+
+@each_per_date
+def test_dates_of_another_length_raise(transformer, panel, dates):
+    with pytest.raises(ValueError, match=rf"dates= has 3 values, X has {len(panel)} rows"):
+        transformer.fit(panel, dates=dates[:3])
+
+
+@each_per_date
+def test_groups_learned_without_dates_have_to_come_back(transformer):
+    values = np.random.default_rng(0).normal(size=(12, 2))
+    group = np.array(list("abcabcabcabc"))
+    fitted = transformer.fit(values, groupby=group)
+    with pytest.raises(ValueError, match="fitted with groups, but got none"):
+        fitted.transform(values)
+    with pytest.raises(ValueError, match=r"groups \['z'\] were not there in fit"):
+        fitted.transform(values, groupby=np.where(group == "a", "z", group))
+    with pytest.raises(ValueError, match="fitted with no groups, but got groupby="):
+        clone(transformer).fit(values).transform(values, groupby=group)
+
+
+@each_per_date
+def test_what_is_learned_of_groups_does_not_depend_on_row_order(transformer):
+    values = np.random.default_rng(0).normal(size=(12, 2))
+    group = np.array(list("cabcabcabcab"))
+    forward = clone(transformer).fit(values, groupby=group)
+    backward = clone(transformer).fit(values[::-1], groupby=group[::-1])
+    assert list(forward.groups_) == list(backward.groups_)
+    for name in transformer._statistic_names:
+        assert_allclose(getattr(forward, name), getattr(backward, name), rtol=1e-12)
+
+
+# --- every per-date transformer: metadata routing -----------------------------------------------
+
+
+@pytest.fixture
+def routing():
+    with config_context(enable_metadata_routing=True):
+        yield
+
+
+@pytest.fixture
+def group(panel):
+    return np.where(panel.index.get_level_values("asset") < "asset012", "low", "high")
+
+
+@each_per_date
+def test_dates_and_groups_are_routed_through_a_pipeline(transformer, panel, dates, group, routing):
+    arrays = FunctionTransformer(np.asarray)
+    pipeline = make_pipeline(arrays, transformer)
+    expected = transformer.fit_transform(panel, groupby=group)
+    routed = pipeline.fit(panel, dates=dates, groupby=group)
+    assert_array_equal(routed.transform(panel, dates=dates, groupby=group), expected)
+    assert_array_equal(pipeline.fit_transform(panel, dates=dates, groupby=group), expected)
+
+
+@each_per_date
+def test_dates_are_routed_through_a_column_transformer(transformer, panel, dates, routing):
+    columns = ColumnTransformer([("a", transformer, ["x1"]), ("b", clone(transformer), ["x0"])])
+    plain = panel.reset_index(drop=True)
+    result = columns.fit_transform(plain, dates=dates)
+    assert_array_equal(result, transformer.fit_transform(panel[["x1", "x0"]]))
+    assert_array_equal(columns.transform(plain, dates=dates), result)
+
+
+@each_per_date
+def test_dates_are_routed_through_a_feature_union(transformer, panel, dates, routing):
+    union = FeatureUnion([("a", transformer), ("b", clone(transformer))])
+    once = transformer.fit_transform(panel)
+    result = union.fit_transform(panel.to_numpy(), dates=dates)
+    assert_array_equal(result, np.hstack([once, once]))
+    assert_array_equal(union.transform(panel.to_numpy(), dates=dates), result)
+
+
+@each_per_date
+def test_without_routing_dates_reach_fit_by_step_name_and_transform_says_what_to_do(
+    transformer, panel, dates
+):
+    pipeline = Pipeline([("arrays", FunctionTransformer(np.asarray)), ("step", transformer)])
+    expected = transformer.fit_transform(panel)
+    assert_array_equal(pipeline.fit_transform(panel, step__dates=dates), expected)
+    with pytest.raises(ValueError, match=r"inside a Pipeline through metadata routing"):
+        pipeline.transform(panel)
