@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import pandas as pd
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import ThreadpoolController
@@ -19,6 +20,7 @@ from skfactor._sklearn import fit_context
 from skfactor._typing import Float64Array, FloatArray
 from skfactor._validation import check_row_weights, like_input, validate_features
 
+
 @cache
 def _threadpools() -> ThreadpoolController:
     """Made once: finding the loaded libraries takes longer than a small fit."""
@@ -27,7 +29,7 @@ def _threadpools() -> ThreadpoolController:
 
 @contextmanager
 def single_blas_thread() -> Iterator[None]:
-    """Run many small products with one BLAS thread each: handing them out costs more than it wins."""
+    """Run small products with one BLAS thread: handing them out costs more than it wins."""
     with _threadpools().limit(limits=1, user_api="blas"):
         yield
 
@@ -63,10 +65,10 @@ class PanelTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, me
     ) -> None:
         """Write the transformed values (n_features, n_rows) to ``out``."""
 
-    def _learn_columns(self, X: Any, values: FloatArray) -> None:  # noqa: B027 - a hook
+    def _learn_columns(self, X: Any, values: FloatArray) -> None:
         """Check the parameters against the data, learn what belongs to no date."""
 
-    def _check_columns(self, values: FloatArray) -> None:  # noqa: B027 - a hook
+    def _check_columns(self, values: FloatArray) -> None:
         """Check the data of `transform` against what was learned."""
 
     @fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
@@ -109,7 +111,7 @@ class PanelTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, me
         weights = self._check_weights(weights, len(values))
         groups = None if groupby is None else group_labels(groupby, len(values))
         if panel is None:
-            self.groups_ = None if groups is None else groups.labels
+            self.groups_: Any = None if groups is None else groups.labels
             segments = one_segment(len(values))
             if groups is not None:
                 segments, _ = segments_from_codes(groups.codes)
@@ -215,9 +217,10 @@ class PanelTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, me
             raise ValueError(f"{type(self).__name__} was fitted with {had}, but got {has} here.")
         if groups is None:
             return one_segment(n_rows), tables
-        place = self.groups_.get_indexer(groups.labels)
+        known: pd.Index = self.groups_
+        place = known.get_indexer(groups.labels)
         if (place < 0).any():
             unseen = list(groups.labels[place < 0])
-            raise ValueError(f"The groups {unseen} were not there in fit: {list(self.groups_)}.")
+            raise ValueError(f"The groups {unseen} were not there in fit: {list(known)}.")
         segments, which = segments_from_codes(place[groups.codes])
         return segments, tuple(table[which] for table in tables)

@@ -19,7 +19,10 @@ from skfactor._kernels.segments import Segments, segments_from_codes
 from skfactor._typing import IntArray
 
 _DATE_NAMES = frozenset(
-    "date dates datetime day month period time timestamp yyyymm yyyymmdd year eom ds".split()
+    {
+        *("date", "dates", "datetime", "day", "ds", "eom", "month", "period", "time"),
+        *("timestamp", "year", "yyyymm", "yyyymmdd"),
+    }
 )
 # Rows looked at together when finding out which labels occur.
 _BLOCK = 2**16
@@ -130,7 +133,8 @@ def _check_iso_text(values: list[str]) -> None:
 
 def _dates_of_level(index: pd.MultiIndex, level: int) -> tuple[Labels, Segments]:
     """Dates and their segments from a level's codes: nothing of the panel's length is hashed."""
-    codes, labels = np.asarray(index.codes[level]), check_dates(index.levels[level])
+    codes: IntArray = np.asarray(index.codes[level])
+    labels = check_dates(index.levels[level])
     if not labels.is_monotonic_increasing:
         codes, labels = _ascending(codes, labels)
     segments, used = segments_from_codes(codes)
@@ -168,7 +172,7 @@ def _ascending(codes: IntArray, labels: pd.Index) -> tuple[IntArray, pd.Index]:
         order = labels.argsort()
     except TypeError:  # labels of several types: any order that does not depend on the rows
         order = labels.map(lambda label: (type(label).__name__, str(label))).argsort()
-    place = np.empty(len(order) + 1, dtype=codes.dtype)
+    place: IntArray = np.empty(len(order) + 1, dtype=codes.dtype)
     place[order] = np.arange(len(order))
     place[-1] = -1  # a missing label has the code -1 and keeps it
     return place[codes], labels[order]
@@ -177,7 +181,8 @@ def _ascending(codes: IntArray, labels: pd.Index) -> tuple[IntArray, pd.Index]:
 def _labels_of_values(values: Any, n_rows: int, what: str, source: str) -> Labels:
     """Labels from one value a row, or one for all rows."""
     if np.ndim(values) == 0 and not isinstance(values, pd.Index | pd.Series):
-        return Labels(np.zeros(n_rows, dtype=np.int8), _check_kind(pd.Index([values]), what))
+        one = _check_kind(pd.Index([values]), what)
+        return Labels(np.zeros(n_rows, dtype=np.intp), one)
     index = _index_of_values(values)
     if len(index) != n_rows:
         raise ValueError(f"{source} has {len(index)} values, X has {n_rows} rows.")
@@ -246,9 +251,9 @@ def _same_labels(left: pd.Index, right: pd.Index) -> bool:
     if len(left) != len(right):
         return False
     if isinstance(left, pd.PeriodIndex) and isinstance(right, pd.DatetimeIndex):
-        right = right.to_period(left.freq)
+        right = right.to_period(left.freqstr)
     elif isinstance(left, pd.DatetimeIndex) and isinstance(right, pd.PeriodIndex):
-        left = left.to_period(right.freq)
+        left = left.to_period(right.freqstr)
     return bool(left.equals(right))
 
 
@@ -396,8 +401,9 @@ def calendar_positions(dates: pd.Index) -> IntArray:
     For periods the distance is in periods; for all others it is the rank among these dates.
     """
     if isinstance(dates, pd.PeriodIndex):
-        ordinals = np.asarray(dates.asi8)
-        return ordinals - ordinals[0]
+        ordinals: IntArray = np.asarray(dates.asi8)
+        positions: IntArray = ordinals - ordinals[0]
+        return positions
     return np.arange(len(dates))
 
 

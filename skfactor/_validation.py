@@ -71,10 +71,10 @@ def raise_if_empty(target: Float64Array) -> None:
 
 def raise_if_missing(values: FloatArray, what: str) -> None:
     """Raise ``ValueError`` counting the rows that hold NaN, for ``missing="raise"``."""
-    rows = np.isnan(values.reshape(len(values), -1)).any(axis=1)
-    if rows.any():
+    incomplete = np.count_nonzero(np.isnan(values.reshape(len(values), -1)).any(axis=1))
+    if incomplete:
         raise ValueError(
-            f"{what} has missing values in {int(rows.sum())} of {len(rows)} rows. Pass "
+            f"{what} has missing values in {incomplete} of {len(values)} rows. Pass "
             "missing='drop' to leave them out."
         )
 
@@ -91,7 +91,7 @@ def _explain_text(X: Any, error: Exception) -> None:
 
 
 def raise_if_infinite(values: FloatArray, names: Any, what: str) -> None:
-    """Raise ``ValueError`` naming the columns of an array (n_rows, n_columns) that hold infinity."""
+    """Raise ``ValueError`` naming the columns of values (n_rows, n_columns) with infinity."""
     if not np.issubdtype(values.dtype, np.floating):
         return
     whole = values.flags.c_contiguous or values.flags.f_contiguous
@@ -103,8 +103,9 @@ def raise_if_infinite(values: FloatArray, names: Any, what: str) -> None:
                 # The sum is finite unless a value is not; only then it pays to look at each.
                 if not np.isfinite(block.sum()) and np.isinf(block).any():
                     infinite = np.flatnonzero(np.isinf(values).any(axis=0))
+                    where = f" in {[names[i] for i in infinite]}" if len(names) > 1 else ""
                     raise ValueError(
-                        f"{what} contains infinity in {[names[i] for i in infinite]}. Returns and "
+                        f"{what} contains infinity{where}. Returns and "
                         "ratios become infinite by dividing by zero: replace such values by NaN."
                     )
 
@@ -152,5 +153,3 @@ def like_input(estimator: BaseEstimator, X: Any, values: FloatArray) -> Any:
     frame = nw.from_native(X, eager_only=True)
     native = nw.get_native_namespace(frame)
     return nw.from_numpy(values, schema=frame.columns, backend=native).to_native()
-
-

@@ -5,17 +5,24 @@ Everything a least-squares fit needs of the data, in one pass over it, accumulat
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 
-from skfactor._kernels.segments import Segments, chunks
+from skfactor._kernels.segments import chunks
+from skfactor._kernels.threads import run_all
 from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray
 
 # Sums over many segments win below this many (rows a segment) x (regressors squared), BLAS above.
 _BLAS_FROM = 15_000
 # Centring an uncentred product may lose this much of it; below, the data are centred first.
 _CANCELLATION = 1e-5
+# The product of a matrix with itself goes to a routine of its own, which is slow for few variables.
+_SYRK_FROM = 24
 # Series handled at once where each has its own missing values: the block stays in cache.
 _SERIES_BLOCK = 96
 
@@ -53,14 +60,32 @@ def segment_cross_moments(
     moments = _empty(n_segments, n_regressors + 1)
     with np.errstate(invalid="ignore", over="ignore"):
         if offsets[-1] * n_regressors**2 >= _BLAS_FROM * n_segments:
-            _fill_by_products(moments, values, target, offsets, weights)
+            _run(_fill_by_products, moments, values, target, offsets, weights)
             for s in _center(moments):
                 rows = slice(offsets[s], offsets[s + 1])
                 w = None if weights is None else weights[rows]
                 _recentre(moments, int(s), *complete_rows(values[:, rows], target[rows], w))
         else:
-            _fill_by_sums(moments, values, target, offsets, weights)
+            _run(_fill_by_sums, moments, values, target, offsets, weights)
     return moments
+
+
+def _run(
+    fill: Callable[..., None],
+    moments: CrossMoments,
+    values: FloatArray,
+    target: FloatArray,
+    offsets: IntArray,
+    weights: Float64Array | None,
+) -> None:
+    """Fill the moments of runs of segments, each in one go."""
+    run_all(
+        [
+            partial(fill, moments, values, target, offsets, weights, which)
+            for which in chunks(offsets, len(values) + 1)
+        ],
+        values.size,
+    )
 
 
 def _fill_by_products(
@@ -69,52 +94,37 @@ def _fill_by_products(
     target: FloatArray,
     offsets: IntArray,
     weights: Float64Array | None,
+    which: slice,
 ) -> None:
     """Raw sums and products, one matrix product a segment; `_center` makes moments of them."""
-    n_regressors, longest = len(values), int(np.diff(offsets).max())
-    # Scratch in the memory order of the values: copies and products then run along memory.
-    order = "C" if values.strides[0] > values.strides[-1] else "F"
-    scratch = np.empty((n_regressors, longest), order=order)  # type: ignore[call-overload]
-    ones_columns, ones_rows = np.ones(n_regressors), np.ones(longest)
-    as_is = values.dtype == np.float64 and target.dtype == np.float64
-    sums = np.zeros((len(offsets) - 1, n_regressors + 1))
-    products = np.zeros((*sums.shape, n_regressors + 1))
-    for s, (start, stop) in enumerate(zip(offsets[:-1], offsets[1:], strict=True)):
-        x, y = values[:, start:stop], target[start:stop]
-        n = int(stop - start)
-        if not as_is:
-            block = scratch[:, :n]
-            block[...] = x
-            x, y = block, y.astype(np.float64)
-        complete = np.isfinite(ones_columns @ x + y)
+    bounds = offsets[which.start : which.stop + 1]
+    k, longest = len(values), int(np.diff(bounds).max())
+    # Regressors, target and a one in each row, in the memory order of the values: copied along
+    # memory, and one product gives all sums.
+    order: Literal["C", "F"] = "C" if values.strides[0] > values.strides[-1] else "F"
+    scratch = np.empty((k + 2, longest), order=order)
+    for s, (start, stop) in enumerate(pairwise(bounds), which.start):
+        data = scratch[:, : stop - start]
+        data[:k], data[k], data[k + 1] = values[:, start:stop], target[start:stop], 1.0
         w = None if weights is None else weights[start:stop]
-        if w is not None:
-            complete &= w > 0.0
-        n_complete = int(np.count_nonzero(complete))
-        if n_complete < n:
+        product = _products(data, w)
+        if not np.isfinite(product).all():
             # Zeros in place of the incomplete rows leave every sum as it should be.
-            incomplete = np.flatnonzero(~complete)
-            block = scratch[:, :n]
-            if block is not x:
-                block[...] = x
-            block[:, incomplete] = 0.0
-            x, y = block, y.copy()
-            y[incomplete] = 0.0
-        moments.n_rows[s] = n_complete
-        if w is None:
-            moments.weight[s] = n_complete
-            weighted, weighted_y = x, y
-        else:
-            w = np.where(complete, w, 0.0)
-            moments.weight[s] = w.sum()
-            weighted, weighted_y = x * w, y * w
-        sums[s, :-1] = weighted @ ones_rows[:n]
-        sums[s, -1] = weighted_y @ ones_rows[:n]
-        products[s, :-1, :-1] = weighted @ x.T
-        products[s, :-1, -1] = products[s, -1, :-1] = x @ weighted_y
-        products[s, -1, -1] = weighted_y @ y
-    moments.mean[...] = sums.T
-    moments.products[...] = products.transpose(1, 2, 0)
+            data[:, ~np.isfinite(np.ones(k + 2) @ data)] = 0.0
+            product = _products(data, w)
+        moments.mean[:, s], moments.products[:, :, s] = product[:, -1], product[:, :-1]
+        counted = data[-1] if w is None else w * data[-1]
+        moments.weight[s], moments.n_rows[s] = counted.sum(), np.count_nonzero(counted)
+
+
+def _products(data: Float64Array, w: Float64Array | None) -> Float64Array:
+    """Products of all variables but the last, the one, with all variables (P, P + 1)."""
+    if w is None and len(data) > _SYRK_FROM:
+        whole: Float64Array = data @ data.T
+        return whole[:-1]
+    left = data[:-1] if w is None else data[:-1] * w
+    product: Float64Array = left @ data.T
+    return product
 
 
 def _center(moments: CrossMoments) -> IntArray:
@@ -166,44 +176,44 @@ def _fill_by_sums(
     target: FloatArray,
     offsets: IntArray,
     weights: Float64Array | None,
+    which: slice,
 ) -> None:
-    """Moments of many short segments: two passes over chunks that stay in cache."""
+    """Moments of many short segments: two passes over a chunk that stays in cache."""
     n_variables = len(values) + 1
-    for which in chunks(offsets, n_variables):
-        bounds = offsets[which.start : which.stop + 1]
-        rows, starts, lengths = (
-            slice(bounds[0], bounds[-1]),
-            bounds[:-1] - bounds[0],
-            np.diff(bounds),
-        )
-        data = np.empty((n_variables, int(bounds[-1] - bounds[0])))
-        data[:-1], data[-1] = values[:, rows], target[rows]
-        complete = np.isfinite(np.ones(n_variables) @ data)
-        w = None if weights is None else weights[rows]
-        if w is not None:
-            complete &= w > 0.0
-        incomplete = np.flatnonzero(~complete)
-        data[:, incomplete] = 0.0
-        n_rows = np.add.reduceat(complete.astype(np.intp), starts) if incomplete.size else lengths
-        total = n_rows.astype(np.float64)
-        if w is not None:
-            w = np.where(complete, w, 0.0)
-            total = np.add.reduceat(w, starts)
-        divisor = np.where(total > 0.0, total, 1.0)
-        product = np.empty(data.shape[1])
-        for i, column in enumerate(data):
-            weighted = column if w is None else column * w
-            mean = np.add.reduceat(weighted, starts) / divisor
-            column -= np.repeat(mean, lengths)
-            column[incomplete] = 0.0
-            moments.mean[i, which] = mean
-            for j in range(i + 1):
-                np.multiply(column, data[j], out=product)
-                if w is not None:
-                    product *= w
-                sums = np.add.reduceat(product, starts)
-                moments.products[i, j, which] = moments.products[j, i, which] = sums
-        moments.n_rows[which], moments.weight[which] = n_rows, total
+    bounds = offsets[which.start : which.stop + 1]
+    rows, starts, lengths = (
+        slice(bounds[0], bounds[-1]),
+        bounds[:-1] - bounds[0],
+        np.diff(bounds),
+    )
+    data = np.empty((n_variables, int(bounds[-1] - bounds[0])))
+    data[:-1], data[-1] = values[:, rows], target[rows]
+    complete = np.isfinite(np.ones(n_variables) @ data)
+    w = None if weights is None else weights[rows]
+    if w is not None:
+        complete &= w > 0.0
+    incomplete = np.flatnonzero(~complete)
+    data[:, incomplete] = 0.0
+    n_rows = np.add.reduceat(complete.astype(np.intp), starts) if incomplete.size else lengths
+    total = n_rows.astype(np.float64)
+    if w is not None:
+        w = np.where(complete, w, 0.0)
+        total = np.add.reduceat(w, starts)
+    divisor = np.where(total > 0.0, total, 1.0)
+    product = np.empty(data.shape[1])
+    for i, column in enumerate(data):
+        weighted = column if w is None else column * w
+        mean = np.add.reduceat(weighted, starts) / divisor
+        column -= np.repeat(mean, lengths)
+        column[incomplete] = 0.0
+        moments.mean[i, which] = mean
+        for j in range(i + 1):
+            np.multiply(column, data[j], out=product)
+            if w is not None:
+                product *= w
+            sums = np.add.reduceat(product, starts)
+            moments.products[i, j, which] = moments.products[j, i, which] = sums
+    moments.n_rows[which], moments.weight[which] = n_rows, total
 
 
 def masked_cross_moments(common: Float64Array, targets: Float64Array) -> CrossMoments:

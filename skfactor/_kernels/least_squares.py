@@ -2,7 +2,7 @@
 
 The normal equations are centred, scaled to correlations and solved by a Cholesky factorization
 whose entries are arrays over all segments. Its smallest squared pivot is about 1 / cond^2 and comes
-for free: where it says that normal equations lose digits, the segment is solved again from its data.
+for free: where it says that digits are lost, the segment is solved again from its data.
 """
 
 from __future__ import annotations
@@ -94,22 +94,24 @@ def solve_least_squares(
 def _cholesky_together(
     correlation: Float64Array, standardized: Float64Array
 ) -> tuple[Float64Array, Float64Array]:
-    """Solve systems (K, K, S) with right sides (K, S): solutions and squared pivots, both (K, S)."""
+    """Solve systems (K, K, S) for (K, S): solutions and squared pivots, both (K, S)."""
     n = len(correlation)
     factor: list[list[Float64Array]] = [[] for _ in range(n)]
-    solution, inverse, pivots = [], [], []
+    solution: list[Float64Array] = []
+    inverse: list[Float64Array] = []
+    pivots: list[Float64Array] = []
     for j in range(n):
         pivot = correlation[j, j] - sum(entry * entry for entry in factor[j])
         pivots.append(pivot)
         inverse.append(1.0 / np.sqrt(pivot))
         for i in range(j + 1, n):
-            inner = sum(a * b for a, b in zip(factor[i], factor[j], strict=False))
-            factor[i].append((correlation[i, j] - inner) * inverse[j])
-        inner = sum(entry * z for entry, z in zip(factor[j], solution, strict=True))
-        solution.append((standardized[j] - inner) * inverse[j])
+            known = sum(a * b for a, b in zip(factor[i], factor[j], strict=False))
+            factor[i].append((correlation[i, j] - known) * inverse[j])
+        known = sum(entry * z for entry, z in zip(factor[j], solution, strict=True))
+        solution.append((standardized[j] - known) * inverse[j])
     for i in reversed(range(n)):
-        inner = sum(factor[k][i] * solution[k] for k in range(i + 1, n))
-        solution[i] = (solution[i] - inner) * inverse[i]
+        known = sum(factor[k][i] * solution[k] for k in range(i + 1, n))
+        solution[i] = (solution[i] - known) * inverse[i]
     return np.array(solution), np.nan_to_num(np.array(pivots), copy=False, nan=-1.0)
 
 
@@ -206,7 +208,7 @@ def _solve_from_rows(
     fit_intercept: bool,
     resolution: float,
 ) -> tuple[Float64Array, float, float] | None:
-    """Slopes, explained sum of squares and condition number by QR; None if the rank is deficient."""
+    """Slopes, explained sum of squares and condition number by QR; None without full rank."""
     factors = _factorize(x, w, fit_intercept, resolution)
     if factors is None:
         return None

@@ -17,7 +17,7 @@ from skfactor._typing import Float64Array, IntArray
 
 @dataclass(frozen=True)
 class Kernel:
-    """A lag window and the constants of its automatic bandwidth (Newey and West, 1994, Table II)."""
+    """A lag window and the constants of its automatic bandwidth (Newey and West, 1994)."""
 
     weight: Callable[[Float64Array], Float64Array]
     order: int  # q, the kernel's characteristic exponent
@@ -27,11 +27,13 @@ class Kernel:
 
 
 def _bartlett(x: Float64Array) -> Float64Array:
-    return np.maximum(1.0 - x, 0.0)
+    weight: Float64Array = np.maximum(1.0 - x, 0.0)
+    return weight
 
 
 def _parzen(x: Float64Array) -> Float64Array:
-    return np.where(x <= 0.5, 1.0 - 6.0 * x**2 * (1.0 - x), 2.0 * np.maximum(1.0 - x, 0.0) ** 3)
+    near, far = 1.0 - 6.0 * x**2 * (1.0 - x), 2.0 * np.maximum(1.0 - x, 0.0) ** 3
+    return np.where(x <= 0.5, near, far)
 
 
 def _quadratic_spectral(x: Float64Array) -> Float64Array:
@@ -54,13 +56,12 @@ def lag_weights(kernel: str, bandwidth: float, n_lags: int) -> Float64Array:
     window = KERNELS[kernel]
     lags = np.arange(n_lags + 1, dtype=np.float64)
     width = bandwidth + window.offset
-    if width == 0.0:
-        return (lags == 0.0).astype(np.float64)
-    return window.weight(lags / width)
+    weights: Float64Array = window.weight(lags / width) if width > 0.0 else 1.0 * (lags == 0.0)
+    return weights
 
 
 def on_calendar(series: Float64Array, positions: IntArray) -> Float64Array:
-    """The series (T, P) on its calendar, zeros where a date is absent, so that lags are distances."""
+    """The series (T, P) on its calendar, 0 where a date is absent: lags are distances."""
     steps = np.asarray(positions) - positions[0]
     if steps[-1] == len(series) - 1:
         return series

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -54,7 +55,7 @@ def _moments_one_by_one(block: FloatArray, offsets: IntArray) -> Moments:
     scratch, ones = np.empty((n_columns, longest)), np.ones(longest)
     shape = (len(offsets) - 1, n_columns)
     count, mean, sum_squares = np.empty(shape), np.empty(shape), np.empty(shape)
-    for s, (start, stop) in enumerate(zip(offsets[:-1], offsets[1:], strict=True)):
+    for s, (start, stop) in enumerate(pairwise(offsets)):
         n = stop - start
         x = scratch[:, :n]
         x[...] = block[:, start:stop]
@@ -164,7 +165,7 @@ def rescale_segments(
         block: FloatArray, offsets: IntArray, columns: slice, which: slice, target: FloatArray
     ) -> None:
         if len(offsets) > 2 and are_long(offsets):
-            for s, (start, stop) in enumerate(zip(offsets[:-1], offsets[1:], strict=True)):
+            for s, (start, stop) in enumerate(pairwise(offsets)):
                 one = slice(which.start + s, which.start + s + 1)
                 write(
                     block[:, start:stop],

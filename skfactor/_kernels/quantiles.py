@@ -1,8 +1,9 @@
-"""Quantiles of every column in every segment: sorted, or only the tails where those are asked for."""
+"""Quantiles of every column in every segment, sorting no more of it than they need."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -93,7 +94,9 @@ def _tail_statistics(lines: FloatArray, count: IntArray, ranks: IntArray) -> Flo
 
     def beyond(deepest: IntArray) -> IntArray:
         expected = (deepest + 2) * (drawn / count)
-        return np.minimum((expected + 3.0 * np.sqrt(expected) + 2.0).astype(np.intp), drawn - 1)
+        margin = 3.0 * np.sqrt(expected) + 2.0
+        depth: IntArray = np.minimum((expected + margin).astype(np.intp), drawn - 1)
+        return depth
 
     low_threshold = sample[each, beyond(deepest_low)]
     high_threshold = sample[each, drawn - 1 - beyond(deepest_high)]
@@ -129,7 +132,7 @@ def segment_quantiles(
     def fill(block: FloatArray, offsets: IntArray, columns: slice, which: slice) -> None:
         n_segments, longest = len(offsets) - 1, int(np.diff(offsets).max())
         if n_segments > 1 and n_segments * longest > _PADDING * offsets[-1]:
-            for s, (start, stop) in enumerate(zip(offsets[:-1], offsets[1:], strict=True)):
+            for s, (start, stop) in enumerate(pairwise(offsets)):
                 one = slice(which.start + s, which.start + s + 1)
                 fill(block[:, start:stop], np.array([0, stop - start]), columns, one)
             return
@@ -165,11 +168,11 @@ def _lines(
         lines -= center[:, :, None].astype(block.dtype)
         np.abs(lines, out=lines)
     count = np.repeat(lengths, n_columns)
-    lines = lines.reshape(-1, longest)
+    flat: FloatArray = lines.reshape(-1, longest)
     # A product with ones is the fastest way to learn that nothing is missing.
     if not np.isfinite(block @ np.ones(block.shape[1], dtype=block.dtype)).all():
-        count = longest - np.count_nonzero(np.isnan(lines), axis=1)
-    return lines, count
+        count = longest - np.count_nonzero(np.isnan(flat), axis=1)
+    return flat, count
 
 
 def segment_median(
@@ -195,7 +198,7 @@ def clip_segments(
     ) -> None:
         low, high = lower[which, columns], upper[which, columns]
         if are_long(offsets):
-            for s, (start, stop) in enumerate(zip(offsets[:-1], offsets[1:], strict=True)):
+            for s, (start, stop) in enumerate(pairwise(offsets)):
                 rows = slice(start, stop)
                 np.clip(block[:, rows], low[s, :, None], high[s, :, None], out=target[:, rows])
         else:

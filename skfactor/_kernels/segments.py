@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 
+from skfactor._kernels.threads import run_all
 from skfactor._typing import FloatArray, IntArray
 
 # Values handled at once: so many stay in cache.
@@ -43,12 +45,22 @@ class Segments:
         """
         if self.order is None:
             return values
-        if values.ndim == 1:
-            return values.take(self.order)
         taken = np.empty(values.shape, dtype=values.dtype)
-        for source, target in zip(values, taken, strict=True):
-            np.take(source, self.order, out=target, mode="clip")
+        columns = zip(np.atleast_2d(values), np.atleast_2d(taken), strict=True)
+        run_all(
+            [
+                partial(np.take, source, self.order[rows], out=target[rows], mode="clip")
+                for source, target in columns
+                for rows in _halves(values.shape[-1])
+            ],
+            values.size,
+        )
         return taken
+
+
+def _halves(n_rows: int) -> list[slice]:
+    """Two runs of rows, so that even a single column can be worked on by two threads."""
+    return [slice(0, n_rows // 2), slice(n_rows // 2, n_rows)]
 
 
 def one_segment(n_rows: int) -> Segments:
@@ -91,16 +103,20 @@ def reduce_segments(
     values: FloatArray,
     segments: Segments,
 ) -> None:
-    """Call ``function(block, offsets, columns, which)`` for blocks (columns, rows) of whole segments.
+    """Call ``function(block, offsets, columns, which)`` for blocks of whole segments.
 
-    ``offsets`` count from the block's first row; ``which`` are the segments in the block.
+    A block is (columns, rows); ``offsets`` count from its first row, ``which`` are its segments.
     """
     for columns in _column_groups(values, segments):
         ordered = segments.take(values[columns])
-        for which in chunks(segments.offsets, len(ordered)):
+
+        def work(which: slice, columns: slice = columns, ordered: FloatArray = ordered) -> None:
             offsets = segments.offsets[which.start : which.stop + 1]
             block = ordered[:, offsets[0] : offsets[-1]]
             function(block, offsets - offsets[0], columns, which)
+
+        tasks = [partial(work, which) for which in chunks(segments.offsets, len(ordered))]
+        run_all(tasks, ordered.size)
 
 
 def map_segments(
@@ -117,18 +133,34 @@ def map_segments(
     for columns in _column_groups(values, segments):
         ordered = segments.take(values[columns])
         target = out[columns] if segments.order is None else ordered
-        step = max(CHUNK // len(ordered), 1)
-        for which in chunks(segments.offsets, len(ordered)):
-            offsets = segments.offsets[which.start : which.stop + 1]
-            pieces = [offsets]
-            if len(offsets) == 2:
-                cuts = [*range(int(offsets[0]), int(offsets[1]), step), int(offsets[1])]
-                pieces = [np.array(pair) for pair in pairwise(cuts)]
-            for piece in pieces:
-                rows = slice(piece[0], piece[-1])
-                function(ordered[:, rows], piece - piece[0], columns, which, target[:, rows])
+
+        def work(
+            piece: IntArray,
+            which: slice,
+            columns: slice = columns,
+            ordered: FloatArray = ordered,
+            target: FloatArray = target,
+        ) -> None:
+            rows = slice(piece[0], piece[-1])
+            function(ordered[:, rows], piece - piece[0], columns, which, target[:, rows])
+
+        tasks = [
+            partial(work, piece, which)
+            for which in chunks(segments.offsets, len(ordered))
+            for piece in _pieces(segments.offsets[which.start : which.stop + 1], len(ordered))
+        ]
+        run_all(tasks, ordered.size)
         if segments.order is not None:
             out[columns, segments.order] = target
+
+
+def _pieces(offsets: IntArray, n_columns: int) -> list[IntArray]:
+    """A run of whole segments as it is, one long segment in pieces of at most ``CHUNK`` values."""
+    if len(offsets) > 2:
+        return [offsets]
+    step = max(CHUNK // n_columns, 1)
+    cuts = [*range(int(offsets[0]), int(offsets[1]), step), int(offsets[1])]
+    return [np.array(pair) for pair in pairwise(cuts)]
 
 
 def spread(table: FloatArray, offsets: IntArray) -> FloatArray:

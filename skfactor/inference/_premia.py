@@ -16,7 +16,6 @@ from statsmodels.iolib.tableformatting import fmt_2cols, fmt_params
 
 from skfactor._typing import Float64Array
 
-
 # statsmodels' layout of label and value pairs, without the dashes it puts between them.
 _FACTS = {**fmt_2cols, "data_fmts": ["%18s", "%18s"], "stub_fmt": "%s"}
 
@@ -223,7 +222,8 @@ class PremiaInference:
         stubs = [str(name) for name in table.index]
         summary = Summary()
         summary.tables = [top, SimpleTable(body, headers, stubs, txt_fmt=fmt_params)]
-        summary.add_extra_txt(list(self.notes))
+        if self.notes:
+            summary.add_extra_txt(list(self.notes))
         return summary
 
     def __str__(self) -> str:

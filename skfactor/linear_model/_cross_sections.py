@@ -36,7 +36,7 @@ def regress_panel(
 ) -> LeastSquares:
     """One regression a segment of returns (n_rows,) on exposures (n_features, n_rows)."""
     x, y = segments.take(columns), segments.take(returns)
-    w = None if weights is None else segments.take(weights)
+    w = None if weights is None else weights if segments.order is None else weights[segments.order]
     offsets = segments.offsets
 
     def rows(s: int) -> tuple[Float64Array, Float64Array, Float64Array | None]:
@@ -115,11 +115,13 @@ def report_failures(
     *,
     min_assets: int,
     refuse: bool,
-    missing_columns: list[Any],
+    values: FloatArray | None,
+    names: list[Any],
 ) -> None:
     """Warn once about cross-sections without an estimate, or raise if none is left.
 
     ``dates`` None are rows without dates, which scikit-learn's checks fit whatever their number.
+    ``values`` (n_rows, n_features) tell of columns without any value.
     """
     failed = ~fits.solved
     if not failed.any():
@@ -135,7 +137,12 @@ def report_failures(
         parts.append(f"{int(fits.deficient.sum())} with collinear or constant exposures")
     found = "; ".join(parts)
     if dates is not None and (refuse or failed.all()):
-        empty = f" The columns {missing_columns} have no value at all." if missing_columns else ""
+        missing = []
+        if values is not None:
+            missing = [
+                n for n, column in zip(names, values.T, strict=True) if np.isnan(column).all()
+            ]
+        empty = f" The columns {missing} have no value at all." if missing else ""
         remedy = (
             "Drop exposures or dates, or pass rank_deficient='nan'."
             if refuse and not failed.all()
@@ -151,7 +158,7 @@ def report_failures(
     warnings.warn(
         f"The premia of {int(failed.sum())} of {len(failed)} dates are NaN: {found}{first}.",
         RankDeficientWarning,
-        stacklevel=4,
+        stacklevel=6,  # the caller of fit
     )
 
 

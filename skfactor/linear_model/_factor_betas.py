@@ -30,9 +30,9 @@ from skfactor.exceptions import RankDeficientWarning
 
 
 class FactorBetas(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Exposures of assets to factors, by one time-series regression an asset.
+    r"""Exposures of assets to factors, by one time-series regression an asset.
 
-    .. math:: R_{it} = \\alpha_i + \\beta_i' f_t + \\varepsilon_{it}
+    .. math:: R_{it} = \alpha_i + \beta_i' f_t + \varepsilon_{it}
 
     It fits three forms of the same data: **wide**, X (n_periods, n_factors) and y (n_periods,
     n_assets); **long**, X the factor returns of each row's date and y one return a row, both
@@ -182,15 +182,18 @@ class FactorBetas(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # typ
         fewest = max(self.min_periods or 0, factors.shape[1] + self.fit_intercept)
         with single_blas_thread():
             known = np.isfinite(factors).all(axis=1)
-            used = factors[known], returns[known]
-            fits, unscaled = _regressions(*used, self.fit_intercept, fewest)
+            kept = slice(None) if known.all() else known
+            fits, unscaled = _regressions(factors[kept], returns[kept], self.fit_intercept, fewest)
         self._warn_or_raise(fits, assets, fewest, isinstance(periods, pd.RangeIndex))
         betas = fits.coefficients[:, -len(names) :]
         alphas = fits.coefficients[:, 0] if self.fit_intercept else np.zeros(len(betas))
-        residuals = returns - alphas - factors @ betas.T
+        residuals = factors @ betas.T
+        residuals += alphas
+        np.subtract(returns, residuals, out=residuals)
+        known = np.where(np.isnan(residuals), 0.0, residuals)
+        squares = np.einsum("ti,ti->i", known, known)
         free = fits.n_rows - factors.shape[1] - self.fit_intercept
-        with np.errstate(divide="ignore", invalid="ignore"):
-            variance = np.nansum(residuals**2, axis=0) / np.where(free > 0, free, np.nan)
+        variance = squares / np.where(free > 0, free, np.nan)
         self.betas_ = pd.DataFrame(betas, index=assets, columns=names)
         self.alphas_ = pd.Series(alphas, index=assets, name="alpha")
         errors = np.sqrt(variance[:, None] * unscaled)
@@ -219,7 +222,7 @@ class FactorBetas(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # typ
             f"The betas of {int(failed.sum())} of {len(assets)} assets are NaN: {found} "
             f"(first: {assets[failed][0]}).",
             RankDeficientWarning,
-            stacklevel=4,
+            stacklevel=5,  # the caller of fit
         )
 
     def transform(self, X: Any, dates: Any = None, assets: Any = None) -> Any:

@@ -10,7 +10,7 @@ from scipy import stats
 
 from skfactor._kernels.least_squares import slope_weights
 from skfactor._kernels.segments import Segments
-from skfactor._typing import Float64Array, FloatArray
+from skfactor._typing import BoolArray, Float64Array, FloatArray
 from skfactor.linear_model._factor_betas import FactorBetas
 
 
@@ -23,12 +23,9 @@ def portfolio_betas(
             f"weights is a {type(weights).__name__}; pass a Series or DataFrame indexed by asset, "
             "so that it is known which asset a weight belongs to."
         )
-    tables = [
-        _one_portfolio(first_pass, factors, weights[name])
-        for name in (weights if isinstance(weights, pd.DataFrame) else [])
-    ]
     if isinstance(weights, pd.Series):
         return _one_portfolio(first_pass, factors, weights)
+    tables = [_one_portfolio(first_pass, factors, column) for _, column in weights.items()]
     return pd.concat(tables, keys=list(weights.columns), names=["portfolio", "factor"])
 
 
@@ -70,7 +67,7 @@ def _variance(
     the portfolio is the sum over dates of Q_t eps_t with Q_t (K, N) as below, and its variance
     the sum of Q_t S Q_t' with S the residuals' covariance over common dates.
     """
-    observed = np.isfinite(residuals)
+    observed: BoolArray = ~np.isnan(residuals)
     k = factors.shape[1]
     used = k + first_pass.fit_intercept
     common = observed.T.astype(np.float64) @ observed
@@ -84,10 +81,9 @@ def _variance(
         )
     f = np.where(np.isfinite(factors).all(axis=1)[:, None], factors, 0.0)
     loadings = np.empty((len(f), k, len(weights)))  # Q_t
-    for i, weight in enumerate(weights):
-        own = f[observed[:, i]]
-        center = own.mean(axis=0) if first_pass.fit_intercept else np.zeros(k)
-        deviations = np.where(observed[:, i, None], f - center, 0.0)
+    for i, (weight, mine) in enumerate(zip(weights, observed.T, strict=True)):
+        center = f[mine].mean(axis=0) if first_pass.fit_intercept else np.zeros(k)
+        deviations = np.where(mine[:, None], f - center, 0.0)
         loadings[:, :, i] = weight * np.linalg.solve(deviations.T @ deviations, deviations.T).T
     variance: Float64Array = np.einsum("tki,ij,tlj->kl", loadings, pair, loadings, optimize=True)
     return variance, float(common.min() - used)

@@ -149,7 +149,7 @@ class Winsorizer(PanelTransformer):
         if self.rule == "std":
             moments = segment_moments(columns, segments)
             center = moments.mean
-            spread = standard_deviation(moments, 0, np.finfo(columns.dtype).eps)
+            spread = standard_deviation(moments, 0, float(np.finfo(columns.dtype).eps))
         else:
             center = segment_median(columns, segments)
             spread = MAD_TO_STD * segment_median(columns, segments, deviations_from=center)

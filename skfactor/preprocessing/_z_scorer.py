@@ -166,7 +166,7 @@ class FactorZScorer(PanelTransformer):
         center, scale = np.zeros(shape), np.ones(shape)
         if self.center == "mean" or self.scale == "std":
             moments = segment_moments(columns, segments)
-            deviation = standard_deviation(moments, self.ddof, np.finfo(columns.dtype).eps)
+            deviation = standard_deviation(moments, self.ddof, float(np.finfo(columns.dtype).eps))
         if self.center == "mean":
             center = moments.mean
             if weights is not None:
@@ -224,7 +224,7 @@ def _median_absolute_deviation(columns: FloatArray, segments: Segments) -> Float
     scale = MAD_TO_STD * segment_median(columns, segments, deviations_from=median)
     if (scale == 0.0).any():
         moments = segment_moments(columns, segments)
-        varies = standard_deviation(moments, 0, np.finfo(columns.dtype).eps) > 0.0
+        varies = standard_deviation(moments, 0, float(np.finfo(columns.dtype).eps)) > 0.0
         degenerate = (scale == 0.0) & varies
         if degenerate.any():
             scale[degenerate] = np.nan

@@ -1,0 +1,59 @@
+"""Medians of repeated calls, peak memory, and the table they are printed in."""
+
+import platform
+import time
+import tracemalloc
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+
+def median_seconds(call: Callable[[], Any], repeat: int = 5) -> float:
+    """Median time of a call, after one that warms up where it is repeated."""
+    if repeat > 1:
+        call()
+    seconds = []
+    for _ in range(repeat):
+        start = time.perf_counter()
+        call()
+        seconds.append(time.perf_counter() - start)
+    return float(np.median(seconds))
+
+
+def peak_bytes(call: Callable[[], Any]) -> int:
+    """Largest amount of memory allocated at one time during a call, its result included."""
+    tracemalloc.start()
+    call()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def random_panel(
+    n_dates: int, n_assets: int, n_features: int, share: float = 1.0, freq: str = "M"
+) -> tuple[pd.DataFrame, pd.Series]:
+    """Exposures and returns of a date-sorted panel in which a share of the rows is present."""
+    rng = np.random.default_rng(0)
+    dates = pd.period_range("1970-01-01", periods=n_dates, freq=freq)
+    index = pd.MultiIndex.from_product([dates, range(n_assets)], names=["date", "asset"])
+    if share < 1.0:
+        index = index[rng.random(len(index)) < share]
+    values = np.asfortranarray(rng.standard_normal((len(index), n_features)))
+    X = pd.DataFrame(values, index=index, columns=[f"x{k}" for k in range(n_features)], copy=False)
+    returns = 0.01 * values.sum(axis=1) + rng.standard_normal(len(index))
+    return X, pd.Series(returns, index=index, name="return")
+
+
+def print_machine(*packages: str) -> None:
+    """Say where and with what the figures were taken."""
+    versions = ", ".join(f"{name} {version(name)}" for name in ("numpy", "pandas", *packages))
+    print(f"Python {platform.python_version()} on {platform.machine()}, {versions}\n")
+
+
+def print_table(title: str, rows: list[dict[str, Any]]) -> None:
+    """One line a case."""
+    print(title)
+    print(pd.DataFrame(rows).to_string(index=False, float_format="{:.4g}".format), "\n")

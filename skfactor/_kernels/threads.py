@@ -1,0 +1,37 @@
+"""Independent pieces of one kernel on several threads: NumPy lets go of the interpreter's lock."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+
+# Below so many values the threads cost more than they save.
+_WORTH_THREADS = 500_000
+# More threads than this mostly wait for the interpreter's lock.
+_MOST_THREADS = 4
+
+
+def usable_threads() -> int:
+    """Processors this process may use; ``OMP_NUM_THREADS``, which joblib sets, bounds them."""
+    if hasattr(os, "sched_getaffinity"):
+        processors = len(os.sched_getaffinity(0))
+    else:
+        processors = os.cpu_count() or 1
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    return min(processors, int(limit) if limit.isdigit() and int(limit) else _MOST_THREADS)
+
+
+def run_all(tasks: Sequence[Callable[[], None]], n_values: int) -> None:
+    """Run tasks that write to different places, on threads if ``n_values`` make it worth while."""
+    n_threads = min(usable_threads(), _MOST_THREADS, len(tasks))
+    if n_threads < 2 or n_values < _WORTH_THREADS:
+        for task in tasks:
+            task()
+        return
+    with ThreadPoolExecutor(n_threads) as pool:
+        # Each in a copy of the context, because NumPy keeps its error state there.
+        futures = [pool.submit(copy_context().run, task) for task in tasks]
+        for future in futures:
+            future.result()

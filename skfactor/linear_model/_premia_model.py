@@ -1,0 +1,211 @@
+"""What follows from premia, however they were estimated: expected returns, scores, inference."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.metrics import r2_score
+from sklearn.utils.validation import check_is_fitted
+from statsmodels.iolib.summary import Summary
+
+from skfactor._typing import Float64Array
+from skfactor._validation import (
+    check_row_weights,
+    target_names,
+    validate_features,
+    validate_target,
+)
+from skfactor.inference import PremiaInference
+from skfactor.linear_model._premia_inference import infer_premia
+
+
+class PremiaModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """A model whose `fit` stored premia (``coef_``, ``intercept_``) for its panel or wide form."""
+
+    intercept_: float
+    coef_: Float64Array
+    expected_returns_: pd.Series
+    _is_wide: bool
+    _names: list[Any]
+    _target_shape: tuple[int, ...]
+
+    def _expected(self, exposures: Float64Array, index: pd.Index) -> pd.Series:
+        expected = self.intercept_ + exposures @ self.coef_
+        return pd.Series(expected, index=index, name="expected_return")
+
+    def predict(self, X: Any) -> Float64Array:
+        """Expected returns from the premia.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            What it was in `fit`: exposures (panel), or factor returns of any periods (wide), of
+            which only the number matters.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,) or (n_periods, n_assets)
+            Zero-beta rate plus exposures times premia, in decimals; NaN where an exposure is. In
+            wide form each row is ``expected_returns_``.
+        """
+        check_is_fitted(self)
+        values = validate_features(self, X, reset=False)
+        if self._is_wide:
+            return np.tile(self.expected_returns_.to_numpy(), (len(values), 1))
+        expected: Float64Array = self.intercept_ + values @ self.coef_
+        return expected.reshape(-1, *self._target_shape)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """R squared of the expected returns.
+
+        Parameters
+        ----------
+        X, y : array-like
+            As in `fit`.
+        sample_weight : array-like of shape (n_rows,), optional
+            Weight of each row.
+
+        Returns
+        -------
+        float
+            Panel: R squared of `predict` over all rows without NaN. Wide: R squared over the
+            assets of ``expected_returns_`` against their average returns in y.
+        """
+        expected = self.predict(X)
+        target = validate_target(self, X, y)
+        weights = check_row_weights(sample_weight, len(target), "sample_weight")
+        if self._is_wide:
+            if target.shape != expected.shape or not target_names(y, target.shape[1]).equals(
+                self.expected_returns_.index
+            ):
+                raise ValueError(
+                    f"y has other assets than the {expected.shape[1]} of fit: "
+                    f"{list(self.expected_returns_.index[:5])} ..."
+                )
+            actual, weights = _average_over_time(target, weights), None
+            expected = self.expected_returns_.to_numpy()
+        else:
+            actual, expected = target.reshape(-1), expected.reshape(-1)
+        known = np.isfinite(actual) & np.isfinite(expected)
+        if not known.any():
+            return float("nan")
+        kept = None if weights is None else weights[known]
+        return float(r2_score(actual[known], expected[known], sample_weight=kept))
+
+    def expected_returns(self, exposures: Any) -> pd.Series:
+        """Expected returns of any assets or portfolios from their exposures.
+
+        Parameters
+        ----------
+        exposures : DataFrame or array of shape (n_assets, n_features), or Series
+            Exposures with the names of `fit`, in any order; a Series is one asset.
+
+        Returns
+        -------
+        Series of shape (n_assets,)
+            In decimals, labelled like the rows of ``exposures``.
+
+        Raises
+        ------
+        ValueError
+            If the names are not those of `fit`.
+        """
+        check_is_fitted(self)
+        if isinstance(exposures, pd.Series):
+            exposures = exposures.to_frame().T
+        if isinstance(exposures, pd.DataFrame):
+            if set(exposures.columns) != set(self._names):
+                raise ValueError(
+                    f"exposures has the columns {list(exposures.columns)}; the model was fitted "
+                    f"on {self._names}."
+                )
+            exposures = exposures[self._names]
+        values = validate_features(self, exposures, reset=False)
+        rows = exposures.index if isinstance(exposures, pd.DataFrame) else len(values)
+        index = pd.RangeIndex(rows) if isinstance(rows, int) else rows
+        return self._expected(values.astype(np.float64), index)
+
+    def inference(
+        self,
+        covariance: str = "auto",
+        *,
+        kernel: str | None = None,
+        bandwidth: float | str | None = None,
+        debiased: bool = True,
+    ) -> PremiaInference:
+        """Standard errors, tests and intervals of the premia; nothing is estimated again.
+
+        Parameters
+        ----------
+        covariance : {"auto", "fama-macbeth", "shanken"}, default="auto"
+            - ``"fama-macbeth"``: time-series variation of the slopes, exposures taken as known.
+            - ``"shanken"``: wide form; errors of the estimated betas added (Shanken, 1992).
+            - ``"auto"``: shanken where it holds (wide form, full-sample betas, no missing values,
+              premia averaged over all dates with equal weights), else fama-macbeth.
+        kernel : {None, "bartlett", "parzen", "quadratic-spectral"}, default=None
+            Kernel of the long-run variance; None assumes no serial dependence.
+        bandwidth : float, "newey-west" or None, default=None
+            Number of lags L: lag j is weighed at j / (L + 1) by the Bartlett and Parzen kernels,
+            at j / L by the quadratic-spectral one. ``"newey-west"``, the default with a kernel,
+            is the automatic choice of Newey and West (1994). Lags are distances on the calendar:
+            dates that could not be estimated leave a gap.
+        debiased : bool, default=True
+            Multiply the variance by T / (T - 1) for fama-macbeth and by T / (T - K - 1) for
+            shanken. With unequal weights T is the effective number of dates, 1 / sum of squares.
+
+        Returns
+        -------
+        PremiaInference
+            t distributed with T - 1 degrees of freedom for fama-macbeth, normal for shanken.
+
+        Raises
+        ------
+        ValueError
+            If the form or the model cannot give this covariance, a name is unknown, or there is
+            only one date.
+
+        References
+        ----------
+        .. [1] Shanken, J. (1992), "On the Estimation of Beta-Pricing Models", Review of Financial
+           Studies 5(1), 1-33. https://doi.org/10.1093/rfs/5.1.1
+        .. [2] Newey, W. K. and K. D. West (1987), "A Simple, Positive Semi-Definite,
+           Heteroskedasticity and Autocorrelation Consistent Covariance Matrix", Econometrica
+           55(3), 703-708. https://doi.org/10.2307/1913610
+        .. [3] Newey, W. K. and K. D. West (1994), "Automatic Lag Selection in Covariance Matrix
+           Estimation", Review of Economic Studies 61(4), 631-653.
+           https://doi.org/10.2307/2297912
+        """
+        check_is_fitted(self)
+        return infer_premia(self, covariance, kernel=kernel, bandwidth=bandwidth, debiased=debiased)
+
+    def summary(
+        self,
+        covariance: str = "auto",
+        *,
+        kernel: str | None = None,
+        bandwidth: float | str | None = None,
+        debiased: bool = True,
+    ) -> Summary:
+        """Table of `inference`, with the same parameters: prints, and renders as LaTeX and HTML."""
+        inference = self.inference(
+            covariance, kernel=kernel, bandwidth=bandwidth, debiased=debiased
+        )
+        return inference.summary()
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.target_tags.multi_output = True
+        return tags
+
+
+def _average_over_time(returns: Float64Array, weights: Float64Array | None) -> Float64Array:
+    """Average return of each asset over the dates on which it has one."""
+    known = np.isfinite(returns)
+    w = known if weights is None else known * weights[:, None]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        average: Float64Array = (np.where(known, returns, 0.0) * w).sum(axis=0) / w.sum(axis=0)
+    return average

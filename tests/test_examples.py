@@ -1,0 +1,32 @@
+"""The example scripts run as they stand, and print what they promise."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
+
+
+def run(script: Path) -> str:
+    process = subprocess.run(
+        [sys.executable, "-W", "error", script], capture_output=True, text=True, check=False
+    )
+    assert process.returncode == 0, process.stderr
+    return process.stdout
+
+
+@pytest.mark.parametrize("script", EXAMPLES, ids=lambda path: path.stem)
+def test_example_runs_without_a_warning(script):
+    assert run(script)
+
+
+def test_quickstart_prints_its_three_parts():
+    printed = run(EXAMPLES[[path.stem for path in EXAMPLES].index("quickstart")])
+    # Fama-MacBeth beside Shanken errors; figures from linearmodels' betas and the formulas.
+    assert "Mom      0.786         0.140    0.141" in printed
+    assert "momentum" in printed
+    assert "Expected returns for the month after 2022-12" in printed
+    assert "Best bounds of the winsorizer: {'winsorizer__lower'" in printed
+    assert "CAPM  Fama-French  Carhart" in printed
