@@ -102,6 +102,8 @@ class PanelTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, me
             If X holds infinity or text, dates are missing, ambiguous or occur twice for an
             asset, or X lost an index that y still has.
         """
+        for name in (*self._statistic_names, "groups_"):
+            self.__dict__.pop(name, None)  # an earlier fit without dates learned them
         values = validate_features(self, X, reset=True)
         self._learn_columns(X, values)
         panel = self._panel(X, dates, len(values))

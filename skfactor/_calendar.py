@@ -8,7 +8,7 @@ from functools import reduce
 import numpy as np
 import pandas as pd
 
-from skfactor._panel import calendar_positions, check_dates, find_date_level
+from skfactor._dates import calendar_positions, check_dates, find_date_level
 from skfactor._typing import IntArray
 
 _FREQUENCIES = ("D", "W", "M", "Q", "Y")  # from the finest on
@@ -17,6 +17,8 @@ _FREQUENCIES = ("D", "W", "M", "Q", "Y")  # from the finest on
 def to_periods(index: pd.Index, freq: str) -> pd.PeriodIndex:
     """Periods that hold the dates; a zoned time belongs to the period of its local clock."""
     if isinstance(index, pd.PeriodIndex):
+        if index[0].asfreq(freq, how="start") != index[0].asfreq(freq, how="end"):
+            raise ValueError(f"Periods of {index.freqstr} do not lie in one of {freq} each.")
         return index.asfreq(freq)
     return pd.DatetimeIndex(index).tz_localize(None).to_period(freq)
 

@@ -7,27 +7,18 @@ label, and row numbers are never dates.
 
 from __future__ import annotations
 
-import datetime
-import re
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from skfactor._dates import check_dates, find_date_level, is_dated
 from skfactor._kernels.segments import Segments, segments_from_codes
 from skfactor._typing import IntArray
 
-_DATE_NAMES = frozenset(
-    {
-        *("date", "dates", "datetime", "day", "ds", "eom", "month", "period", "time"),
-        *("timestamp", "year", "yyyymm", "yyyymmdd"),
-    }
-)
 # Rows looked at together when finding out which labels occur.
 _BLOCK = 2**16
-# Formats whose text sorts as time does: 2020, 2020-01, 2020-01-31, with a time of day, 202001, ...
-_ISO_DATE = re.compile(r"\d{4}(-\d{2}(-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?)?)?|\d{6}|\d{8}")
 
 
 @dataclass(frozen=True)
@@ -48,87 +39,6 @@ class Panel:
     dates: Labels
     assets: Labels | None
     segments: Segments  # one a date, in ascending order
-
-
-def is_pandas(data: object) -> bool:
-    """Whether the data carry a pandas index."""
-    return isinstance(data, pd.DataFrame | pd.Series)
-
-
-def find_date_level(index: pd.MultiIndex, date_level: str | int = "auto") -> int:
-    """Position of the date level of a two-level (date, asset) index.
-
-    It is the level named like a date, else the only level of datetimes or periods.
-    """
-    names = list(index.names)
-    if index.nlevels != 2:
-        raise ValueError(
-            f"Rows of a panel carry two index levels, a date and an asset; found {index.nlevels}: "
-            f"{names}. Drop the others with droplevel, or pass dates= and a plain index."
-        )
-    if date_level != "auto":
-        if date_level in names:
-            return names.index(date_level)
-        if isinstance(date_level, int) and -2 <= date_level < 2:
-            return date_level % 2
-        raise ValueError(f"date_level={date_level!r} is not among the index levels {names}.")
-    named = [i for i, name in enumerate(names) if str(name).lower() in _DATE_NAMES]
-    if len(named) == 1:
-        return named[0]
-    timed = [i for i, level in enumerate(index.levels) if _is_time(level)]
-    if len(timed) == 1:
-        return timed[0]
-    kinds = [str(level.dtype) for level in index.levels]
-    raise ValueError(
-        f"Cannot tell which index level holds the dates: levels {names} of types {kinds}. "
-        "Name the level 'date', or pass date_level=."
-    )
-
-
-def _is_time(index: pd.Index) -> bool:
-    return isinstance(index, pd.DatetimeIndex | pd.PeriodIndex)
-
-
-def check_dates(labels: pd.Index) -> pd.Index:
-    """Labels as dates: datetimes, Periods, whole numbers or ISO text; raise for anything else."""
-    if isinstance(labels, pd.CategoricalIndex):
-        labels = labels.astype(labels.categories.dtype)
-    if labels.hasnans:
-        raise ValueError(
-            "Some dates are missing (NaT or NaN). Drop those rows, or give them a date."
-        )
-    if _is_time(labels) or pd.api.types.is_integer_dtype(labels.dtype):
-        return labels
-    if pd.api.types.is_float_dtype(labels.dtype):
-        whole = labels.astype(np.int64)
-        if bool((whole == labels).all()):
-            return whole
-        raise ValueError(f"Dates are fractions such as {labels[0]!r}; pass datetimes or integers.")
-    values = list(labels)
-    if all(isinstance(value, datetime.date) for value in values):
-        return pd.DatetimeIndex(values, name=labels.name)
-    if all(isinstance(value, str) for value in values):
-        _check_iso_text(values)
-        return labels
-    unfit = next(v for v in values if not isinstance(v, str | datetime.date))
-    raise ValueError(
-        f"Dates have to be datetimes, Periods, integers or ISO text; found {unfit!r} of type "
-        f"{type(unfit).__name__}."
-    )
-
-
-def _check_iso_text(values: list[str]) -> None:
-    for value in values:
-        if not _ISO_DATE.fullmatch(value):
-            raise ValueError(
-                f"The date {value!r} is free text, which does not sort as time does. "
-                "Convert dates with pandas.to_datetime or pandas.PeriodIndex first."
-            )
-        if len(value) != len(values[0]):
-            raise ValueError(
-                f"Dates are text of different formats, {values[0]!r} and {value!r}. "
-                "Convert them with pandas.to_datetime first."
-            )
 
 
 def _dates_of_level(index: pd.MultiIndex, level: int) -> tuple[Labels, Segments]:
@@ -213,22 +123,17 @@ def _identity(index: pd.Index) -> pd.Index | None:
     return index
 
 
-def _is_dated(index: pd.Index) -> bool:
-    """Whether a single-level index holds dates, by its type or by its name."""
-    return _is_time(index) or str(index.name).lower() in _DATE_NAMES
-
-
 def is_time_series(data: object) -> bool:
     """Whether the rows are indexed by dates that each occur once."""
     index = _index_of(data)
-    return index is not None and index.nlevels == 1 and _is_dated(index) and index.is_unique
+    return index is not None and index.nlevels == 1 and is_dated(index) and index.is_unique
 
 
 def _carries_dates(index: pd.Index, time_series: bool) -> bool:
     """Whether an index says by itself that its rows are a panel."""
     if isinstance(index, pd.MultiIndex):
         return True
-    return _is_dated(index) and (time_series or not index.is_unique)
+    return is_dated(index) and (time_series or not index.is_unique)
 
 
 def _index_of(data: object) -> pd.Index | None:
@@ -236,11 +141,12 @@ def _index_of(data: object) -> pd.Index | None:
 
 
 def _same_labels(left: pd.Index, right: pd.Index) -> bool:
+    """Whether two indexes say the same of each row; a Period is the same as a Timestamp in it."""
     if left.is_(right):
         return True
+    if len(left) != len(right) or left.nlevels != right.nlevels:
+        return False
     if isinstance(left, pd.MultiIndex) and isinstance(right, pd.MultiIndex):
-        if left.nlevels != right.nlevels or len(left) != len(right):
-            return False
         return all(
             (_same_labels(a, b) and np.array_equal(c, d))
             or _same_labels(left.get_level_values(i), right.get_level_values(i))
@@ -248,13 +154,20 @@ def _same_labels(left: pd.Index, right: pd.Index) -> bool:
                 zip(left.levels, right.levels, left.codes, right.codes, strict=True)
             )
         )
-    if len(left) != len(right):
-        return False
-    if isinstance(left, pd.PeriodIndex) and isinstance(right, pd.DatetimeIndex):
-        right = right.to_period(left.freqstr)
-    elif isinstance(left, pd.DatetimeIndex) and isinstance(right, pd.PeriodIndex):
-        left = left.to_period(right.freqstr)
+    left, right = _comparable(left, right)
     return bool(left.equals(right))
+
+
+def _comparable(left: pd.Index, right: pd.Index) -> tuple[pd.Index, pd.Index]:
+    """Two levels in one type: Timestamps as the periods of the other, zones in one zone."""
+    if isinstance(left, pd.PeriodIndex) and isinstance(right, pd.DatetimeIndex):
+        return left, right.tz_localize(None).to_period(left.freqstr)
+    if isinstance(left, pd.DatetimeIndex) and isinstance(right, pd.PeriodIndex):
+        return left.tz_localize(None).to_period(right.freqstr), right
+    zones = [getattr(index, "tz", None) for index in (left, right)]
+    if isinstance(left, pd.DatetimeIndex) and isinstance(right, pd.DatetimeIndex) and all(zones):
+        return left.tz_convert("UTC"), right.tz_convert("UTC")
+    return left, right
 
 
 def check_same_rows(X: object, y: object) -> None:
@@ -263,15 +176,24 @@ def check_same_rows(X: object, y: object) -> None:
     if x_index is None or y_index is None or len(x_index) != len(y_index):
         return  # a difference in length is for scikit-learn's own check to tell
     if not _same_labels(x_index, y_index):
-        row, left, right = next(
-            (i, a, b) for i, (a, b) in enumerate(zip(x_index, y_index, strict=True)) if a != b
-        )
+        row = _first_difference(x_index, y_index)
+        left, right = x_index[row], y_index[row]
         raise ValueError(
             f"X and y have different indexes: row {row} is {left} in X and {right} in y. "
             "Rows are not aligned by label: bring both "
             "into one order first, for example y = y.loc[X.index]. (A permutation test shuffles "
             "y's index with its values: pass y without an index there.)"
         )
+
+
+def _first_difference(left: pd.Index, right: pd.Index) -> int:
+    if left.nlevels != right.nlevels:
+        return 0
+    differs = np.zeros(len(left), dtype=bool)
+    for i in range(left.nlevels):
+        a, b = _comparable(left.get_level_values(i), right.get_level_values(i))
+        differs |= np.asarray(a.astype(object) != b.astype(object))
+    return int(differs.argmax())
 
 
 def find_panel(
@@ -395,18 +317,6 @@ def time_index(X: object, y: object = None, dates: Any = None) -> pd.Index | Non
     return index
 
 
-def calendar_positions(dates: pd.Index) -> IntArray:
-    """Place of each of the ascending dates on the calendar, from 0.
-
-    For periods the distance is in periods; for all others it is the rank among these dates.
-    """
-    if isinstance(dates, pd.PeriodIndex):
-        ordinals: IntArray = np.asarray(dates.asi8)
-        positions: IntArray = ordinals - ordinals[0]
-        return positions
-    return np.arange(len(dates))
-
-
 def group_labels(groupby: object, n_rows: int) -> Labels:
     """Groups of rows from one label a row; missing labels form a group of their own."""
     if isinstance(groupby, str) or np.ndim(groupby) == 0:  # type: ignore[arg-type]
@@ -416,7 +326,7 @@ def group_labels(groupby: object, n_rows: int) -> Labels:
     index = _index_of_values(groupby)
     if len(index) != n_rows:
         raise ValueError(f"groupby= has {len(index)} labels, X has {n_rows} rows.")
-    codes, labels = pd.factorize(index, use_na_sentinel=False)
+    codes, labels = pd.factorize(index, use_na_sentinel=False, sort=True)
     return Labels(codes, labels)
 
 

@@ -143,7 +143,10 @@ def like_input(estimator: BaseEstimator, X: Any, values: FloatArray) -> Any:
     if isinstance(X, np.ndarray) or not has_default_output(estimator):
         return values
     if isinstance(X, pd.DataFrame):
-        return pd.DataFrame(values, index=X.index, columns=X.columns, copy=False)
+        columns = X.columns
+        if not hasattr(estimator, "feature_names_in_") and columns.map(type).isin([str]).all():
+            columns = estimator.get_feature_names_out()  # fitted on arrays, without these names
+        return pd.DataFrame(values, index=X.index, columns=columns, copy=False)
     try:
         import narwhals.stable.v1 as nw
     except ImportError:  # without it no other kind of frame can have come in with names

@@ -13,6 +13,14 @@ import pandas as pd
 import scipy.linalg
 import statsmodels.api as sm
 
+# The same values (columns, rows) in memory of another order.
+LAYOUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "C": np.ascontiguousarray,
+    "F": np.asfortranarray,
+    "strided rows": lambda values: np.repeat(values, 2, axis=1)[:, ::2],
+    "strided columns": lambda values: np.repeat(values, 3, axis=0)[::3],
+    "reversed": lambda values: values[::-1, ::-1].copy()[::-1, ::-1],
+}
 # 1 / Phi^-1(3/4) to the digits that the field writes.
 MAD_TO_STD = 1.4826
 
@@ -47,6 +55,23 @@ def random_panel(
     if shuffle:
         panel = panel.iloc[rng.permutation(len(panel))]
     return panel if date_first else panel.swaplevel()
+
+
+def random_offsets(rng: np.random.Generator, regime: str) -> np.ndarray:
+    """Offsets of segments that are short, long, of very different length, one, or single rows."""
+    lengths = {
+        "short": rng.integers(1, 25, size=60),
+        "long": rng.integers(160, 400, size=5),
+        "mixed": np.concatenate(
+            [rng.integers(1, 6, size=40), [1_500], rng.integers(1, 6, size=40)]
+        ),
+        "one": np.array([317]),
+        "single rows": np.ones(50, dtype=int),
+    }[regime]
+    return np.concatenate([[0], np.cumsum(lengths)])
+
+
+REGIMES = ("short", "long", "mixed", "one", "single rows")
 
 
 def _dates(frame: pd.DataFrame | pd.Series) -> pd.Index:

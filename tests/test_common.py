@@ -49,6 +49,9 @@ def test_the_public_estimators_are_found():
 
 # --- scikit-learn's own checks ------------------------------------------------------------------
 
+# These checks fit on a frame and transform an array, and the other way round, on purpose.
+_ignore_names = pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names")
+
 _MARK = parametrize_with_checks(ESTIMATORS)
 _ARRAY_DISPATCH = "check_array_api"
 
@@ -117,14 +120,18 @@ def test_check_that_check_estimator_leaves_out_passes(estimator, check):
         estimator_checks.check_global_set_output_transform_polars,
     ],
 )
-@pytest.mark.parametrize("transformer", TRANSFORMERS, ids=_name)
-def test_transformer_check_that_check_estimator_leaves_out_passes(transformer, check):
-    check(_name(transformer), transformer)
+@pytest.mark.parametrize("estimator", TRANSFORMERS, ids=_name)
+@_ignore_names
+def test_transformer_check_that_check_estimator_leaves_out_passes(estimator, check):
+    check(_name(estimator), estimator)
 
 
 # --- every per-date transformer: laws -----------------------------------------------------------
 
-each_per_date = pytest.mark.parametrize("transformer", [clone(e) for e in PER_DATE], ids=_name)
+
+@pytest.fixture(params=PER_DATE, ids=_name)
+def transformer(request):
+    return clone(request.param)
 
 
 @pytest.fixture
@@ -137,7 +144,6 @@ def dates(panel):
     return panel.index.get_level_values("date")
 
 
-@each_per_date
 def test_row_order_does_not_matter(transformer, panel):
     order = np.random.default_rng(1).permutation(len(panel))
     expected = transformer.fit_transform(panel)
@@ -146,13 +152,11 @@ def test_row_order_does_not_matter(transformer, panel):
     )
 
 
-@each_per_date
 def test_level_order_does_not_matter(transformer, panel):
     expected = transformer.fit_transform(panel)
     assert_frame_equal(transformer.fit_transform(panel.swaplevel()), expected.swaplevel())
 
 
-@each_per_date
 def test_asset_labels_do_not_matter(transformer, panel):
     assets = panel.index.unique("asset")
     numbers = dict(zip(assets, reversed(range(len(assets))), strict=True))
@@ -160,7 +164,6 @@ def test_asset_labels_do_not_matter(transformer, panel):
     assert_array_equal(transformer.fit_transform(renamed), transformer.fit_transform(panel))
 
 
-@each_per_date
 def test_date_labels_do_not_matter(transformer, panel):
     days = panel.index.unique("date")
     years = dict(zip(sorted(days), range(2000, 2000 + len(days)), strict=True))
@@ -170,7 +173,6 @@ def test_date_labels_do_not_matter(transformer, panel):
     )
 
 
-@each_per_date
 def test_dates_do_not_influence_each_other(transformer, panel, dates):
     there = dates == dates.max()
     changed = panel.copy()
@@ -180,7 +182,6 @@ def test_dates_do_not_influence_each_other(transformer, panel, dates):
     assert not after[there].equals(before[there])
 
 
-@each_per_date
 def test_one_date_at_a_time_equals_all_at_once(transformer, panel, dates):
     expected = transformer.fit_transform(panel)
     for date in dates.unique():
@@ -189,7 +190,6 @@ def test_one_date_at_a_time_equals_all_at_once(transformer, panel, dates):
         )
 
 
-@each_per_date
 def test_a_date_unseen_in_fit_is_its_own_cross_section(transformer, panel, dates):
     later = dates > dates.min() + pd.Timedelta(days=70)
     fitted = transformer.fit(panel[~later])
@@ -198,13 +198,11 @@ def test_a_date_unseen_in_fit_is_its_own_cross_section(transformer, panel, dates
     )
 
 
-@each_per_date
 def test_fit_transform_equals_fit_then_transform(transformer, panel):
     expected = transformer.fit(panel).transform(panel)
     assert_frame_equal(transformer.fit_transform(panel), expected, check_exact=True)
 
 
-@each_per_date
 def test_groups_are_transformed_as_if_alone(transformer, panel):
     group = np.where(panel.index.get_level_values("asset") < "asset012", "low", "high")
     together = transformer.fit_transform(panel, groupby=group)
@@ -213,7 +211,6 @@ def test_groups_are_transformed_as_if_alone(transformer, panel):
         assert_frame_equal(together[group == label], alone, rtol=1e-11)
 
 
-@each_per_date
 def test_rows_without_a_group_are_a_group_of_their_own(transformer, panel):
     group = np.where(panel.index.get_level_values("asset") < "asset012", "low", None)
     missing = pd.isna(group)
@@ -225,7 +222,6 @@ def test_rows_without_a_group_are_a_group_of_their_own(transformer, panel):
 # --- every per-date transformer: where the dates come from --------------------------------------
 
 
-@each_per_date
 def test_dates_as_argument_equal_dates_in_the_index(transformer, panel, dates):
     expected = transformer.fit_transform(panel)
     plain = panel.reset_index(drop=True)
@@ -233,20 +229,19 @@ def test_dates_as_argument_equal_dates_in_the_index(transformer, panel, dates):
     assert_array_equal(transformer.fit_transform(panel.to_numpy(), dates=dates), expected)
 
 
-@each_per_date
 def test_dates_as_argument_win_over_the_index(transformer, panel):
-    shifted = np.arange(len(panel)) % 2
-    expected = transformer.fit_transform(panel.to_numpy(), dates=shifted)
-    assert_array_equal(transformer.fit_transform(panel, dates=shifted), expected)
+    date, asset = panel.index.codes
+    other = (date + asset) % 6
+    expected = clone(transformer).fit_transform(panel.to_numpy(), dates=other)
+    assert_array_equal(transformer.fit_transform(panel, dates=other), expected)
+    assert not transformer.fit_transform(panel).equals(transformer.transform(panel, dates=other))
 
 
-@each_per_date
 def test_repeated_datetimes_in_a_single_level_are_dates(transformer, panel):
     dated = panel.droplevel("asset")
     assert_array_equal(transformer.fit_transform(dated), transformer.fit_transform(panel))
 
 
-@each_per_date
 def test_a_date_of_one_row_can_be_transformed_after_fitting_on_dates(transformer, panel):
     fitted = transformer.fit(panel.droplevel("asset"))
     one_a_date = panel.droplevel("asset").loc[lambda frame: ~frame.index.duplicated()]
@@ -254,7 +249,6 @@ def test_a_date_of_one_row_can_be_transformed_after_fitting_on_dates(transformer
     assert_array_equal(fitted.transform(one_a_date), single)
 
 
-@each_per_date
 def test_dates_that_each_occur_once_are_a_time_series(transformer):
     values = np.random.default_rng(0).normal(size=(40, 2))
     months = pd.period_range("2020-01", periods=40, freq="M")
@@ -264,7 +258,6 @@ def test_dates_that_each_occur_once_are_a_time_series(transformer):
     assert_index_equal(result.index, months)
 
 
-@each_per_date
 def test_a_scalar_date_makes_one_cross_section(transformer, panel, dates):
     today = panel[dates == dates.min()]
     expected = transformer.fit(panel).transform(today)
@@ -272,7 +265,11 @@ def test_a_scalar_date_makes_one_cross_section(transformer, panel, dates):
     assert_array_equal(transformer.transform(by_ticker, dates="2020-01-31"), expected)
 
 
-@each_per_date
+def test_fitting_again_with_dates_forgets_what_was_learned_without(transformer, panel):
+    refitted = transformer.fit(panel.to_numpy()).fit(panel)
+    assert set(vars(refitted)) == set(vars(clone(transformer).fit(panel)))
+
+
 def test_without_dates_new_rows_meet_the_statistics_of_fit(transformer):
     train, new = np.random.default_rng(0).normal(size=(2, 30, 2))
     fitted = transformer.fit(train)
@@ -281,7 +278,6 @@ def test_without_dates_new_rows_meet_the_statistics_of_fit(transformer):
     assert np.abs(fitted.transform(new) - clone(transformer).fit_transform(new)).max() > 1e-3
 
 
-@each_per_date
 def test_lost_index_raises_and_names_set_output(transformer, panel):
     y = panel["x0"].fillna(0.0)
     with pytest.raises(ValueError, match=r"y is indexed by date but X \(ndarray\).*set_output"):
@@ -290,7 +286,6 @@ def test_lost_index_raises_and_names_set_output(transformer, panel):
         transformer.fit(panel.reset_index(drop=True), y)
 
 
-@each_per_date
 def test_index_lost_inside_a_pipeline_raises_and_pandas_output_mends_it(transformer, panel):
     y = panel["x0"].fillna(0.0)
     pipeline = make_pipeline(StandardScaler(), transformer)
@@ -301,21 +296,18 @@ def test_index_lost_inside_a_pipeline_raises_and_pandas_output_mends_it(transfor
     assert_frame_equal(pipeline.fit_transform(panel, y), clone(transformer).fit_transform(scaled))
 
 
-@each_per_date
 def test_dates_in_fit_only_raises_and_names_both_remedies(transformer, panel):
     fitted = transformer.fit(panel)
     with pytest.raises(ValueError, match=r"fitted on rows with dates.*set_output.*enable_metadata"):
-        fitted.transform(panel.to_numpy())
+        fitted.transform(panel.reset_index(drop=True))
 
 
-@each_per_date
 def test_dates_in_transform_only_raises(transformer, panel, dates):
     fitted = transformer.fit(panel.to_numpy())
     with pytest.raises(ValueError, match="fitted without dates, on the whole sample"):
         fitted.transform(panel.to_numpy(), dates=dates)
 
 
-@each_per_date
 def test_row_numbers_are_never_dates(transformer, panel):
     cut = panel.reset_index(drop=True).iloc[5:50]
     fitted = transformer.fit(cut)
@@ -323,7 +315,6 @@ def test_row_numbers_are_never_dates(transformer, panel):
     assert_array_equal(fitted.transform(cut), clone(transformer).fit_transform(cut.to_numpy()))
 
 
-@each_per_date
 def test_ambiguous_levels_raise_and_date_level_tells(transformer, panel):
     unnamed = panel.set_axis(panel.index.rename([None, "when"]))
     years = unnamed.index.set_levels(range(len(unnamed.index.levels[0])), level=0)
@@ -334,7 +325,6 @@ def test_ambiguous_levels_raise_and_date_level_tells(transformer, panel):
     assert_array_equal(told, transformer.fit_transform(panel))
 
 
-@each_per_date
 def test_duplicate_asset_on_a_date_raises(transformer, panel):
     twice = pd.concat([panel, panel.iloc[[3]]])
     with pytest.raises(ValueError, match=r"1 \(date, asset\) pairs occur more than once"):
@@ -346,7 +336,6 @@ def test_duplicate_asset_on_a_date_raises(transformer, panel):
 # --- every per-date transformer: containers -----------------------------------------------------
 
 
-@each_per_date
 def test_frame_in_frame_out_with_the_same_labels(transformer, panel):
     result = transformer.fit_transform(panel)
     assert_index_equal(result.index, panel.index)
@@ -354,15 +343,13 @@ def test_frame_in_frame_out_with_the_same_labels(transformer, panel):
     assert_array_equal(transformer.get_feature_names_out(), panel.columns)
 
 
-@each_per_date
 def test_frame_without_text_names_keeps_its_columns(transformer, panel):
     numbered = panel.set_axis([10, 20], axis=1)
     result = transformer.fit_transform(numbered)
     assert list(result.columns) == [10, 20]
-    assert_array_equal(result, transformer.fit_transform(panel))
+    assert_array_equal(result, clone(transformer).fit_transform(panel))
 
 
-@each_per_date
 def test_polars_in_polars_out(transformer, panel, dates):
     result = transformer.fit_transform(pl.from_pandas(panel.reset_index(drop=True)), dates=dates)
     assert isinstance(result, pl.DataFrame)
@@ -370,7 +357,6 @@ def test_polars_in_polars_out(transformer, panel, dates):
     assert_array_equal(result.to_numpy(), transformer.fit_transform(panel))
 
 
-@each_per_date
 def test_polars_dates_are_dates(transformer, panel, dates):
     frame = pl.DataFrame(panel.reset_index(drop=True).to_dict("list"))
     days = pl.Series("date", list(dates.date))
@@ -379,7 +365,6 @@ def test_polars_dates_are_dates(transformer, panel, dates):
     )
 
 
-@each_per_date
 def test_arrow_table_in_arrow_table_out(transformer, panel, dates):
     table = pa.Table.from_pandas(panel, preserve_index=False)
     result = transformer.fit_transform(table, dates=pa.array(dates.to_numpy()))
@@ -388,7 +373,6 @@ def test_arrow_table_in_arrow_table_out(transformer, panel, dates):
     assert_array_equal(result.to_pandas(), transformer.fit_transform(panel))
 
 
-@each_per_date
 @pytest.mark.parametrize(
     ("output", "kind"),
     [("default", np.ndarray), ("pandas", pd.DataFrame), ("polars", pl.DataFrame)],
@@ -401,13 +385,11 @@ def test_set_output_rules_over_the_container(transformer, panel, dates, output, 
     assert_array_equal(np.asarray(result), expected)
 
 
-@each_per_date
 def test_set_output_pandas_keeps_the_panel_index(transformer, panel):
     result = clone(transformer).set_output(transform="pandas").fit_transform(panel)
     assert_frame_equal(result, transformer.fit_transform(panel))
 
 
-@each_per_date
 def test_global_polars_output_for_pandas_input(transformer, panel):
     expected = transformer.fit_transform(panel)
     with config_context(transform_output="polars"):
@@ -416,32 +398,28 @@ def test_global_polars_output_for_pandas_input(transformer, panel):
     assert_array_equal(result.to_numpy(), expected)
 
 
-@each_per_date
 def test_float32_stays_float32(transformer, panel, dates):
     expected = transformer.fit_transform(panel).to_numpy()
     single = panel.astype(np.float32)
     frame = transformer.fit_transform(single)
-    array = transformer.fit_transform(single.to_numpy(), dates=dates)
-    assert set(frame.dtypes) == {array.dtype} == {np.dtype(np.float32)}
+    array = clone(transformer).fit_transform(single.to_numpy(), dates=dates)
+    assert set(frame.dtypes) | {array.dtype} == {np.dtype(np.float32)}
     assert_array_equal(frame, array)
     assert_allclose(array, expected, rtol=1e-4, atol=1e-5)
 
 
-@each_per_date
 def test_integers_become_floats(transformer, dates, panel):
     whole = pd.DataFrame(np.arange(2 * len(panel)).reshape(-1, 2) ** 2 % 97, index=panel.index)
     result = transformer.fit_transform(whole)
     assert_array_equal(result, transformer.fit_transform(whole.astype(float)))
 
 
-@each_per_date
 def test_nullable_floats_are_read_as_missing(transformer, panel):
     nullable = panel.astype("Float64")
     assert nullable.isna().any(axis=None)
     assert_array_equal(transformer.fit_transform(nullable), transformer.fit_transform(panel))
 
 
-@each_per_date
 @pytest.mark.parametrize(
     "layout",
     [
@@ -463,7 +441,6 @@ def test_memory_layout_does_not_matter_and_read_only_input_is_kept(
     assert_array_equal(values, panel)
 
 
-@each_per_date
 def test_frames_are_not_modified(transformer, panel):
     before = panel.copy(deep=True)
     result = transformer.fit_transform(panel)
@@ -474,7 +451,6 @@ def test_frames_are_not_modified(transformer, panel):
 # --- every per-date transformer: what raises ----------------------------------------------------
 
 
-@each_per_date
 @pytest.mark.parametrize("method", ["fit", "transform"])
 def test_infinity_raises_and_names_the_column(transformer, panel, method):
     infinite = panel.copy()
@@ -483,31 +459,26 @@ def test_infinity_raises_and_names_the_column(transformer, panel, method):
         getattr(transformer.fit(panel), method)(infinite)
 
 
-@each_per_date
 def test_text_column_raises_and_names_it(transformer, panel):
     with pytest.raises(ValueError, match=r"columns \['industry'\] of X do not hold numbers"):
         transformer.fit(panel.assign(industry="steel"))
 
 
-@each_per_date
 def test_groupby_as_a_column_name_raises(transformer, panel):
     with pytest.raises(ValueError, match=r"groupby= takes one label a row.*found 'industry'"):
         transformer.fit(panel, groupby="industry")
 
 
-@each_per_date
 def test_groupby_of_another_length_raises(transformer, panel):
     with pytest.raises(ValueError, match=rf"groupby= has 3 labels, X has {len(panel)} rows"):
         transformer.fit(panel, groupby=list("abc"))
 
 
-@each_per_date
 def test_dates_of_another_length_raise(transformer, panel, dates):
     with pytest.raises(ValueError, match=rf"dates= has 3 values, X has {len(panel)} rows"):
         transformer.fit(panel, dates=dates[:3])
 
 
-@each_per_date
 def test_groups_learned_without_dates_have_to_come_back(transformer):
     values = np.random.default_rng(0).normal(size=(12, 2))
     group = np.array(list("abcabcabcabc"))
@@ -520,7 +491,6 @@ def test_groups_learned_without_dates_have_to_come_back(transformer):
         clone(transformer).fit(values).transform(values, groupby=group)
 
 
-@each_per_date
 def test_what_is_learned_of_groups_does_not_depend_on_row_order(transformer):
     values = np.random.default_rng(0).normal(size=(12, 2))
     group = np.array(list("cabcabcabcab"))
@@ -545,7 +515,6 @@ def group(panel):
     return np.where(panel.index.get_level_values("asset") < "asset012", "low", "high")
 
 
-@each_per_date
 def test_dates_and_groups_are_routed_through_a_pipeline(transformer, panel, dates, group, routing):
     arrays = FunctionTransformer(np.asarray)
     pipeline = make_pipeline(arrays, transformer)
@@ -555,7 +524,6 @@ def test_dates_and_groups_are_routed_through_a_pipeline(transformer, panel, date
     assert_array_equal(pipeline.fit_transform(panel, dates=dates, groupby=group), expected)
 
 
-@each_per_date
 def test_dates_are_routed_through_a_column_transformer(transformer, panel, dates, routing):
     columns = ColumnTransformer([("a", transformer, ["x1"]), ("b", clone(transformer), ["x0"])])
     plain = panel.reset_index(drop=True)
@@ -564,7 +532,6 @@ def test_dates_are_routed_through_a_column_transformer(transformer, panel, dates
     assert_array_equal(columns.transform(plain, dates=dates), result)
 
 
-@each_per_date
 def test_dates_are_routed_through_a_feature_union(transformer, panel, dates, routing):
     union = FeatureUnion([("a", transformer), ("b", clone(transformer))])
     once = transformer.fit_transform(panel)
@@ -573,7 +540,6 @@ def test_dates_are_routed_through_a_feature_union(transformer, panel, dates, rou
     assert_array_equal(union.transform(panel.to_numpy(), dates=dates), result)
 
 
-@each_per_date
 def test_without_routing_dates_reach_fit_by_step_name_and_transform_says_what_to_do(
     transformer, panel, dates
 ):

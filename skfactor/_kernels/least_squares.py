@@ -18,6 +18,8 @@ from skfactor._typing import BoolArray, Float64Array, IntArray
 
 # Normal equations are accepted from this squared pivot on; they lose as many digits as it has.
 _PIVOT = 1e-4
+# ... and while the spread of a regressor, squared, is at least this share of its level, squared.
+_SPREAD = 1e-9
 # Above so many regressors a factorization for each segment beats one over arrays of segments.
 _MANY_REGRESSORS = 16
 # Rounding of the data reaches the singular values of standardized regressors times about this.
@@ -74,6 +76,10 @@ def solve_least_squares(
     thin = moments.n_rows < min_rows
     deficient = np.zeros(len(total), dtype=bool)
     safe = pivots.min(axis=0) >= _PIVOT
+    if fit_intercept:
+        # What is left of a level that centring took off: a constant column leaves only rounding.
+        level = moments.weight * moments.mean[:-1] ** 2
+        safe &= (norm**2 >= _SPREAD * level).all(axis=0)
     condition = _condition_numbers(correlation, pivots)
     for s in np.flatnonzero(~safe & ~thin):
         solution = _solve_from_rows(*rows(int(s)), fit_intercept, resolution)
@@ -138,8 +144,8 @@ def _condition_numbers(correlation: Float64Array, pivots: Float64Array) -> Float
     if n == 1:
         condition[positive] = 1.0
     elif n == 2:
-        r = np.abs(correlation[0, 1])
-        condition[positive] = np.sqrt((1.0 + r) / (1.0 - r))
+        # The second pivot is 1 - r^2, without the cancellation of 1 - |r|.
+        condition[positive] = (1.0 + np.abs(correlation[0, 1])) / np.sqrt(pivots[1])
     elif n == 3:
         condition[positive] = _condition_of_three(correlation, pivots)
     else:

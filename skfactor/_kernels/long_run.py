@@ -109,4 +109,6 @@ def newey_west_bandwidth(
         return 0.0
     rate = 1.0 / (2 * window.order + 1)
     bandwidth = float(window.bandwidth_constant * ((derivative / spectrum) ** 2 * n) ** rate)
+    # Near a zero spectrum the rule runs off; there are no lags beyond the sample anyway.
+    bandwidth = min(bandwidth, float(len(scalar) - 1))
     return bandwidth if window.offset == 0 else float(int(bandwidth))

@@ -16,8 +16,8 @@ from skfactor._kernels.segments import (
 )
 from skfactor._typing import Float64Array, FloatArray, IntArray
 
-# A sum of squares about a shift is kept while centring it loses fewer than four digits.
-_CANCELLATION = 1e-4
+# A sum of squares about a shift is kept while centring it loses fewer than two digits.
+_CANCELLATION = 1e-2
 # Spread below so many units in the last place of the values is rounding, not variation.
 _ROUNDING_UNITS = 8.0
 

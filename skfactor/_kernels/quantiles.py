@@ -142,8 +142,9 @@ def segment_quantiles(
         for table, result in zip(tables, results, strict=True):
             table[which, columns] = result.reshape(n_segments, -1)
 
-    with np.errstate(invalid="ignore"):
-        reduce_segments(fill, values, segments)
+    if tables:
+        with np.errstate(invalid="ignore"):
+            reduce_segments(fill, values, segments)
     return tables
 
 

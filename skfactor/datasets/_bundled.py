@@ -121,7 +121,7 @@ def load_factor_etfs() -> pd.DataFrame:
     >>> load_factor_etfs().tail(2)
                    MTUM     QUAL     SIZE    USMV    VLUE
     date
-    2022-12-27  145.607  113.334  113.025  72.001  89.545
+    2022-12-27  145.443  113.394  112.689  71.888  89.842
     2022-12-28  143.730  111.883  111.121  71.134  88.473
     """
     return _read("factor_etfs")

@@ -33,7 +33,7 @@ def vector(name: str, value: ArrayLike, n: int) -> Float64Array:
         raise ValueError(f"{name} has to be {expected}; found an array of shape {array.shape}.")
     if not np.isfinite(array).all():
         raise ValueError(f"{name} has to be finite; found {value!r}.")
-    return np.broadcast_to(array, (n,))
+    return np.broadcast_to(array, (n,)).copy()
 
 
 def scale(name: str, value: ArrayLike, n: int) -> Float64Array:
@@ -84,7 +84,7 @@ def draw_pricing_errors(
     rng: np.random.RandomState, errors: ArrayLike | None, betas: Float64Array
 ) -> Float64Array:
     """Draw pricing errors (n_assets,) of a given deviation, or take those given, or none."""
-    n_assets, n_factors = betas.shape
+    n_assets, n_factors = len(betas), betas.shape[1]
     if errors is None or np.ndim(errors) > 0:
         return vector("pricing_errors", 0.0 if errors is None else errors, n_assets)
     deviation = scale("pricing_errors", errors, 1)
@@ -97,4 +97,5 @@ def draw_pricing_errors(
     design = np.column_stack([np.ones(n_assets), betas])
     drawn = rng.standard_normal(n_assets)
     drawn -= design @ np.linalg.lstsq(design, drawn)[0]
-    return drawn * (deviation / drawn.std())
+    drawn *= deviation / drawn.std()
+    return drawn

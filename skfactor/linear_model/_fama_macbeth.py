@@ -11,9 +11,8 @@ import pandas as pd
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
-from skfactor._kernels.least_squares import LeastSquares
 from skfactor._kernels.segments import one_segment
-from skfactor._panel import calendar_positions, find_panel, is_time_series, time_index
+from skfactor._panel import find_panel, is_time_series, time_index
 from skfactor._sklearn import HasMethods, Interval, StrOptions, fit_context
 from skfactor._typing import Float64Array, FloatArray
 from skfactor._validation import (
@@ -27,15 +26,14 @@ from skfactor._validation import (
 )
 from skfactor.exceptions import NoDatesWarning
 from skfactor.linear_model._cross_sections import (
-    average_weights,
-    cross_section_table,
     regress_panel,
     regress_wide,
-    report_failures,
 )
 from skfactor.linear_model._factor_betas import FactorBetas
 from skfactor.linear_model._portfolios import portfolio_betas, slope_portfolios
 from skfactor.linear_model._premia_model import PremiaModel
+
+_OF_WIDE_FORM = ("betas_", "first_pass_", "pricing_errors_", "expected_returns_")
 
 
 class FamaMacBeth(PremiaModel):
@@ -201,6 +199,8 @@ class FamaMacBeth(PremiaModel):
         NoDatesWarning
             If there are no dates anywhere, so that all rows make one cross-section.
         """
+        for name in _OF_WIDE_FORM:
+            self.__dict__.pop(name, None)  # an earlier fit may have been of the other form
         values = validate_features(self, X, reset=True)
         target = validate_target(self, X, y)
         raise_if_empty(target)
@@ -295,37 +295,6 @@ class FamaMacBeth(PremiaModel):
         self.expected_returns_ = self._expected(betas, assets)
         average = return_frame.mean()
         self.pricing_errors_ = (average - self.expected_returns_).rename("pricing_error")
-
-    def _fewest_assets(self) -> int:
-        return max(self.min_assets or 0, int(self.n_features_in_) + self.fit_intercept)
-
-    def _store(self, fits: LeastSquares, dates: pd.Index | None, values: FloatArray | None) -> None:
-        report_failures(
-            fits,
-            dates,
-            min_assets=self._fewest_assets(),
-            refuse=self.rank_deficient == "raise",
-            values=values,
-            names=self._names,
-        )
-        index = pd.RangeIndex(len(fits.n_rows)) if dates is None else dates
-        labels = ["const", *self._names] if self.fit_intercept else self._names
-        self.dates_ = index
-        self.lambdas_ = pd.DataFrame(fits.coefficients, index=index, columns=labels)
-        self.cross_sections_ = cross_section_table(
-            fits, index, self.n_features_in_, self.fit_intercept
-        )
-        self._average = average_weights(
-            calendar_positions(index), fits.solved, self.premia_window, self.premia_halflife
-        )
-        # Dates without an estimate weigh nothing, but 0 * NaN would still be NaN.
-        weighing = slice(None) if fits.solved.all() else fits.solved
-        premia = self._average[weighing] @ fits.coefficients[weighing]
-        if not fits.solved.any():
-            premia = np.full(len(labels), np.nan)
-        self.premia_ = pd.Series(premia, index=labels, name="premium")
-        self.coef_ = premia[-self.n_features_in_ :]
-        self.intercept_ = float(premia[0]) if self.fit_intercept else 0.0
 
     def portfolio_betas(self, weights: pd.Series | pd.DataFrame) -> pd.DataFrame:
         """Betas of portfolios of the assets, with errors from the full residual covariance.

@@ -79,7 +79,7 @@ def _variance(
             f"Some assets of the portfolio have fewer than {used + 1} dates in common, so their "
             "residuals' covariance is unknown."
         )
-    f = np.where(np.isfinite(factors).all(axis=1)[:, None], factors, 0.0)
+    f = np.where(np.isfinite(factors).all(axis=1, keepdims=True), factors, 0.0)
     loadings = np.empty((len(f), k, len(weights)))  # Q_t
     for i, (weight, mine) in enumerate(zip(weights, observed.T, strict=True)):
         center = f[mine].mean(axis=0) if first_pass.fit_intercept else np.zeros(k)

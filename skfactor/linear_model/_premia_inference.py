@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from skfactor._panel import calendar_positions
+from skfactor._dates import calendar_positions
 from skfactor.inference import PremiaInference
 from skfactor.inference._covariance import COVARIANCES, PremiaSample, choose_long_run
 

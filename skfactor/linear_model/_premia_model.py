@@ -11,7 +11,9 @@ from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 from statsmodels.iolib.summary import Summary
 
-from skfactor._typing import Float64Array
+from skfactor._dates import calendar_positions
+from skfactor._kernels.least_squares import LeastSquares
+from skfactor._typing import Float64Array, FloatArray
 from skfactor._validation import (
     check_row_weights,
     target_names,
@@ -19,18 +21,58 @@ from skfactor._validation import (
     validate_target,
 )
 from skfactor.inference import PremiaInference
+from skfactor.linear_model._cross_sections import (
+    average_weights,
+    cross_section_table,
+    report_failures,
+)
 from skfactor.linear_model._premia_inference import infer_premia
 
 
 class PremiaModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
-    """A model whose `fit` stored premia (``coef_``, ``intercept_``) for its panel or wide form."""
+    """A model of premia in panel or wide form; its `fit` ends in `_store`."""
 
-    intercept_: float
-    coef_: Float64Array
+    fit_intercept: bool
+    premia_window: int | None
+    premia_halflife: float | None
+    min_assets: int | None
+    rank_deficient: str
+    n_features_in_: int
     expected_returns_: pd.Series
     _is_wide: bool
     _names: list[Any]
     _target_shape: tuple[int, ...]
+
+    def _fewest_assets(self) -> int:
+        return max(self.min_assets or 0, int(self.n_features_in_) + self.fit_intercept)
+
+    def _store(self, fits: LeastSquares, dates: pd.Index | None, values: FloatArray | None) -> None:
+        report_failures(
+            fits,
+            dates,
+            min_assets=self._fewest_assets(),
+            refuse=self.rank_deficient == "raise",
+            values=values,
+            names=self._names,
+        )
+        index = pd.RangeIndex(len(fits.n_rows)) if dates is None else dates
+        labels = ["const", *self._names] if self.fit_intercept else self._names
+        self.dates_ = index
+        self.lambdas_ = pd.DataFrame(fits.coefficients, index=index, columns=labels)
+        self.cross_sections_ = cross_section_table(
+            fits, index, self.n_features_in_, self.fit_intercept
+        )
+        self._average = average_weights(
+            calendar_positions(index), fits.solved, self.premia_window, self.premia_halflife
+        )
+        # Dates without an estimate weigh nothing, but 0 * NaN would still be NaN.
+        weighing = slice(None) if fits.solved.all() else fits.solved
+        premia = self._average[weighing] @ fits.coefficients[weighing]
+        if not fits.solved.any():
+            premia = np.full(len(labels), np.nan)
+        self.premia_ = pd.Series(premia, index=labels, name="premium")
+        self.coef_ = premia[-self.n_features_in_ :]
+        self.intercept_ = float(premia[0]) if self.fit_intercept else 0.0
 
     def _expected(self, exposures: Float64Array, index: pd.Index) -> pd.Series:
         expected = self.intercept_ + exposures @ self.coef_

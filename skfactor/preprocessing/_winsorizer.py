@@ -145,7 +145,11 @@ class Winsorizer(PanelTransformer):
             interpolation = self.interpolation
             tables = segment_quantiles(columns, segments, closed, interpolation)  # type: ignore[arg-type]
             bounds.update({side: table for (_, side), table in zip(closed, tables, strict=True)})
-            return bounds["lower"], bounds["upper"]
+            lower, upper = bounds["lower"], bounds["upper"]
+            # Shares that leave no value between the bounds make order statistics cross.
+            crossed = lower > upper
+            lower[crossed] = upper[crossed] = (lower[crossed] + upper[crossed]) / 2.0
+            return lower, upper
         if self.rule == "std":
             moments = segment_moments(columns, segments)
             center = moments.mean

@@ -177,7 +177,7 @@ class FactorZScorer(PanelTransformer):
         if self.scale == "std":
             scale = deviation
         elif self.scale == "mad":
-            scale = _median_absolute_deviation(columns, segments)
+            scale = _median_absolute_deviation(columns, segments, ~self._is_indicator)
         center[:, self._is_indicator], scale[:, self._is_indicator] = 0.0, 1.0
         return center, scale
 
@@ -218,14 +218,17 @@ def _raise_if_weightless(count: Float64Array, center: Float64Array) -> None:
         )
 
 
-def _median_absolute_deviation(columns: FloatArray, segments: Segments) -> Float64Array:
-    """1.4826 MAD (n_segments, n_columns); NaN where it is 0 although the values vary."""
+def _median_absolute_deviation(
+    columns: FloatArray, segments: Segments, scored: BoolArray
+) -> Float64Array:
+    """1.4826 MAD (n_segments, n_columns); NaN where it is 0 although a scored column varies."""
     median = segment_median(columns, segments)
     scale = MAD_TO_STD * segment_median(columns, segments, deviations_from=median)
-    if (scale == 0.0).any():
+    zero = (scale == 0.0) & scored
+    if zero.any():
         moments = segment_moments(columns, segments)
         varies = standard_deviation(moments, 0, float(np.finfo(columns.dtype).eps)) > 0.0
-        degenerate = (scale == 0.0) & varies
+        degenerate = zero & varies
         if degenerate.any():
             scale[degenerate] = np.nan
             warnings.warn(

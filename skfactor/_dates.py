@@ -1,0 +1,119 @@
+"""What is a date, which index level holds the dates, and how far apart two of them are."""
+
+from __future__ import annotations
+
+import datetime
+import re
+
+import numpy as np
+import pandas as pd
+
+from skfactor._typing import IntArray
+
+_DATE_NAMES = frozenset(
+    {
+        *("date", "dates", "datetime", "day", "ds", "eom", "month", "period", "time"),
+        *("timestamp", "year", "yyyymm", "yyyymmdd"),
+    }
+)
+# Formats whose text sorts as time does: 2020, 2020-01, 2020-01-31, with a time of day, 202001, ...
+_ISO_DATE = re.compile(r"\d{4}(-\d{2}(-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?)?)?|\d{6}|\d{8}")
+
+
+def find_date_level(index: pd.MultiIndex, date_level: str | int = "auto") -> int:
+    """Position of the date level of a two-level (date, asset) index.
+
+    It is the level named like a date, else the only level of datetimes or periods.
+    """
+    names = list(index.names)
+    if index.nlevels != 2:
+        raise ValueError(
+            f"Rows of a panel carry two index levels, a date and an asset; found {index.nlevels}: "
+            f"{names}. Drop the others with droplevel, or pass dates= and a plain index."
+        )
+    if date_level != "auto":
+        if date_level in names:
+            return names.index(date_level)
+        if isinstance(date_level, int) and -2 <= date_level < 2:
+            return date_level % 2
+        raise ValueError(f"date_level={date_level!r} is not among the index levels {names}.")
+    named = [i for i, name in enumerate(names) if str(name).lower() in _DATE_NAMES]
+    if len(named) == 1:
+        return named[0]
+    timed = [i for i, level in enumerate(index.levels) if is_time(level)]
+    if len(timed) == 1:
+        return timed[0]
+    kinds = [str(level.dtype) for level in index.levels]
+    raise ValueError(
+        f"Cannot tell which index level holds the dates: levels {names} of types {kinds}. "
+        "Name the level 'date', or pass date_level=."
+    )
+
+
+def is_time(index: pd.Index) -> bool:
+    """Whether an index is one of datetimes or periods."""
+    return isinstance(index, pd.DatetimeIndex | pd.PeriodIndex)
+
+
+def check_dates(labels: pd.Index) -> pd.Index:
+    """Labels as dates: datetimes, Periods, whole numbers or ISO text; raise for anything else."""
+    if isinstance(labels, pd.CategoricalIndex):
+        labels = labels.astype(labels.categories.dtype)
+    if labels.hasnans:
+        raise ValueError(
+            "Some dates are missing (NaT or NaN). Drop those rows, or give them a date."
+        )
+    if is_time(labels) or pd.api.types.is_integer_dtype(labels.dtype):
+        return labels
+    if pd.api.types.is_float_dtype(labels.dtype):
+        whole = labels.astype(np.int64)
+        fractions = labels[whole != labels]
+        if len(fractions):
+            raise ValueError(
+                f"Dates are fractions such as {fractions[0]}; pass datetimes or integers."
+            )
+        return whole
+    values = list(labels)
+    if all(isinstance(value, int | np.integer) and not isinstance(value, bool) for value in values):
+        return labels.astype(np.int64)
+    if all(isinstance(value, datetime.date) for value in values):
+        return pd.DatetimeIndex(values, name=labels.name)
+    if all(isinstance(value, str) for value in values):
+        _check_iso_text(values)
+        return labels
+    unfit = next(v for v in values if not isinstance(v, str | datetime.date))
+    raise ValueError(
+        f"Dates have to be datetimes, Periods, integers or ISO text; found {unfit!r} of type "
+        f"{type(unfit).__name__}."
+    )
+
+
+def _check_iso_text(values: list[str]) -> None:
+    for value in values:
+        if not _ISO_DATE.fullmatch(value):
+            raise ValueError(
+                f"The date {value!r} is free text, which does not sort as time does. "
+                "Convert dates with pandas.to_datetime or pandas.PeriodIndex first."
+            )
+        if re.sub(r"\d", "0", value) != re.sub(r"\d", "0", values[0]):
+            raise ValueError(
+                f"Dates are text of different formats, {values[0]!r} and {value!r}. "
+                "Convert them with pandas.to_datetime first."
+            )
+
+
+def is_dated(index: pd.Index) -> bool:
+    """Whether a single-level index holds dates, by its type or by its name."""
+    return is_time(index) or str(index.name).lower() in _DATE_NAMES
+
+
+def calendar_positions(dates: pd.Index) -> IntArray:
+    """Place of each of the ascending dates on the calendar, from 0.
+
+    For periods the distance is in periods; for all others it is the rank among these dates.
+    """
+    if isinstance(dates, pd.PeriodIndex):
+        ordinals: IntArray = np.asarray(dates.asi8)
+        positions: IntArray = ordinals - ordinals[0]
+        return positions
+    return np.arange(len(dates))

@@ -1,0 +1,396 @@
+"""From what people have, prices and wide frames, to what the estimators take.
+
+Dates are matched by period: a month that one input stamps with its first day and another with its
+last, or as a Period, is one month.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import reduce
+from numbers import Integral
+from typing import Literal, TypeVar, TypeVarTuple, cast
+
+import numpy as np
+import pandas as pd
+
+from skfactor._calendar import (
+    by_date,
+    date_positions,
+    has_every_period,
+    intersection,
+    match_dates,
+    row_dates,
+    rows_of_dates,
+    span,
+    to_periods,
+    unique_row_dates,
+)
+from skfactor._dates import find_date_level
+
+__all__ = [
+    "align_dates",
+    "excess_returns",
+    "forward_returns",
+    "repeat_factors",
+    "returns_from_prices",
+    "stack_characteristics",
+]
+
+Frame = TypeVar("Frame", pd.DataFrame, pd.Series)
+Frames = TypeVarTuple("Frames")
+
+
+def returns_from_prices(prices: pd.DataFrame, freq: str | None = None) -> pd.DataFrame:
+    """Compute simple returns from prices, at any frequency, none of them across a gap.
+
+    The price of a period is the last one there is in it. A return needs a price in its period
+    and in the one before; nothing is filled forward.
+
+    Parameters
+    ----------
+    prices : DataFrame of shape (n_dates, n_assets)
+        Positive prices, NaN where there is none, indexed by datetimes or Periods in any order.
+    freq : str, optional
+        Frequency of the returns, as pandas names periods: "M", "Q", "W", "D". By default that of
+        a PeriodIndex, or from row to row of a DatetimeIndex.
+
+    Returns
+    -------
+    DataFrame of shape (n_periods - 1, n_assets)
+        Returns in decimals, from the second period on, with a PeriodIndex (with ``freq=None``:
+        the kind of index that the prices have). Each week, month, quarter or year in between has
+        its row, all NaN if there are no prices. Days are those that the prices have: where no
+        asset has a row, the market was closed.
+
+    Raises
+    ------
+    TypeError
+        If the index does not hold datetimes or Periods.
+    ValueError
+        If a price is not positive and finite, or a date is missing or occurs twice.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skfactor.frames import returns_from_prices
+    >>> days = pd.to_datetime(["2024-01-05", "2024-01-31", "2024-02-28", "2024-04-30"])
+    >>> prices = pd.DataFrame({"a": [9.0, 10.0, 11.0, 12.0], "b": [5.0, 5.0, 6.0, 3.0]}, days)
+    >>> returns_from_prices(prices, "M")
+               a    b
+    2024-02  0.1  0.2
+    2024-03  NaN  NaN
+    2024-04  NaN  NaN
+    """
+    if not isinstance(prices.index, pd.DatetimeIndex | pd.PeriodIndex):
+        raise TypeError(
+            "prices need datetimes or Periods as their index; found "
+            f"{type(prices.index).__name__}. Convert it with pandas.to_datetime."
+        )
+    order, _ = unique_row_dates(prices.index, "prices")
+    bad = (prices <= 0.0) | (prices == np.inf)
+    if bad.any(axis=None):
+        raise ValueError(
+            f"The prices of {list(prices.columns[bad.any()])} are not all positive and finite, "
+            f"first on {prices.index[bad.any(axis=1)].min()}. Set what is not a price to NaN."
+        )
+    prices = prices.iloc[order]
+    if freq is not None:
+        prices = prices.groupby(to_periods(prices.index, freq)).last()
+    index = prices.index
+    if isinstance(index, pd.PeriodIndex) and has_every_period(index):
+        prices = prices.reindex(pd.period_range(index[0], index[-1], name=index.name))
+    return (prices / prices.shift(1) - 1.0).iloc[1:]
+
+
+def excess_returns(
+    returns: Frame, risk_free: pd.Series, *, date_level: str | int = "auto"
+) -> Frame:
+    """Subtract the risk-free rate of its date from every return.
+
+    Parameters
+    ----------
+    returns : DataFrame of shape (n_dates, n_assets) or Series of shape (n_rows,)
+        Returns: a wide frame, or one a row with a (date, asset) MultiIndex in either order.
+    risk_free : Series of shape (n_periods,)
+        The risk-free rate of each period, in the units and at the frequency of the returns.
+    date_level : str or int, default="auto"
+        Name or position of the date level of a MultiIndex.
+
+    Returns
+    -------
+    DataFrame or Series
+        As ``returns``, with the same index.
+
+    Raises
+    ------
+    TypeError
+        If ``risk_free`` is not a Series.
+    ValueError
+        If a date of the returns has no rate, or the dates cannot be matched.
+
+    Examples
+    --------
+    >>> from skfactor.datasets import load_french
+    >>> from skfactor.frames import excess_returns
+    >>> french = load_french()
+    >>> excess_returns(french[["NoDur", "Durbl"]], french["RF"]).tail(2)
+              NoDur   Durbl
+    date
+    2017-02  0.0373  0.0064
+    2017-03  0.0084  0.0004
+    """
+    if not isinstance(risk_free, pd.Series):
+        raise TypeError(
+            f"risk_free has to be a Series of one rate a date; found {type(risk_free).__name__}. "
+            "Select the column, such as french['RF']."
+        )
+    rates = risk_free.dropna()
+    rows = rows_of_dates(rates.index, returns.index, ("risk_free", "returns"), date_level)
+    return returns.sub(rates.to_numpy()[rows], axis=0)
+
+
+def align_dates(*frames: *Frames) -> tuple[*Frames]:
+    """Restrict wide frames or series to the dates that they share.
+
+    Parameters
+    ----------
+    *frames : DataFrame or Series of shape (n_dates, ...)
+        Rows are dates, in any order.
+
+    Returns
+    -------
+    tuple of DataFrame or Series
+        The inputs on their common dates, ascending, all with the same index. It is a PeriodIndex
+        if one of the inputs has one, or if stamps match only by period; else the common dates.
+
+    Raises
+    ------
+    TypeError
+        If an input is neither a DataFrame nor a Series.
+    ValueError
+        If no date is common to all, or an input has several dates in one period. Messages count
+        the inputs from 1.
+
+    Notes
+    -----
+    Stamps are compared as they are and by the days, weeks (Monday to Sunday), months, quarters or
+    years that they follow each other in. The way that matches more dates is taken.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skfactor.frames import align_dates
+    >>> starts = pd.to_datetime(["2024-01-01", "2024-02-01", "2024-03-01"])
+    >>> ends = pd.to_datetime(["2024-02-29", "2024-03-29", "2024-04-30"])
+    >>> factors, returns = align_dates(
+    ...     pd.DataFrame({"market": [0.01, 0.02, 0.03]}, starts),
+    ...     pd.DataFrame({"a": [0.04, 0.05, 0.06]}, ends),
+    ... )
+    >>> factors.join(returns)
+             market     a
+    2024-02    0.02  0.04
+    2024-03    0.03  0.05
+    """
+    if not frames:
+        raise TypeError("Pass the DataFrames or Series to align.")
+    inputs = {}
+    for i, frame in enumerate(cast("tuple[object, ...]", frames), 1):
+        if not isinstance(frame, pd.DataFrame | pd.Series):
+            raise TypeError(
+                f"Inputs have to be DataFrames or Series; input {i} is a {type(frame).__name__}."
+            )
+        inputs[f"input {i}"] = by_date(frame, f"input {i}")
+    matched = match_dates({name: frame.index for name, frame in inputs.items()})
+    common = intersection(matched)
+    if len(common) == 0:
+        spans = "; ".join(
+            f"{name} goes {span(dates)}" for name, dates in zip(inputs, matched, strict=True)
+        )
+        raise ValueError(f"There is no date that all inputs have: {spans}.")
+    names = [frame.index.name for frame in inputs.values() if frame.index.name is not None]
+    common = common.rename(names[0] if names else None)
+    aligned = tuple(
+        frame.iloc[dates.get_indexer(common)].set_axis(common, axis=0)
+        for frame, dates in zip(inputs.values(), matched, strict=True)
+    )
+    return cast("tuple[*Frames]", aligned)
+
+
+def repeat_factors(
+    factors: pd.DataFrame, index: pd.Index, *, date_level: str | int = "auto"
+) -> pd.DataFrame:
+    """Repeat factor returns over the rows of a (date, asset) panel.
+
+    Parameters
+    ----------
+    factors : DataFrame of shape (n_dates, n_factors)
+        Factor returns, one row a date.
+    index : Index of shape (n_rows,)
+        The index of the panel, such as ``y.index``: date and asset, in either order.
+    date_level : str or int, default="auto"
+        Name or position of the date level of the index.
+
+    Returns
+    -------
+    DataFrame of shape (n_rows, n_factors)
+        The factors of each row's date, on ``index``: the long form of
+        `skfactor.FactorBetas`.
+
+    Raises
+    ------
+    TypeError
+        If ``index`` is not a pandas index.
+    ValueError
+        If a date of the index is not among the factors, or the dates cannot be matched.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skfactor.frames import repeat_factors
+    >>> factors = pd.DataFrame({"market": [0.01, 0.02]}, pd.period_range("2024-01", periods=2,
+    ...                                                                  freq="M"))
+    >>> ends = pd.to_datetime(["2024-01-31", "2024-02-29"])
+    >>> repeat_factors(factors, pd.MultiIndex.from_product([["a", "b"], ends],
+    ...                                                    names=["asset", "date"]))
+                      market
+    asset date
+    a     2024-01-31    0.01
+          2024-02-29    0.02
+    b     2024-01-31    0.01
+          2024-02-29    0.02
+    """
+    if not isinstance(index, pd.Index):
+        raise TypeError(f"index has to be a pandas index; found {type(index).__name__}.")
+    rows = rows_of_dates(factors.index, index, ("factors", "index"), date_level)
+    return factors.iloc[rows].set_axis(index, axis=0)
+
+
+def stack_characteristics(
+    characteristics: Mapping[str, pd.DataFrame], *, how: Literal["all", "any"] | None = "all"
+) -> pd.DataFrame:
+    """Stack wide frames, one a characteristic, to a (date, asset) panel.
+
+    Parameters
+    ----------
+    characteristics : mapping of str to DataFrame of shape (n_dates, n_assets)
+        One wide frame a characteristic. They need not have the same dates or assets.
+    how : {"all", "any"} or None, default="all"
+        Which rows to drop: those where all are NaN, where any is, or none.
+
+    Returns
+    -------
+    DataFrame of shape (n_rows, n_characteristics)
+        One column a characteristic; rows in order of (date, asset), the names of the levels.
+
+    Raises
+    ------
+    TypeError
+        If a characteristic is not a DataFrame.
+    ValueError
+        If there is no characteristic, a date or an asset occurs twice in one, or the dates cannot
+        be matched.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skfactor.frames import stack_characteristics
+    >>> months = pd.period_range("2024-01", periods=2, freq="M")
+    >>> size = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, None]}, months)
+    >>> value = pd.DataFrame({"a": [0.5, 0.6]}, months)
+    >>> stack_characteristics({"size": size, "value": value})
+                   size  value
+    date    asset
+    2024-01 a       1.0    0.5
+            b       3.0    NaN
+    2024-02 a       2.0    0.6
+    """
+    if how not in {"all", "any", None}:
+        raise ValueError(f"how has to be 'all', 'any' or None; found {how!r}.")
+    if not characteristics:
+        raise ValueError("There is no characteristic to stack.")
+    frames = {}
+    for name, frame in characteristics.items():
+        if not isinstance(frame, pd.DataFrame):
+            raise TypeError(f"{name!r} has to be a wide DataFrame; found {type(frame).__name__}.")
+        if not frame.columns.is_unique:
+            repeated = frame.columns[frame.columns.duplicated()][0]
+            raise ValueError(f"The asset {repeated!r} occurs more than once in {name!r}.")
+        frames[name] = cast("pd.DataFrame", by_date(frame, repr(name)))
+    matched = match_dates({repr(name): frame.index for name, frame in frames.items()})
+    dates = reduce(lambda left, right: left.union(right), matched)
+    assets = reduce(lambda left, right: left.union(right), [f.columns for f in frames.values()])
+    assets = assets.sort_values()  # the union of equal indexes keeps their order
+    values = {
+        name: frame.set_axis(own, axis=0).reindex(index=dates, columns=assets).to_numpy().ravel()
+        for (name, frame), own in zip(frames.items(), matched, strict=True)
+    }
+    index = pd.MultiIndex.from_product([dates, assets], names=["date", "asset"])
+    panel = pd.DataFrame(values, index=index)
+    return panel if how is None else panel.dropna(how=how)
+
+
+def forward_returns(returns: Frame, periods: int = 1, *, date_level: str | int = "auto") -> Frame:
+    """Move to each row the return of the same asset that lies some periods ahead.
+
+    Parameters
+    ----------
+    returns : Series of shape (n_rows,) or DataFrame of shape (n_dates, n_assets)
+        Returns with a (date, asset) MultiIndex in either order, or a wide frame.
+    periods : int, default=1
+        How far ahead, at least 1.
+    date_level : str or int, default="auto"
+        Name or position of the date level of a MultiIndex.
+
+    Returns
+    -------
+    Series or DataFrame
+        As ``returns``, rows in the same order. A Series without a name is called
+        "forward_return". NaN where the asset has no return on just that date, the last dates
+        included.
+
+    Raises
+    ------
+    ValueError
+        If ``periods`` is not a positive integer, or a row has no date or asset or occurs twice.
+
+    Notes
+    -----
+    Ahead is counted on one calendar for all assets, so an asset that pauses gets NaN and never a
+    later return. With Periods of a week or longer it is their own calendar, else the dates that
+    occur in the index.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skfactor.frames import forward_returns
+    >>> index = pd.MultiIndex.from_tuples(
+    ...     [("2024-01", "a"), ("2024-02", "a"), ("2024-03", "a"), ("2024-01", "b"),
+    ...      ("2024-03", "b")], names=["date", "asset"])
+    >>> forward_returns(pd.Series([0.01, 0.02, 0.03, 0.04, 0.05], index))
+    date     asset
+    2024-01  a        0.02
+    2024-02  a        0.03
+    2024-03  a         NaN
+    2024-01  b         NaN
+    2024-03  b         NaN
+    Name: forward_return, dtype: float64
+    """
+    if not isinstance(periods, Integral) or periods < 1:
+        raise ValueError(f"periods has to be an integer of at least 1; found {periods!r}.")
+    index = returns.index
+    codes, dates = row_dates(index, "returns", date_level)
+    keys = date_positions(dates)[codes]
+    if isinstance(index, pd.MultiIndex):
+        assets, _ = pd.factorize(index.get_level_values(1 - find_date_level(index, date_level)))
+        if (assets < 0).any():
+            raise ValueError("Some rows of returns have no asset. Drop them, or name the asset.")
+        # So far apart that looking ahead never ends at another asset.
+        keys = keys + assets * (keys.max() + 1 + periods)
+    position = pd.Index(keys)
+    if not position.is_unique:
+        raise ValueError(f"The row {index[position.duplicated()][0]} occurs more than once.")
+    ahead = returns.set_axis(position, axis=0).reindex(position + periods).set_axis(index, axis=0)
+    if isinstance(ahead, pd.Series) and ahead.name is None:
+        return ahead.rename("forward_return")
+    return ahead

@@ -1,0 +1,57 @@
+import threading
+
+import numpy as np
+import pytest
+
+from skfactor._kernels import threads
+from skfactor._kernels.threads import run_all, usable_threads
+
+
+@pytest.fixture
+def two_processors(monkeypatch):
+    monkeypatch.setattr(threads, "usable_threads", lambda: 2)
+
+
+def record(seen, barrier=None):
+    def task():
+        if barrier is not None:
+            barrier.wait(timeout=10)
+        seen.append(threading.get_ident())
+
+    return task
+
+
+def test_large_work_runs_on_two_threads_at_once(two_processors):
+    seen, barrier = [], threading.Barrier(2)
+    run_all([record(seen, barrier), record(seen, barrier)], n_values=10**6)
+    assert len(set(seen)) == 2
+
+
+def test_small_work_stays_on_the_calling_thread(two_processors):
+    seen = []
+    run_all([record(seen), record(seen)], n_values=1000)
+    assert seen == [threading.get_ident()] * 2
+
+
+def test_an_error_in_a_thread_reaches_the_caller(two_processors):
+    def fail():
+        raise ZeroDivisionError("in a thread")
+
+    with pytest.raises(ZeroDivisionError, match="in a thread"):
+        run_all([fail, fail], n_values=10**6)
+
+
+def test_threads_keep_the_error_state_of_the_caller(two_processors):
+    def divide():
+        return np.ones(3) / np.zeros(3)
+
+    with np.errstate(divide="raise"), pytest.raises(FloatingPointError):
+        run_all([divide, divide], n_values=10**6)
+    with np.errstate(divide="ignore"):
+        run_all([divide, divide], n_values=10**6)
+
+
+@pytest.mark.parametrize(("setting", "most"), [("1", 1), ("0", 4), ("many", 4), ("", 4)])
+def test_the_limit_that_joblib_sets_is_kept(monkeypatch, setting, most):
+    monkeypatch.setenv("OMP_NUM_THREADS", setting)
+    assert 1 <= usable_threads() <= most
