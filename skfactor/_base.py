@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, wraps
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import ThreadpoolController
 
 from skfactor._kernels.segments import Segments, one_segment, segments_from_codes
-from skfactor._panel import Labels, Panel, find_panel, group_labels
+from skfactor._panel import Labels, Panel, check_same_rows, find_panel, group_labels
 from skfactor._sklearn import fit_context
 from skfactor._typing import Float64Array, FloatArray
 from skfactor._validation import check_row_weights, like_input, validate_features
@@ -32,6 +32,28 @@ def single_blas_thread() -> Iterator[None]:
     """Run small products with one BLAS thread: handing them out costs more than it wins."""
     with _threadpools().limit(limits=1, user_api="blas"):
         yield
+
+
+def all_or_nothing(fit: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a `fit` forget what an earlier one learned, and restore that if it fails.
+
+    Otherwise a model that was fitted, and then failed to fit other data, would mix the two.
+    """
+
+    @wraps(fit)
+    def guarded(self: BaseEstimator, *args: Any, **kwargs: Any) -> Any:
+        before = vars(self).copy()
+        for name in before:
+            if name.endswith("_") and not name.startswith("_"):
+                delattr(self, name)
+        try:
+            return fit(self, *args, **kwargs)
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    return guarded
 
 
 class PanelTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, metaclass=ABCMeta):  # type: ignore[misc]
@@ -72,6 +94,7 @@ class PanelTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, me
         """Check the data of `transform` against what was learned."""
 
     @fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    @all_or_nothing
     def fit(
         self, X: Any, y: Any = None, dates: Any = None, groupby: Any = None, weights: Any = None
     ) -> Self:
@@ -102,16 +125,15 @@ class PanelTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, me
             If X holds infinity or text, dates are missing, ambiguous or occur twice for an
             asset, or X lost an index that y still has.
         """
-        for name in (*self._statistic_names, "groups_"):
-            self.__dict__.pop(name, None)  # an earlier fit without dates learned them
         values = validate_features(self, X, reset=True)
         self._learn_columns(X, values)
         panel = self._panel(X, dates, len(values))
+        check_same_rows(X, y)
         if panel is None:
             self._raise_if_index_was_lost(X, y, len(values))
         self.per_date_ = panel is not None
-        weights = self._check_weights(weights, len(values))
-        groups = None if groupby is None else group_labels(groupby, len(values))
+        weights = self._check_weights(weights, X, len(values))
+        groups = self._groups(groupby, X, len(values))
         if panel is None:
             self.groups_: Any = None if groups is None else groups.labels
             segments = one_segment(len(values))
@@ -146,8 +168,8 @@ class PanelTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, me
         values = validate_features(self, X, reset=False)
         self._check_columns(values)
         panel = self._panel(X, dates, len(values), time_series=self.per_date_)
-        weights = self._check_weights(weights, len(values))
-        groups = None if groupby is None else group_labels(groupby, len(values))
+        weights = self._check_weights(weights, X, len(values))
+        groups = self._groups(groupby, X, len(values))
         if self.per_date_:
             segments = self._segments_of(panel, groups)
             tables = self._statistics(values.T, segments, weights)
@@ -179,8 +201,14 @@ class PanelTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, me
             X, n_rows=n_rows, dates=dates, date_level=self.date_level, time_series=time_series
         )
 
-    def _check_weights(self, weights: Any, n_rows: int) -> Float64Array | None:
-        return check_row_weights(weights, n_rows, "weights")
+    def _groups(self, groupby: Any, X: Any, n_rows: int) -> Labels | None:
+        if groupby is None:
+            return None
+        check_same_rows(X, groupby, "groupby")
+        return group_labels(groupby, n_rows)
+
+    def _check_weights(self, weights: Any, X: Any, n_rows: int) -> Float64Array | None:
+        return check_row_weights(weights, X, n_rows, "weights")
 
     def _raise_if_index_was_lost(self, X: Any, y: Any, n_rows: int) -> None:
         if find_panel(X, y, n_rows=n_rows, date_level=self.date_level) is not None:

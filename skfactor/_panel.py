@@ -49,14 +49,20 @@ def _dates_of_level(index: pd.MultiIndex, level: int) -> tuple[Labels, Segments]
         codes, labels = _ascending(codes, labels)
     segments, used = segments_from_codes(codes)
     if used[0] < 0:  # the code of a missing label sorts first
-        raise ValueError(f"Some rows have no date in index level {index.names[level]!r}.")
+        raise ValueError(
+            f"Some rows have no date in index level {index.names[level]!r}. Drop those rows, or "
+            "give them a date."
+        )
     return _compact(codes, labels, used), segments
 
 
 def _assets_of_level(index: pd.MultiIndex, level: int) -> Labels:
     codes, labels = np.asarray(index.codes[level]), index.levels[level]
     if codes.min() < 0:
-        raise ValueError(f"Some rows have no asset in index level {index.names[level]!r}.")
+        raise ValueError(
+            f"Some rows have no asset in index level {index.names[level]!r}. Drop those rows, or "
+            "give them an asset."
+        )
     seen = np.zeros(len(labels), dtype=bool)
     for start in range(0, len(codes), _BLOCK):
         seen[codes[start : start + _BLOCK]] = True
@@ -98,7 +104,9 @@ def _labels_of_values(values: Any, n_rows: int, what: str, source: str) -> Label
         raise ValueError(f"{source} has {len(index)} values, X has {n_rows} rows.")
     codes, labels = pd.factorize(index)
     if (codes < 0).any():
-        raise ValueError(f"Some rows have no {what} (missing in {source}).")
+        raise ValueError(
+            f"Some rows have no {what} (missing in {source}). Drop those rows, or give them one."
+        )
     return Labels(*_ascending(codes, _check_kind(labels, what)))
 
 
@@ -106,6 +114,10 @@ def _index_of_values(values: Any) -> pd.Index:
     """One value a row as an index; a Series' own index is not looked at."""
     if isinstance(values, pd.Index):
         return values
+    if np.ndim(values) != 1:
+        raise ValueError(
+            f"The labels of rows have to be one-dimensional; found shape {np.shape(values)}."
+        )
     return pd.Index(values if isinstance(values, pd.Series) else np.asarray(values))
 
 
@@ -170,8 +182,11 @@ def _comparable(left: pd.Index, right: pd.Index) -> tuple[pd.Index, pd.Index]:
     return left, right
 
 
-def check_same_rows(X: object, y: object) -> None:
-    """Raise if X and y both say who their rows are, and say it differently."""
+def check_same_rows(X: object, y: object, name: str = "y") -> None:
+    """Raise if X and y both say who their rows are, and say it differently.
+
+    ``name`` is what the message calls y.
+    """
     x_index, y_index = _index_of(X), _index_of(y)
     if x_index is None or y_index is None or len(x_index) != len(y_index):
         return  # a difference in length is for scikit-learn's own check to tell
@@ -179,10 +194,10 @@ def check_same_rows(X: object, y: object) -> None:
         row = _first_difference(x_index, y_index)
         left, right = x_index[row], y_index[row]
         raise ValueError(
-            f"X and y have different indexes: row {row} is {left} in X and {right} in y. "
-            "Rows are not aligned by label: bring both "
-            "into one order first, for example y = y.loc[X.index]. (A permutation test shuffles "
-            "y's index with its values: pass y without an index there.)"
+            f"X and {name} have different indexes: row {row} is {left} in X and {right} in {name}. "
+            "Rows are not aligned by label: bring both into one order first, for example "
+            f"{name} = {name}.loc[X.index]. (A permutation test shuffles y's index with its "
+            "values: pass y without an index there.)"
         )
 
 
@@ -236,6 +251,8 @@ def find_panel(
             raise ValueError(f"dates= has {len(index)} values, X has {n_rows} rows.")
     if dates is None and index is None:
         return None
+    for values, name in ((dates, "dates="), (assets, "assets=")):
+        check_same_rows(X, values, name)
     found_assets = None
     if isinstance(index, pd.MultiIndex) and (dates is None or index.nlevels == 2):
         try:
@@ -317,9 +334,9 @@ def time_index(X: object, y: object = None, dates: Any = None) -> pd.Index | Non
     return index
 
 
-def group_labels(groupby: object, n_rows: int) -> Labels:
+def group_labels(groupby: Any, n_rows: int) -> Labels:
     """Groups of rows from one label a row; missing labels form a group of their own."""
-    if isinstance(groupby, str) or np.ndim(groupby) == 0:  # type: ignore[arg-type]
+    if np.ndim(groupby) == 0:
         raise ValueError(
             f"groupby= takes one label a row, such as X.index.map(industry); found {groupby!r}."
         )

@@ -22,6 +22,10 @@ def validate_features(estimator: BaseEstimator, X: Any, *, reset: bool) -> Float
 
     NaN is allowed; infinity, text and anything else that is not a number raise ``ValueError``.
     """
+    if isinstance(X, pd.DataFrame):
+        raise_if_repeated(X.columns, "X")
+        if not len(X.columns):
+            raise ValueError("X has no columns.")
     try:
         values: FloatArray = validate_data(
             estimator, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite=False
@@ -48,9 +52,14 @@ def validate_target(estimator: BaseEstimator, X: Any, y: Any) -> Float64Array:
     if isinstance(y, pd.DataFrame) and len(y) and (y.dtypes == np.float64).all():
         values = y.to_numpy()  # scikit-learn looks at each of perhaps thousands of columns
     else:
-        values = check_array(
-            y, dtype=np.float64, ensure_2d=False, ensure_all_finite=False, input_name="y"
-        )
+        try:
+            values = check_array(
+                y, dtype=np.float64, ensure_2d=False, ensure_all_finite=False, input_name="y"
+            )
+        except (ValueError, TypeError) as error:
+            if "could not convert" not in str(error):
+                raise
+            raise ValueError(f"y does not hold numbers: {error}.") from error
     check_consistent_length(X, y)
     check_same_rows(X, y)
     table = values.reshape(len(values), -1)
@@ -60,7 +69,10 @@ def validate_target(estimator: BaseEstimator, X: Any, y: Any) -> Float64Array:
 
 def target_names(y: Any, n_columns: int) -> pd.Index:
     """Names of the columns of a target with several, 0, 1, ... where it has none."""
-    return y.columns if isinstance(y, pd.DataFrame) else pd.RangeIndex(n_columns)
+    columns = getattr(y, "columns", None)
+    if columns is None or np.ndim(columns) != 1:
+        return pd.RangeIndex(n_columns)
+    return columns if isinstance(columns, pd.Index) else pd.Index(list(columns))
 
 
 def raise_if_empty(target: Float64Array) -> None:
@@ -77,6 +89,13 @@ def raise_if_missing(values: FloatArray, what: str) -> None:
             f"{what} has missing values in {incomplete} of {len(values)} rows. Pass "
             "missing='drop' to leave them out."
         )
+
+
+def raise_if_repeated(columns: pd.Index, what: str) -> None:
+    """Raise ``ValueError`` naming the columns that occur more than once."""
+    if not columns.is_unique:
+        repeated = list(columns[columns.duplicated()].unique())
+        raise ValueError(f"The columns {repeated} of {what} occur more than once. Rename them.")
 
 
 def _explain_text(X: Any, error: Exception) -> None:
@@ -119,11 +138,15 @@ def feature_names(estimator: BaseEstimator, X: Any = None) -> list[Any]:
     return [f"x{i}" for i in range(estimator.n_features_in_)]
 
 
-def check_row_weights(weights: Any, n_rows: int, name: str) -> Float64Array | None:
+def check_row_weights(weights: Any, X: Any, n_rows: int, name: str) -> Float64Array | None:
     """Weights (n_rows,) that are finite and not negative, or None."""
     if weights is None:
         return None
-    values = np.asarray(weights, dtype=np.float64)
+    check_same_rows(X, weights, name)
+    try:
+        values = np.asarray(weights, dtype=np.float64)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{name} does not hold numbers: {error}.") from error
     if values.shape != (n_rows,):
         raise ValueError(
             f"{name} has shape {values.shape}; it needs one weight a row, ({n_rows},)."

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import statsmodels.api as sm
 from linearmodels.datasets import french
+from reference import random_panel
 
 DATA = Path(__file__).parent / "data"
 FACTORS = ["MktRF", "SMB", "HML", "Mom"]
@@ -39,6 +40,15 @@ def french_two_pass() -> tuple[pd.DataFrame, pd.DataFrame]:
     data = data.set_index(pd.PeriodIndex(data["dates"], freq="M", name="date"))
     portfolios = [name for name in data if name[0] == "S" and name[1].isdigit()]
     return data[FACTORS], data[portfolios].sub(data["RF"], axis=0)
+
+
+def characteristics() -> tuple[pd.DataFrame, pd.Series]:
+    """Three characteristics and the returns they help to predict, indexed by (date, asset)."""
+    rng = np.random.default_rng(0)
+    data = random_panel(rng, n_dates=8, n_assets=50, n_features=4, missing=0.0)
+    features = data[["x0", "x1", "x2"]]
+    returns = (features / [1.0, 10.0, 100.0]).sum(axis=1) / 100.0 + data["x3"] / 2e4
+    return features, returns.rename("return")
 
 
 def random_two_pass(

@@ -59,6 +59,7 @@ WHOLE = {
         "common",
         "doctests",
         "examples",
+        "metadata_routing",
         "mistakes",
         "pipelines",
         "readme",

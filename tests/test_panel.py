@@ -90,6 +90,7 @@ def test_nothing_dated_is_no_panel():
 )
 def test_row_numbers_are_never_dates(index):
     assert find(frame(index)) is None
+    assert find(frame(index), time_series=True) is None
     assert find(np.zeros((6, 1)), frame(index)[0]) is None
 
 

@@ -163,10 +163,12 @@ def _recentre(
 ) -> None:
     """Moments of one segment from its data, centred before they are multiplied."""
     data = np.vstack([x, y])
+    total = np.zeros(len(data))
     for _ in range(2):  # the second pass takes off what rounding left of the mean
         mean = np.average(data, axis=1, weights=w)
         data -= mean[:, None]
-    moments.mean[:, s] = np.average(np.vstack([x, y]), axis=1, weights=w)
+        total += mean
+    moments.mean[:, s] = total
     moments.products[:, :, s] = (data if w is None else data * w) @ data.T
 
 

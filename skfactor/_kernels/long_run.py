@@ -14,6 +14,9 @@ from scipy.linalg import matmul_toeplitz
 
 from skfactor._typing import Float64Array, IntArray
 
+# A window narrower than this has no weight on any lag, and dividing by it would overflow.
+_NO_LAGS = 1e-8
+
 
 @dataclass(frozen=True)
 class Kernel:
@@ -56,7 +59,7 @@ def lag_weights(kernel: str, bandwidth: float, n_lags: int) -> Float64Array:
     window = KERNELS[kernel]
     lags = np.arange(n_lags + 1, dtype=np.float64)
     width = bandwidth + window.offset
-    weights: Float64Array = window.weight(lags / width) if width > 0.0 else 1.0 * (lags == 0.0)
+    weights: Float64Array = window.weight(lags / width) if width > _NO_LAGS else 1.0 * (lags == 0.0)
     return weights
 
 

@@ -107,4 +107,9 @@ def choose_long_run(
         raise ValueError(
             f"bandwidth={bandwidth!r} is neither a number of lags >= 0 nor 'newey-west'."
         )
+    n_places = int(sample.positions[-1]) + 1
+    if bandwidth >= n_places:
+        raise ValueError(
+            f"bandwidth={bandwidth} lags need a longer sample: there are {n_places} dates."
+        )
     return LongRun(kernel, float(bandwidth))

@@ -20,6 +20,18 @@ from skfactor._typing import Float64Array
 _FACTS = {**fmt_2cols, "data_fmts": ["%18s", "%18s"], "stub_fmt": "%s"}
 
 
+class _Summary(Summary):  # type: ignore[misc]
+    """A summary whose HTML has tables of its own: statsmodels does not escape names there."""
+
+    html_tables: list[SimpleTable]
+
+    def as_html(self) -> str:
+        """HTML of the tables and the notes."""
+        twin = Summary()
+        twin.tables, twin.extra_txt = self.html_tables, self.extra_txt
+        return str(twin.as_html())
+
+
 @dataclass(frozen=True)
 class TestResult:
     """A test statistic with its distribution under the null hypothesis.
@@ -150,7 +162,7 @@ class PremiaInference:
         half = self._distribution.ppf(0.5 + level / 2.0) * self.std_errors
         return pd.DataFrame({"lower": self.premia - half, "upper": self.premia + half})
 
-    def wald_test(self, names: Sequence[str] | None = None) -> TestResult:
+    def wald_test(self, names: str | Sequence[str] | None = None) -> TestResult:
         """Test that several premia are zero together.
 
         With ``covariance="fama-macbeth"`` the statistic is Hotelling's, F distributed; else it is
@@ -158,8 +170,8 @@ class PremiaInference:
 
         Parameters
         ----------
-        names : list of str, optional
-            The premia to test; all but the zero-beta rate by default.
+        names : str or list of str, optional
+            The premium or premia to test; all but the zero-beta rate by default.
 
         Returns
         -------
@@ -171,7 +183,9 @@ class PremiaInference:
             If a name is unknown, or there are too few dates for the F distribution.
         """
         index = list(self.premia.index)
-        chosen = [name for name in index if name != "const"] if names is None else list(names)
+        if names is None:
+            names = [name for name in index if name != "const"]
+        chosen = [names] if isinstance(names, str) else list(names)
         unknown = [name for name in chosen if name not in index]
         if unknown or not chosen:
             raise ValueError(f"The premia {unknown or chosen} are unknown; there are {index}.")
@@ -194,6 +208,15 @@ class PremiaInference:
 
     def summary(self) -> Summary:
         """Table as text, LaTeX (``as_latex``) and HTML, in the form of statsmodels' results."""
+        summary = _Summary()
+        summary.tables = self._tables([str(name) for name in self.premia.index])
+        summary.html_tables = self._tables([escape(str(name)) for name in self.premia.index])
+        if self.notes:
+            summary.add_extra_txt(list(self.notes))
+        return summary
+
+    def _tables(self, names: list[str]) -> list[SimpleTable]:
+        """Facts about the model, and the premia under these names."""
         long_run = f"{self.kernel}, L = {self.bandwidth:.4g}" if self.kernel else "no lags"
         facts = {
             **self.description,
@@ -219,12 +242,7 @@ class PremiaInference:
         ]
         letter = "t" if np.isfinite(self.df) else "z"
         headers = ["premium", "std err", letter, f"P>|{letter}|", "[0.025", "0.975]"]
-        stubs = [str(name) for name in table.index]
-        summary = Summary()
-        summary.tables = [top, SimpleTable(body, headers, stubs, txt_fmt=fmt_params)]
-        if self.notes:
-            summary.add_extra_txt(list(self.notes))
-        return summary
+        return [top, SimpleTable(body, headers, names, txt_fmt=fmt_params)]
 
     def __str__(self) -> str:
         return str(self.summary().as_text())

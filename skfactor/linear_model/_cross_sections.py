@@ -158,7 +158,7 @@ def report_failures(
     warnings.warn(
         f"The premia of {int(failed.sum())} of {len(failed)} dates are NaN: {found}{first}.",
         RankDeficientWarning,
-        stacklevel=6,  # the caller of fit
+        stacklevel=7,  # the caller of fit
     )
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skfactor._base import single_blas_thread
+from skfactor._base import all_or_nothing, single_blas_thread
 from skfactor._kernels.cross_moments import complete_rows, masked_cross_moments
 from skfactor._kernels.least_squares import LeastSquares, solve_least_squares
 from skfactor._panel import Panel, asset_labels, find_panel, time_index
@@ -22,6 +22,7 @@ from skfactor._validation import (
     like_input,
     raise_if_empty,
     raise_if_missing,
+    raise_if_repeated,
     target_names,
     validate_features,
     validate_target,
@@ -111,6 +112,7 @@ class FactorBetas(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # typ
         self.date_level = date_level
 
     @fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    @all_or_nothing
     def fit(self, X: Any, y: Any = None, dates: Any = None, assets: Any = None) -> Self:
         """Estimate the exposures of every asset.
 
@@ -145,11 +147,17 @@ class FactorBetas(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # typ
             raise_if_missing(values, "X")
             raise_if_missing(target, "y")
         names = feature_names(self, X)
+        empty = [
+            name for name, column in zip(names, values.T, strict=True) if np.isnan(column).all()
+        ]
+        if empty:
+            raise ValueError(f"The factors {empty} have no value at all, only NaN. Drop them.")
         if target.ndim == 2 and target.shape[1] > 1:
             if assets is not None:
                 raise ValueError("y has one column an asset, so assets= would name them twice.")
             periods, returns = time_index(X, y, dates), target
             assets_index, factors = target_names(y, returns.shape[1]), values
+            raise_if_repeated(assets_index, "y")
             self.has_assets_ = True
         else:
             panel = find_panel(
@@ -224,7 +232,7 @@ class FactorBetas(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # typ
             f"The betas of {int(failed.sum())} of {len(assets)} assets are NaN: {found} "
             f"(first: {assets[failed][0]}).",
             RankDeficientWarning,
-            stacklevel=5,  # the caller of fit
+            stacklevel=6,  # the caller of fit
         )
 
     def transform(self, X: Any, dates: Any = None, assets: Any = None) -> Any:

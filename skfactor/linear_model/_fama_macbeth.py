@@ -11,6 +11,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
+from skfactor._base import all_or_nothing
 from skfactor._kernels.segments import one_segment
 from skfactor._panel import find_panel, is_time_series, time_index
 from skfactor._sklearn import HasMethods, Interval, StrOptions, fit_context
@@ -32,8 +33,6 @@ from skfactor.linear_model._cross_sections import (
 from skfactor.linear_model._factor_betas import FactorBetas
 from skfactor.linear_model._portfolios import portfolio_betas, slope_portfolios
 from skfactor.linear_model._premia_model import PremiaModel
-
-_OF_WIDE_FORM = ("betas_", "first_pass_", "pricing_errors_", "expected_returns_")
 
 
 class FamaMacBeth(PremiaModel):
@@ -115,11 +114,11 @@ class FamaMacBeth(PremiaModel):
     >>> returns = french.filter(regex="^S[135][VM]").sub(french["RF"], axis=0)
     >>> model = FamaMacBeth().fit(french[["MktRF", "SMB", "HML", "Mom"]], returns)
     >>> model.premia_.round(4)
-    const    0.0096
-    MktRF   -0.0034
-    SMB      0.0021
-    HML      0.0027
-    Mom      0.0069
+    const    0.0076
+    MktRF   -0.0005
+    SMB      0.0008
+    HML      0.0040
+    Mom      0.0079
     Name: premium, dtype: float64
 
     A panel of characteristics, preprocessed date by date:
@@ -167,6 +166,7 @@ class FamaMacBeth(PremiaModel):
         self.date_level = date_level
 
     @fit_context(prefer_skip_nested_validation=False)  # type: ignore[untyped-decorator]
+    @all_or_nothing
     def fit(self, X: Any, y: Any, sample_weight: Any = None, dates: Any = None) -> Self:
         """Estimate the premia.
 
@@ -199,8 +199,6 @@ class FamaMacBeth(PremiaModel):
         NoDatesWarning
             If there are no dates anywhere, so that all rows make one cross-section.
         """
-        for name in _OF_WIDE_FORM:
-            self.__dict__.pop(name, None)  # an earlier fit may have been of the other form
         values = validate_features(self, X, reset=True)
         target = validate_target(self, X, y)
         raise_if_empty(target)
@@ -208,6 +206,11 @@ class FamaMacBeth(PremiaModel):
             raise_if_missing(values, "X")
             raise_if_missing(target, "y")
         self._names = feature_names(self, X)
+        if self.fit_intercept and "const" in self._names:
+            raise ValueError(
+                "X has a column 'const', which is the name of the intercept. Rename the column, or "
+                "drop it if it is a constant."
+            )
         self._is_wide = target.ndim == 2 and target.shape[1] > 1
         self._target_shape = target.shape[1:]
         if self._is_wide:
@@ -236,7 +239,7 @@ class FamaMacBeth(PremiaModel):
                 "has one column. Put FactorBetas() before FamaMacBeth in a pipeline instead."
             )
         n_rows = len(values)
-        weights = check_row_weights(sample_weight, n_rows, "sample_weight")
+        weights = check_row_weights(sample_weight, X, n_rows, "sample_weight")
         panel = find_panel(X, y, n_rows=n_rows, dates=dates, date_level=self.date_level)
         if panel is None:
             _raise_if_time_series(X, y)
@@ -244,7 +247,7 @@ class FamaMacBeth(PremiaModel):
                 "No dates were found: all rows are taken as one cross-section. Index X or y by "
                 "(date, asset), or pass dates=.",
                 NoDatesWarning,
-                stacklevel=4,  # the caller of fit
+                stacklevel=5,  # the caller of fit
             )
         fits = regress_panel(
             values.T,
@@ -353,7 +356,7 @@ class FamaMacBeth(PremiaModel):
         weights = slope_portfolios(
             values,
             one_segment(len(values)) if panel is None else panel.segments,
-            check_row_weights(sample_weight, len(values), "sample_weight"),
+            check_row_weights(sample_weight, X, len(values), "sample_weight"),
             self.fit_intercept,
         )
         index = X.index if isinstance(X, pd.DataFrame) else pd.RangeIndex(len(values))

@@ -45,6 +45,11 @@ def _one_portfolio(
     beta = held.to_numpy() @ betas.to_numpy()
     residuals = first_pass.residuals_[held.index].to_numpy()
     variance, free = _variance(residuals, factors.to_numpy(), held.to_numpy(), first_pass)
+    if (np.diag(variance) < 0.0).any():
+        raise ValueError(
+            "The residual covariances of the pairs of assets, each over their common dates, do not "
+            "make a covariance matrix. Use assets with more dates in common."
+        )
     error = np.sqrt(np.diag(variance))
     t_value = beta / error
     return pd.DataFrame(

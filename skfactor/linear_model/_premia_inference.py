@@ -61,7 +61,7 @@ def infer_premia(
         cov = cov * (sample.n_effective / (sample.n_effective - used))
     labels = model.premia_.index
     return PremiaInference(
-        premia=model.premia_,
+        premia=model.premia_.copy(),
         cov=pd.DataFrame(cov, index=labels, columns=labels),
         df=float(df),
         covariance=kind,

@@ -118,7 +118,7 @@ class PremiaModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """
         expected = self.predict(X)
         target = validate_target(self, X, y)
-        weights = check_row_weights(sample_weight, len(target), "sample_weight")
+        weights = check_row_weights(sample_weight, X, len(target), "sample_weight")
         if self._is_wide:
             if target.shape != expected.shape or not target_names(y, target.shape[1]).equals(
                 self.expected_returns_.index

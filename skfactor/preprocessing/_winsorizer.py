@@ -129,7 +129,7 @@ class Winsorizer(PanelTransformer):
                 f"found rule={self.rule!r}."
             )
 
-    def _check_weights(self, weights: Any, n_rows: int) -> None:
+    def _check_weights(self, weights: Any, X: Any, n_rows: int) -> None:
         if weights is not None:
             raise ValueError("Winsorizer takes no weights: its bounds count assets, not capital.")
 

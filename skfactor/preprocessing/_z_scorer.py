@@ -7,6 +7,7 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
+import pandas as pd
 
 from skfactor._base import PanelTransformer
 from skfactor._kernels.moments import (
@@ -45,15 +46,15 @@ class FactorZScorer(PanelTransformer):
     clip : float or None, default=None
         Scores are clipped to +-clip afterwards, without a second pass.
     indicators : "auto", list of column names or None, default="auto"
-        Columns that stay as they are. ``"auto"``: those of boolean dtype or that hold only 0 and
-        1 in `fit`. A list names them (positions, where columns have no names). None: no column.
+        Columns that stay as they are. ``"auto"``: those of boolean dtype, and those that hold 0
+        and 1 and nothing else in `fit`. A list names them (positions in an array). None: none.
     date_level : str or int, default="auto"
         Name or position of the date level in the index of X.
 
     Attributes
     ----------
     indicator_features_ : list
-        Names of the columns that stay as they are.
+        Names (positions in an array) of the columns that stay as they are.
     center_, scale_ : ndarray of shape (n_features,) or (n_groups, n_features)
         Learned in `fit`; only there if it had no dates. A scale of 0 marks a constant.
     per_date_ : bool
@@ -126,13 +127,17 @@ class FactorZScorer(PanelTransformer):
         self.date_level = date_level
 
     def _learn_columns(self, X: Any, values: FloatArray) -> None:
-        names = feature_names(self, X)
+        named = hasattr(self, "feature_names_in_") or isinstance(X, pd.DataFrame)
+        names = feature_names(self, X) if named else list(range(values.shape[1]))
         if self.indicators == "auto":
-            chosen = [names[k] for k, column in enumerate(values.T) if _holds_zero_and_one(column)]
+            boolean = _boolean_columns(X)
+            chosen = [
+                name
+                for name, column in zip(names, values.T, strict=True)
+                if name in boolean or _holds_zero_and_one(column)
+            ]
         else:
             chosen = list(self.indicators or [])
-            if not hasattr(self, "feature_names_in_"):
-                names = list(range(len(names)))
         unknown = [name for name in chosen if name not in names]
         if unknown:
             raise ValueError(f"indicators names {unknown}, which are not among {names}.")
@@ -151,13 +156,13 @@ class FactorZScorer(PanelTransformer):
                     "Pass indicators=None, or a list without it, to score it like the others."
                 )
 
-    def _check_weights(self, weights: Any, n_rows: int) -> Float64Array | None:
+    def _check_weights(self, weights: Any, X: Any, n_rows: int) -> Float64Array | None:
         if weights is not None and self.center != "mean":
             raise ValueError(
                 f"weights make a weighted mean, which center={self.center!r} does not use. "
                 "Pass center='mean', or no weights."
             )
-        return check_row_weights(weights, n_rows, "weights")
+        return check_row_weights(weights, X, n_rows, "weights")
 
     def _statistics(
         self, columns: FloatArray, segments: Segments, weights: Float64Array | None
@@ -202,10 +207,19 @@ def _is_zero_or_one(column: FloatArray) -> bool:
 
 
 def _holds_zero_and_one(column: FloatArray) -> bool:
-    """Whether a column holds 0 and 1 only; the first rows tell in almost every case."""
+    """Whether a column holds both 0 and 1 and nothing else; a first look at few rows often tells.
+
+    Zeros alone may be the start of anything.
+    """
     if not _is_zero_or_one(column[:1000]) or not _is_zero_or_one(column):
         return False
-    return not bool(np.isnan(column).all())
+    return bool((column == 0.0).any() and (column == 1.0).any())
+
+
+def _boolean_columns(X: Any) -> list[Any]:
+    if not isinstance(X, pd.DataFrame):
+        return []
+    return [name for name, dtype in X.dtypes.items() if pd.api.types.is_bool_dtype(dtype)]
 
 
 def _raise_if_weightless(count: Float64Array, center: Float64Array) -> None:

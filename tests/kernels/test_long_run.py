@@ -175,7 +175,7 @@ def test_more_lags_than_dates_are_allowed(kernel):
 @given(
     seed=st.integers(0, 2**32 - 1),
     kernel=st.sampled_from(sorted(KERNELS)),
-    bandwidth=st.floats(0.0, 40.0),
+    bandwidth=st.just(0.0) | st.floats(1e-3, 40.0),
     gaps=st.booleans(),
 )
 def test_long_run_covariance_is_symmetric_and_not_negative(seed, kernel, bandwidth, gaps):
@@ -257,8 +257,8 @@ def test_automatic_bandwidth_is_larger_for_a_persistent_series(kernel):
     rng = np.random.default_rng(0)
     calm, persisting = (persistent(rng, 400, p=1, rho=rho) for rho in (0.0, 0.95))
     one = np.ones(1)
-    assert newey_west_bandwidth(calm, np.arange(400), kernel, one) < 5
-    assert newey_west_bandwidth(persisting, np.arange(400), kernel, one) > 8
+    found = [newey_west_bandwidth(each, np.arange(400), kernel, one) for each in (calm, persisting)]
+    assert found[0] + 3 < found[1]
 
 
 @each_kernel

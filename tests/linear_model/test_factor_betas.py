@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from pandas.testing import assert_frame_equal, assert_index_equal, assert_series_equal
@@ -167,6 +168,16 @@ def test_float32_stays_float32_and_numpy_stays_numpy(data):
     array = FactorBetas().fit_transform(X.to_numpy(), y.to_numpy(), dates=dates, assets=assets)
     assert type(array) is np.ndarray
     assert_allclose(array, frame, rtol=1e-6)
+
+
+def test_polars_stays_polars(data):
+    X, y = to_long(*data)
+    dates, assets = (X.index.get_level_values(i) for i in range(2))
+    frame = pl.from_pandas(X.reset_index(drop=True))
+    out = FactorBetas().fit_transform(frame, pl.Series(y.to_numpy()), dates=dates, assets=assets)
+    assert isinstance(out, pl.DataFrame)
+    assert out.columns == list(X.columns)
+    assert_array_equal(out, FactorBetas().fit_transform(X, y))
 
 
 # --- few observations ---------------------------------------------------------------------------

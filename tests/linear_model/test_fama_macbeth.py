@@ -6,6 +6,7 @@ import datetime
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import statsmodels.api as sm
 from hypothesis import given, settings
@@ -217,6 +218,19 @@ def test_dates_come_from_the_argument_then_x_then_y(panel):
     by_hand = FamaMacBeth().fit(X.to_numpy(), y.to_numpy(), dates=other).lambdas_
     assert_array_equal(by_argument, by_hand)
     assert not np.allclose(by_argument, expected)
+
+
+def test_polars_and_nullable_frames_give_the_same_numbers(panel):
+    X, y = panel
+    expected = FamaMacBeth().fit(X, y)
+    dates = X.index.get_level_values("date")
+    frame, series = pl.from_pandas(X.reset_index(drop=True)), pl.Series(y.to_numpy())
+    model = FamaMacBeth().fit(frame, series, dates=pl.Series(dates.to_numpy()))
+    assert_array_equal(model.lambdas_, expected.lambdas_)
+    assert_array_equal(model.predict(frame), expected.predict(X))
+    assert model.score(frame, series) == expected.score(X, y)
+    nullable = FamaMacBeth().fit(X.astype("Float64"), y.astype("Float64"))
+    assert_array_equal(nullable.lambdas_, expected.lambdas_)
 
 
 def test_without_dates_all_rows_are_one_cross_section_and_a_warning_says_so(panel):

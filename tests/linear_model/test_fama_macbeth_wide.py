@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from linearmodels.asset_pricing import LinearFactorModel
 from numpy.testing import assert_allclose, assert_array_equal
@@ -145,6 +146,15 @@ def test_arrays_give_the_numbers_of_frames_and_number_their_assets(unbalanced):
     dated = FamaMacBeth().fit(X.to_numpy(), y.to_numpy(), dates=X.index)
     assert_index_equal(dated.dates_, X.index)
     assert_array_equal(dated.premia_, expected.premia_)
+
+
+def test_polars_frames_give_the_numbers_and_the_asset_names_of_pandas(unbalanced):
+    X, y = unbalanced
+    expected = FamaMacBeth().fit(X, y)
+    frames = [pl.from_pandas(data.reset_index(drop=True), nan_to_null=True) for data in (X, y)]
+    model = FamaMacBeth().fit(*frames, dates=pl.Series(X.index.to_timestamp().to_numpy()))
+    assert_array_equal(model.lambdas_, expected.lambdas_)
+    assert list(model.betas_.index) == list(model.pricing_errors_.index) == list(y.columns)
 
 
 def test_periods_and_stamps_are_matched_by_period(data):

@@ -16,7 +16,6 @@ from sklearn import config_context
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
-from sklearn.utils._param_validation import InvalidParameterError
 
 from skfactor import FactorZScorer
 from skfactor.exceptions import DegenerateScaleWarning
@@ -250,6 +249,22 @@ def test_indicators_of_arrays_are_positions(mixed):
     assert_array_equal(chosen.transform(values, dates=dates), expected)
 
 
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda values: pd.DataFrame(values, columns=["value", "nyse"]),
+        lambda values: pd.DataFrame(values, columns=[1, 0]),
+        np.asarray,
+    ],
+    ids=["text names", "integer names", "array"],
+)
+def test_indicators_that_were_found_can_be_passed_back(wrap):
+    X = wrap(np.column_stack([np.arange(6.0), [0, 1, 0, 1, 1, 0]]))
+    found = FactorZScorer().fit(X)
+    fixed = FactorZScorer(indicators=found.indicator_features_).fit(X)
+    assert_array_equal(fixed.transform(X), found.transform(X))
+
+
 def test_a_new_value_in_an_indicator_raises_in_transform(mixed):
     scorer = FactorZScorer().fit(mixed)
     with pytest.raises(ValueError, match=r"'nyse' is an indicator but holds values other than 0"):
@@ -451,5 +466,5 @@ def test_a_date_whose_values_weigh_nothing_raises():
 )
 def test_parameters_of_another_kind_raise(parameters):
     name = next(iter(parameters))
-    with pytest.raises(InvalidParameterError, match=f"The '{name}' parameter of FactorZScorer"):
+    with pytest.raises(ValueError, match=f"The '{name}' parameter of FactorZScorer"):
         FactorZScorer(**parameters).fit(ONE_TWO_THREE)
