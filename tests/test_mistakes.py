@@ -47,9 +47,13 @@ PANEL = {
     "infinite exposure": (_with(X, np.inf), Y, r"X contains infinity in \['x1'\].*by NaN"),
     "infinite return": (X, _with(Y, -np.inf), r"y contains infinity.*replace such values by NaN"),
     "text column": (X.assign(x1="steel"), Y, r"columns \['x1'\] of X do not hold numbers.*groupby"),
-    "text returns": (X, Y.astype(object).where(ONE_ASSET, "n/a"), r"y .*number.*n/a"),
+    "text returns": (
+        X,
+        Y.astype(object).where(ONE_ASSET, "n/a"),
+        r"y does not hold numbers.*'n/a'",
+    ),
     "no rows": (X[:0], Y[:0], r"Found array with 0 sample\(s\)"),
-    "no columns": (X[[]], Y, r"X has no columns|0 feature\(s\)"),
+    "no columns": (X[[]], Y, r"X has no columns"),
     "no returns": (X, Y * np.nan, r"y holds no value at all, only NaN"),
     "fewer returns": (X, Y[:-1], r"inconsistent numbers of samples: \[258, 257\]"),
     "other assets": (
@@ -107,12 +111,12 @@ PANEL = {
         Y.to_numpy(),
         r"carry two index levels, a date and an asset; found 3.*droplevel",
     ),
-    "repeated columns": (
-        pd.concat([X, X**2], axis=1),
+    "repeated columns": (pd.concat([X, X**2], axis=1), Y, r"'x0'.* of X occur more than once"),
+    "name of the intercept": (
+        X.rename(columns={"x1": "const"}),
         Y,
-        r"(?s)'x0'.*(2 times|more than once)",
+        r"column 'const', which is the name of the intercept. Rename the column",
     ),
-    "name of the intercept": (X.rename(columns={"x1": "const"}), Y, r"'const'.*[Rr]ename"),
 }
 
 ONLY = pd.DataFrame({name: R[name] * (1.0 if name == "asset2" else np.nan) for name in R})
@@ -122,7 +126,7 @@ WIDE = {
     "infinite factor": (_with(F, np.inf), R, r"X contains infinity in \['f1'\]"),
     "infinite return": (F, _with(R, np.inf), r"y contains infinity in \['asset1'\]"),
     "text factor": (F.assign(f1="up"), R, r"columns \['f1'\] of X do not hold numbers"),
-    "text returns": (F, R.assign(asset1="n/a"), r"y .*number.*n/a"),
+    "text returns": (F, R.assign(asset1="n/a"), r"y does not hold numbers.*'n/a'"),
     "no periods": (F[:0], R[:0], r"Found array with 0 sample\(s\)"),
     "no returns": (F, R * np.nan, r"y holds no value at all, only NaN"),
     "fewer periods": (F, R[1:], r"inconsistent numbers of samples: \[60, 59\]"),
@@ -141,7 +145,7 @@ WIDE = {
     "one long column": (F, EARLY, r"Only 1 of the 8 columns of y have enough returns for betas"),
     "one column": (F, R[["asset1"]], r"time series of one asset.*FactorBetas.*one column an asset"),
     "one series": (F, R["asset1"], r"time series of one asset.*FactorBetas.*one column an asset"),
-    "empty factor": (F.assign(f1=np.nan), R, r"\['f1'\] ha(s|ve) no value"),
+    "empty factor": (F.assign(f1=np.nan), R, r"\['f1'\] have no value at all, only NaN. Drop them"),
     "collinear factors": (F.assign(f2=F["f0"] + F["f1"]), R, r"8 with constant or collinear fact"),
     "constant factor": (F.assign(f2=0.1), R, r"8 with constant or collinear factors"),
     "one period": (F[:1], R[:1], r"none of the 8 asset.*8 with fewer than 3 observations"),
@@ -165,8 +169,16 @@ WIDE = {
         pd.concat({"one": LONG_R, "two": LONG_R}, axis=1),
         r"Rows are indexed by \['date', 'asset'\], but y has one column an asset",
     ),
-    "repeated assets": (F, R.rename(columns={"asset2": "asset1"}), r"\['asset1'\] of y occur more than once"),
-    "name of the intercept": (F.rename(columns={"f1": "const"}), R, r"'const'.*[Rr]ename"),
+    "repeated assets": (
+        F,
+        R.rename(columns={"asset2": "asset1"}),
+        r"'asset1'.* of y occur more than once. Rename",
+    ),
+    "name of the intercept": (
+        F.rename(columns={"f1": "const"}),
+        R,
+        r"column 'const', which is the name of the intercept. Rename the column",
+    ),
 }
 
 TABLES = {"panel": (PANEL, X, Y), "wide": (WIDE, F, R)}
@@ -305,12 +317,12 @@ def test_one_date_has_premia_and_no_errors():
         ({"dates": NO_DATE}, r"Some rows have no date \(missing in dates=\). Drop"),
         ({"dates": DATES.strftime("%m/%d/%Y")}, r"'04/02/2020' is free text"),
         ({"dates": np.arange(len(X)) / 7.0}, r"Dates are fractions such as"),
-        ({"dates": [["a"]] * len(X)}, r"Dates have to be|free text|one-dim|1-d"),
+        ({"dates": [["a"]] * len(X)}, r"one-dimensional; found shape \(258, 1\)"),
         ({"sample_weight": np.ones(3)}, r"sample_weight has shape \(3,\).*one weight a row, \(258"),
         ({"sample_weight": -np.ones(len(X))}, r"sample_weight holds NaN, infinite or negative"),
         ({"sample_weight": np.full(len(X), np.nan)}, r"sample_weight holds NaN, infinite or neg"),
         ({"sample_weight": np.zeros(len(X))}, r"All weights in sample_weight are zero"),
-        ({"sample_weight": "cap"}, r"sample_weight"),
+        ({"sample_weight": "cap"}, r"sample_weight does not hold numbers.*'cap'"),
     ],
 )
 def test_arguments_of_fit_that_do_not_fit_the_rows_raise(arguments, message):
@@ -334,7 +346,10 @@ def test_arguments_of_fit_that_do_not_fit_the_rows_raise(arguments, message):
         (Winsorizer(lower=0.9, upper=0.1), r"0 <= lower <= upper <= 1; found lower=0.9, upper=0.1"),
         (Winsorizer(rule="mad"), r"lower < 0 < upper, such as lower=-3.*found lower=0.01"),
         (FactorZScorer(center="mode"), r"'center' parameter .* among {.*'mean'"),
-        (FactorZScorer(indicators=["size"]), r"size"),
+        (
+            FactorZScorer(indicators=["size"]),
+            r"\['size'\], which are not among \['x0', 'x1', 'x2'\]",
+        ),
     ],
 )
 def test_unknown_names_and_impossible_bounds_raise_and_say_what_is_possible(estimator, known):
@@ -369,12 +384,6 @@ def test_a_transformer_refuses_and_does_not_mix_with_an_earlier_fit(
     _assert_same(bad, copy)
     with contextlib.suppress(ValueError):
         assert_frame_equal(fitted.transform(X), before)
-
-
-def test_a_column_without_values_stays_empty():
-    out = FactorZScorer().fit_transform(Winsorizer().fit_transform(X.assign(x1=np.nan)))
-    assert out["x1"].isna().all()
-    assert out[["x0", "x2"]].notna().all(axis=None)
 
 
 def test_a_lost_index_raises_in_every_method_that_needs_it():

@@ -21,12 +21,13 @@ from skfactor._validation import (
     validate_target,
 )
 from skfactor.inference import PremiaInference
+from skfactor.inference._covariance import PremiaSample
+from skfactor.inference._infer_premia import infer_premia
 from skfactor.linear_model._cross_sections import (
     average_weights,
     cross_section_table,
     report_failures,
 )
-from skfactor.linear_model._premia_inference import infer_premia
 
 
 class PremiaModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
@@ -39,6 +40,10 @@ class PremiaModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     rank_deficient: str
     n_features_in_: int
     expected_returns_: pd.Series
+    betas_: pd.DataFrame
+    first_pass_: BaseEstimator
+    _factors: pd.DataFrame
+    _has_gaps: bool
     _is_wide: bool
     _names: list[Any]
     _target_shape: tuple[int, ...]
@@ -221,7 +226,17 @@ class PremiaModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
            https://doi.org/10.2307/2297912
         """
         check_is_fitted(self)
-        return infer_premia(self, covariance, kernel=kernel, bandwidth=bandwidth, debiased=debiased)
+        return infer_premia(
+            self.premia_,
+            self._sample(),
+            covariance,
+            obstacle=self._obstacle_to_two_pass(),
+            is_two_pass=self._is_wide,
+            kernel=kernel,
+            bandwidth=bandwidth,
+            debiased=debiased,
+            description=self._description(),
+        )
 
     def summary(
         self,
@@ -236,6 +251,50 @@ class PremiaModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             covariance, kernel=kernel, bandwidth=bandwidth, debiased=debiased
         )
         return inference.summary()
+
+    def _sample(self) -> PremiaSample:
+        estimated = self._average > 0.0
+        return PremiaSample(
+            lambdas=self.lambdas_.to_numpy()[estimated],
+            weights=self._average[estimated],
+            positions=calendar_positions(self.dates_)[estimated],
+            is_const=np.arange(len(self.premia_)) < self.fit_intercept,
+            factors=self._factors.to_numpy()[estimated] if self._is_wide else None,
+        )
+
+    def _obstacle_to_two_pass(self) -> str:
+        """Why errors for estimated betas do not hold; empty if they do."""
+        if not self._is_wide:
+            return (
+                "needs betas estimated by the model itself; here the exposures are given. Pass y "
+                "with one column an asset to have them estimated."
+            )
+        if self.premia_window is not None or self.premia_halflife is not None:
+            return "is for averages of all dates, without premia_window or premia_halflife."
+        if not getattr(self.first_pass_, "fit_intercept", False):
+            return "is for betas estimated with an intercept in the first pass."
+        if self._has_gaps:
+            return "is for complete data, and some returns or factors are missing."
+        if self.lambdas_.isna().to_numpy().any():
+            return "is for premia of all dates, and some could not be estimated."
+        return ""
+
+    def _description(self) -> dict[str, str]:
+        dates, sections = self.dates_, self.cross_sections_
+        used = self._average > 0.0
+        n_used = int(np.count_nonzero(used))
+        # A time of day that says nothing is left out.
+        first, last = (str(dates[i]).removesuffix(" 00:00:00") for i in (0, -1))
+        facts = {
+            "Form:": "wide, two-pass" if self._is_wide else "panel, exposures given",
+            "Dates used:": str(n_used) if n_used == len(dates) else f"{n_used} of {len(dates)}",
+            "Span:": "" if isinstance(dates, pd.RangeIndex) else f"{first} to {last}",
+            "Assets a date:": f"{sections['n_assets'][used].mean():.1f}",
+            "Average R2:": f"{sections['r2'][used].mean():.4f}",
+        }
+        if self._is_wide:
+            facts["Assets:"] = str(len(self.betas_))
+        return facts
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
