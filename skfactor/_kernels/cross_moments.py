@@ -218,10 +218,13 @@ def _fill_by_sums(
     moments.n_rows[which], moments.weight[which] = n_rows, total
 
 
-def masked_cross_moments(common: Float64Array, targets: Float64Array) -> CrossMoments:
+def masked_cross_moments(
+    common: Float64Array, targets: Float64Array, weights: Float64Array | None = None
+) -> CrossMoments:
     """Cross-moments of common regressors (K, T) with each of the targets (S, T), NaN left out.
 
-    Masked matrix products over blocks of series; never a mask of the whole.
+    Masked matrix products over blocks of series; never a mask of the whole. ``weights`` (T,) are
+    positive and common too.
     """
     n_regressors, n_series = len(common), len(targets)
     moments = _empty(n_series, n_regressors + 1)
@@ -229,27 +232,30 @@ def masked_cross_moments(common: Float64Array, targets: Float64Array) -> CrossMo
     shifted = common - center[:, None]
     pairs = [(i, j) for i in range(n_regressors) for j in range(i + 1)]
     pair_products = np.array([shifted[i] * shifted[j] for i, j in pairs]).T.reshape(-1, len(pairs))
+    w = np.ones(common.shape[1]) if weights is None else weights
+    all_sums, all_second = shifted @ w, w @ pair_products
     for start in range(0, n_series, _SERIES_BLOCK):
         which = slice(start, min(start + _SERIES_BLOCK, n_series))
         y = np.array(targets[which], order="C")
         observed: BoolArray = np.isfinite(y)
         if observed.all():
-            n_rows = np.full(len(y), y.shape[1])
-            sums = np.broadcast_to(shifted.sum(axis=1), (len(y), n_regressors))
-            second = np.broadcast_to(pair_products.sum(axis=0), (len(y), len(pairs)))
+            n_rows, total = np.full(len(y), y.shape[1]), np.full(len(y), w.sum())
+            sums = np.broadcast_to(all_sums, (len(y), n_regressors))
+            second = np.broadcast_to(all_second, (len(y), len(pairs)))
         else:
             n_rows = np.count_nonzero(observed, axis=1)
-            mask = observed.astype(np.float64)
-            sums, second = mask @ shifted.T, mask @ pair_products
+            mask = observed * w
+            total, sums, second = mask.sum(axis=1), mask @ shifted.T, mask @ pair_products
             y[~observed] = 0.0
-        moments.n_rows[which], moments.weight[which] = n_rows, n_rows
-        moments.mean[:-1, which], moments.mean[-1, which] = sums.T, y.sum(axis=1)
+        weighted = y if weights is None else y * w
+        moments.n_rows[which], moments.weight[which] = n_rows, total
+        moments.mean[:-1, which], moments.mean[-1, which] = sums.T, weighted.sum(axis=1)
         for (i, j), product in zip(pairs, second.T, strict=True):
             moments.products[i, j, which] = moments.products[j, i, which] = product
-        cross = (y @ shifted.T).T
+        cross = (weighted @ shifted.T).T
         moments.products[:-1, -1, which] = moments.products[-1, :-1, which] = cross
-        moments.products[-1, -1, which] = np.einsum("st,st->s", y, y)
+        moments.products[-1, -1, which] = np.einsum("st,st->s", weighted, y)
     for s in _center(moments):
-        _recentre(moments, int(s), *complete_rows(shifted, targets[s], None))
+        _recentre(moments, int(s), *complete_rows(shifted, targets[s], weights))
     moments.mean[:-1] += center[:, None]
     return moments

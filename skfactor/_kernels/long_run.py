@@ -1,4 +1,4 @@
-"""Long-run variance of a series: kernels, bandwidths, one estimator.
+"""Long-run variance of a series: kernels and one estimator.
 
 The lag window of ``L`` lags weighs lag ``j`` by ``k(j / (L + 1))`` for the Bartlett and Parzen
 kernels and by ``k(j / L)`` for the quadratic-spectral one.
@@ -14,6 +14,8 @@ from scipy.linalg import matmul_toeplitz
 
 from skfactor._typing import Float64Array, IntArray
 
+# Of the autoregression that prewhitens.
+_LARGEST_SINGULAR_VALUE = 0.97
 # A window narrower than this has no weight on any lag, and dividing by it would overflow.
 _NO_LAGS = 1e-8
 
@@ -24,7 +26,7 @@ class Kernel:
 
     weight: Callable[[Float64Array], Float64Array]
     order: int  # q, the kernel's characteristic exponent
-    bandwidth_constant: float  # c_gamma
+    newey_west_constant: float  # c_gamma, the same as Andrews' constant
     pilot_exponent: float  # lags of the pilot estimate grow like T to this power
     offset: int  # lag j is weighed at j / (L + offset)
 
@@ -74,44 +76,47 @@ def on_calendar(series: Float64Array, positions: IntArray) -> Float64Array:
 
 
 def long_run_covariance(
-    series: Float64Array, positions: IntArray, kernel: str | None = None, bandwidth: float = 0.0
+    series: Float64Array,
+    positions: IntArray,
+    kernel: str | None = None,
+    bandwidth: float = 0.0,
+    prewhiten: bool = False,
 ) -> Float64Array:
     """Long-run covariance (P, P) of a mean-zero series (T, P), divisor T (Newey and West, 1987).
 
     ``positions`` (T,) are the dates' places on the calendar, ascending: lag ``j`` pairs dates that
-    lie ``j`` places apart, so a missing date widens a gap and does not close it.
+    lie ``j`` places apart, so a missing date widens a gap and does not close it. ``prewhiten``
+    takes a first-order vector autoregression out before and puts it back after (Andrews and
+    Monahan, 1992).
     """
     if kernel is None:
         return series.T @ series / len(series)
+    n = len(series)
+    recolor = None
+    if prewhiten:
+        series, positions, recolor = prewhitened(series, positions)
     calendar = on_calendar(series, positions)
     weights = lag_weights(kernel, bandwidth, len(calendar) - 1)
     # sum_j k_j (G_j + G_j') is h' K h with K the symmetric Toeplitz matrix of the weights.
-    covariance = calendar.T @ matmul_toeplitz((weights, weights), calendar) / len(series)
+    covariance = calendar.T @ matmul_toeplitz((weights, weights), calendar) / n
+    if recolor is not None:
+        covariance = recolor @ covariance @ recolor.T
     symmetric: Float64Array = (covariance + covariance.T) / 2.0
     return symmetric
 
 
-def newey_west_bandwidth(
-    series: Float64Array, positions: IntArray, kernel: str, weights: Float64Array
-) -> float:
-    """Automatic number of lags of Newey and West (1994), from the scalar series ``h_t'w``.
+def prewhitened(
+    series: Float64Array, positions: IntArray
+) -> tuple[Float64Array, IntArray, Float64Array]:
+    """Residuals of h_t = Phi h_{t-1} + v_t, their positions, and the recoloring (I - Phi)^-1.
 
-    The Bartlett and Parzen kernels take whole lags, the quadratic-spectral one any number.
+    Only dates whose predecessor is there have a residual. Singular values of Phi are capped, as
+    Andrews and Monahan do: near a unit root recoloring would blow the variance up without bound.
     """
-    window = KERNELS[kernel]
-    n = len(series)
-    scalar = on_calendar((series @ weights)[:, None], positions)[:, 0]
-    pilot_lags = min(int(4.0 * (n / 100.0) ** window.pilot_exponent), len(scalar) - 1)
-    covariances = np.array(
-        [scalar[j:] @ scalar[: len(scalar) - j] / n for j in range(pilot_lags + 1)]
-    )
-    lags = np.arange(pilot_lags + 1, dtype=np.float64)
-    spectrum = covariances[0] + 2.0 * covariances[1:].sum()
-    derivative = 2.0 * (lags**window.order @ covariances)
-    if spectrum == 0.0:
-        return 0.0
-    rate = 1.0 / (2 * window.order + 1)
-    bandwidth = float(window.bandwidth_constant * ((derivative / spectrum) ** 2 * n) ** rate)
-    # Near a zero spectrum the rule runs off; there are no lags beyond the sample anyway.
-    bandwidth = min(bandwidth, float(len(scalar) - 1))
-    return bandwidth if window.offset == 0 else float(int(bandwidth))
+    follows = np.flatnonzero(np.diff(positions) == 1) + 1
+    past, present = series[follows - 1], series[follows]
+    phi = np.linalg.lstsq(past, present, rcond=None)[0].T
+    left, singular, right = np.linalg.svd(phi)
+    phi = left * np.minimum(singular, _LARGEST_SINGULAR_VALUE) @ right
+    recolor = np.linalg.inv(np.eye(len(phi)) - phi)
+    return present - past @ phi.T, positions[follows], recolor

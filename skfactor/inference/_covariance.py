@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skfactor._kernels.long_run import KERNELS, long_run_covariance, newey_west_bandwidth
 from skfactor._typing import BoolArray, Float64Array, IntArray
+from skfactor.inference._long_run import LongRun
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,25 @@ class PremiaSample:
     positions: IntArray  # (T,) places of the dates on the calendar
     is_const: BoolArray  # (P,) which slope is the zero-beta rate
     factors: Float64Array | None = None  # (T, K) factor returns, where betas were estimated
+    # Influence (T, P) of each date through slopes and estimated betas; the arguments are whether
+    # the model may be misspecified and whether inverses are made unbiased.
+    two_pass_influence: Callable[[bool, bool], Float64Array] | None = None
+
+    @property
+    def n_factors(self) -> int:
+        """Number of premia but the zero-beta rate."""
+        return int(np.count_nonzero(~self.is_const))
+
+    def debiasing(self, debiased: bool, used: int) -> float:
+        """T / (T - used), or 1 if not asked for."""
+        if not debiased:
+            return 1.0
+        if self.n_effective <= used:
+            raise ValueError(
+                f"debiased=True divides by the number of dates minus {used}, and there are "
+                f"{self.n_effective:g}. Pass debiased=False, or more dates."
+            )
+        return self.n_effective / (self.n_effective - used)
 
     @property
     def premia(self) -> Float64Array:
@@ -37,18 +56,6 @@ class PremiaSample:
         return float(1.0 / (self.weights @ self.weights))
 
 
-@dataclass(frozen=True)
-class LongRun:
-    """How serial dependence enters: a kernel and its number of lags, or none."""
-
-    kernel: str | None
-    bandwidth: float
-
-    def covariance(self, series: Float64Array, positions: IntArray) -> Float64Array:
-        """Long-run covariance (P, P) of a mean-zero series (T, P)."""
-        return long_run_covariance(series, positions, self.kernel, self.bandwidth)
-
-
 def slope_influence(sample: PremiaSample) -> Float64Array:
     """Influence (T, P) of each date on the premia, exposures taken as known.
 
@@ -58,12 +65,14 @@ def slope_influence(sample: PremiaSample) -> Float64Array:
     return scale[:, None] * (sample.lambdas - sample.premia)
 
 
-def fama_macbeth(sample: PremiaSample, long_run: LongRun) -> Float64Array:
-    """Fama and MacBeth (1973): the time-series variation of the slopes, divisor T."""
-    return long_run.covariance(slope_influence(sample), sample.positions) / len(sample.lambdas)
+def fama_macbeth(
+    sample: PremiaSample, long_run: LongRun, debiased: bool
+) -> tuple[Float64Array, float]:
+    """Fama and MacBeth (1973): the time-series variation of the slopes."""
+    return _from_influence(slope_influence(sample), sample, long_run, debiased, used=1)
 
 
-def shanken(sample: PremiaSample, long_run: LongRun) -> Float64Array:
+def shanken(sample: PremiaSample, long_run: LongRun, debiased: bool) -> tuple[Float64Array, float]:
     """Shanken (1992), Theorem 2: estimated betas add c = premia' Vf^-1 premia of the residual part.
 
     The slopes' deviations split exactly into those of the factors and a residual part that is
@@ -77,39 +86,40 @@ def shanken(sample: PremiaSample, long_run: LongRun) -> Float64Array:
     padded = np.zeros_like(sample.lambdas)
     padded[:, ~sample.is_const] = factors
     residual = sample.lambdas - sample.premia - padded
-    return (
-        (1.0 + c) * (residual.T @ residual / t) + long_run.covariance(padded, sample.positions)
-    ) / t
+    of_factors, lags = long_run.covariance(factors, sample.positions)
+    covariance = (1.0 + c) * (residual.T @ residual / t)
+    covariance[np.ix_(~sample.is_const, ~sample.is_const)] += of_factors
+    return covariance / t * sample.debiasing(debiased, factors.shape[1] + 1), lags
 
 
-Covariance = Callable[[PremiaSample, LongRun], Float64Array]
-COVARIANCES: dict[str, Covariance] = {"fama-macbeth": fama_macbeth, "shanken": shanken}
+def gmm(sample: PremiaSample, long_run: LongRun, debiased: bool) -> tuple[Float64Array, float]:
+    """Errors of slopes and betas of a correct model: Cochrane (2005), Jagannathan-Wang (1998)."""
+    assert sample.two_pass_influence is not None
+    influence = sample.two_pass_influence(False, debiased)
+    return _from_influence(influence, sample, long_run, debiased, used=sample.n_factors + 1)
 
 
-def choose_long_run(
-    sample: PremiaSample, kernel: str | None, bandwidth: float | str | None
-) -> LongRun:
-    """The long-run estimator for a kernel's name and a number of lags or the name of a rule."""
-    if kernel is None:
-        if bandwidth is not None:
-            raise ValueError(
-                f"bandwidth={bandwidth!r} needs a kernel; pass kernel='bartlett' for Newey-West."
-            )
-        return LongRun(None, 0.0)
-    if kernel not in KERNELS:
-        raise ValueError(f"kernel={kernel!r} is unknown; it is None or one of {sorted(KERNELS)}.")
-    if bandwidth is None or bandwidth == "newey-west":
-        # All premia count alike in the choice, the zero-beta rate not, unless it is alone.
-        weights = np.where(sample.is_const.all() | ~sample.is_const, 1.0, 0.0)
-        series = slope_influence(sample)
-        return LongRun(kernel, newey_west_bandwidth(series, sample.positions, kernel, weights))
-    if isinstance(bandwidth, str) or not np.isfinite(bandwidth) or bandwidth < 0:
-        raise ValueError(
-            f"bandwidth={bandwidth!r} is neither a number of lags >= 0 nor 'newey-west'."
-        )
-    n_places = int(sample.positions[-1]) + 1
-    if bandwidth >= n_places:
-        raise ValueError(
-            f"bandwidth={bandwidth} lags need a longer sample: there are {n_places} dates."
-        )
-    return LongRun(kernel, float(bandwidth))
+def krs(sample: PremiaSample, long_run: LongRun, debiased: bool) -> tuple[Float64Array, float]:
+    """Kan, Robotti and Shanken (2013): the model need not hold."""
+    assert sample.two_pass_influence is not None
+    influence = sample.two_pass_influence(True, debiased)
+    return _from_influence(influence, sample, long_run, debiased, used=sample.n_factors + 1)
+
+
+def _from_influence(
+    influence: Float64Array, sample: PremiaSample, long_run: LongRun, debiased: bool, *, used: int
+) -> tuple[Float64Array, float]:
+    # All premia count alike in the choice of the lags, the zero-beta rate not, unless it is alone.
+    weights = np.where(sample.is_const.all() | ~sample.is_const, 1.0, 0.0)
+    covariance, lags = long_run.covariance(influence, sample.positions, weights)
+    return covariance / len(influence) * sample.debiasing(debiased, used), lags
+
+
+# Covariance matrix (P, P) and number of lags, by kind.
+Covariance = Callable[[PremiaSample, LongRun, bool], tuple[Float64Array, float]]
+COVARIANCES: dict[str, Covariance] = {
+    "fama-macbeth": fama_macbeth,
+    "shanken": shanken,
+    "gmm": gmm,
+    "krs": krs,
+}

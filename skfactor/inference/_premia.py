@@ -94,6 +94,8 @@ class PremiaInference:
         Kernel of the long-run variance.
     bandwidth : float
         Its number of lags; 0 without a kernel.
+    prewhitened : bool
+        Whether an autoregression was taken out before.
     description : dict
         What the summary says about the model, label by label.
     notes : tuple of str
@@ -115,6 +117,7 @@ class PremiaInference:
     covariance: str
     kernel: str | None = None
     bandwidth: float = 0.0
+    prewhitened: bool = False
     description: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -218,6 +221,8 @@ class PremiaInference:
     def _tables(self, names: list[str]) -> list[SimpleTable]:
         """Facts about the model, and the premia under these names."""
         long_run = f"{self.kernel}, L = {self.bandwidth:.4g}" if self.kernel else "no lags"
+        if self.prewhitened:
+            long_run += ", prewhitened"
         facts = {
             **self.description,
             "Covariance:": self.covariance,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.linalg import solve_triangular
 
 from skfactor._base import single_blas_thread
 from skfactor._kernels.cross_moments import (
@@ -17,6 +19,7 @@ from skfactor._kernels.cross_moments import (
 )
 from skfactor._kernels.least_squares import LeastSquares, solve_least_squares
 from skfactor._kernels.segments import Segments
+from skfactor._panel import is_time_series
 from skfactor._typing import BoolArray, Float64Array, FloatArray
 from skfactor.exceptions import RankDeficientWarning
 
@@ -56,18 +59,99 @@ def regress_panel(
         )
 
 
+def weigh_assets(
+    weighting: str, residuals: Float64Array, returns: Float64Array, n_factors: int
+) -> Float64Array | None:
+    """Weights of the second pass from residuals (T, N): None, a diagonal (N,), or (N, N).
+
+    A matrix is the residuals' covariance, by whose inverse generalized least squares weigh.
+    """
+    if weighting == "ols":
+        return None
+    if weighting == "wls":
+        observed = np.isfinite(residuals)
+        filled = np.where(observed, residuals, 0.0)
+        variance = np.einsum("tn,tn->n", filled, filled) / observed.sum(axis=0)
+        if not (variance > 0.0).all():
+            raise ValueError(
+                "The residuals of some assets have no variance, so WLS would weigh them without "
+                "bound. Drop these assets, or use weighting='ols'."
+            )
+        inverse: Float64Array = 1.0 / variance
+        return inverse
+    t, n = returns.shape
+    if np.isnan(returns).any():
+        raise ValueError("weighting='gls' needs complete returns. Use weighting='wls'.")
+    if t <= n + n_factors + 2:
+        raise ValueError(
+            f"weighting='gls' inverts the covariance of {n} assets and needs more than "
+            f"{n + n_factors + 2} periods; found {t}. Use weighting='wls', or fewer assets."
+        )
+    covariance: Float64Array = residuals.T @ residuals / t
+    return covariance
+
+
 def regress_wide(
-    betas: Float64Array, returns: Float64Array, *, fit_intercept: bool, min_assets: int
+    betas: Float64Array,
+    returns: Float64Array,
+    weights: Float64Array | None,
+    *,
+    fit_intercept: bool,
+    min_assets: int,
 ) -> LeastSquares:
-    """One regression a period of returns (n_periods, n_assets) on betas (n_assets, n_factors)."""
+    """One regression a period of returns (n_periods, n_assets) on betas (n_assets, n_factors).
+
+    ``weights`` are those of `weigh_assets`.
+    """
+    if weights is not None and weights.ndim == 2:
+        return _regress_generalized(betas, returns, weights, fit_intercept, min_assets)
     common = np.ascontiguousarray(betas.T)
     with single_blas_thread():
         return solve_least_squares(
-            masked_cross_moments(common, returns),
-            lambda t: complete_rows(common, returns[t], None),
+            masked_cross_moments(common, returns, weights),
+            lambda t: complete_rows(common, returns[t], weights),
             fit_intercept=fit_intercept,
             min_rows=min_assets,
             resolution=float(np.finfo(np.float64).eps),
+        )
+
+
+def _regress_generalized(
+    betas: Float64Array,
+    returns: Float64Array,
+    covariance: Float64Array,
+    fit_intercept: bool,
+    min_assets: int,
+) -> LeastSquares:
+    """Generalized least squares as ordinary ones: whiten, take the whitened constant out."""
+    try:
+        factor = np.linalg.cholesky(covariance)
+    except np.linalg.LinAlgError as error:
+        raise ValueError(
+            "The residuals' covariance is singular: some assets are combinations of others. Drop "
+            "them, or use weighting='wls'."
+        ) from error
+    one = np.ones((len(betas), 1))
+    white = solve_triangular(factor, np.hstack([one, betas, returns.T]), lower=True)
+    one, x, y = white[:, 0], white[:, 1 : 1 + betas.shape[1]], white[:, 1 + betas.shape[1] :]
+    # Coefficients of the constant in each column; taken off, the slopes need no intercept.
+    level_x, level_y = one @ x / (one @ one), one @ y / (one @ one)
+    if fit_intercept:
+        x, y = x - np.outer(one, level_x), y - np.outer(one, level_y)
+    fits = regress_wide(x, y.T, None, fit_intercept=False, min_assets=min_assets)
+    if not fit_intercept:
+        return fits
+    const = level_y - fits.coefficients @ level_x
+    return replace(fits, coefficients=np.column_stack([const, fits.coefficients]))
+
+
+def raise_if_time_series(X: Any, y: Any) -> None:
+    """Raise if each row is one date, for which a single return makes no cross-section."""
+    if is_time_series(X) or is_time_series(y):
+        raise ValueError(
+            "Each row is one date with one return: that is a time series of one asset, and a "
+            "cross-section needs several. FactorBetas estimates its betas; for premia pass y with "
+            "one column an asset, or rows indexed by (date, asset)."
         )
 
 

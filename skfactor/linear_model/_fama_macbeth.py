@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skfactor._base import all_or_nothing
 from skfactor._kernels.segments import one_segment
-from skfactor._panel import find_panel, is_time_series, time_index
+from skfactor._panel import find_panel, time_index
 from skfactor._sklearn import HasMethods, Interval, StrOptions, fit_context
 from skfactor._typing import Float64Array, FloatArray
 from skfactor._validation import (
@@ -27,12 +27,15 @@ from skfactor._validation import (
 )
 from skfactor.exceptions import NoDatesWarning
 from skfactor.linear_model._cross_sections import (
+    raise_if_time_series,
     regress_panel,
     regress_wide,
+    weigh_assets,
 )
 from skfactor.linear_model._factor_betas import FactorBetas
 from skfactor.linear_model._portfolios import portfolio_betas, slope_portfolios
 from skfactor.linear_model._premia_model import PremiaModel
+from skfactor.linear_model._two_pass_fit import TwoPassFit
 
 
 class FamaMacBeth(PremiaModel):
@@ -52,6 +55,10 @@ class FamaMacBeth(PremiaModel):
         First pass of the wide form; None is `FactorBetas()`.
     fit_intercept : bool, default=True
         Whether to estimate the zero-beta rate, the column ``"const"``.
+    weighting : {"ols", "wls", "gls"}, default="ols"
+        Weights of the assets in the wide form's second pass: alike, by the inverse of their
+        first-pass residual variances, or by the inverse of the residuals' covariance, which needs
+        complete returns and more than N + K + 2 periods. A panel takes ``sample_weight`` instead.
     premia_window : int or None, default=None
         Average the slopes of the last so many dates only.
     premia_halflife : float or None, default=None
@@ -136,6 +143,7 @@ class FamaMacBeth(PremiaModel):
     _parameter_constraints: ClassVar = {
         "betas": [HasMethods(["fit", "get_params"]), None],
         "fit_intercept": ["boolean"],
+        "weighting": [StrOptions({"ols", "wls", "gls"})],
         "premia_window": [Interval(Integral, 1, None, closed="left"), None],
         "premia_halflife": [Interval(Real, 0, None, closed="neither"), None],
         "min_assets": [Interval(Integral, 1, None, closed="left"), None],
@@ -149,6 +157,7 @@ class FamaMacBeth(PremiaModel):
         *,
         betas: BaseEstimator | None = None,
         fit_intercept: bool = True,
+        weighting: str = "ols",
         premia_window: int | None = None,
         premia_halflife: float | None = None,
         min_assets: int | None = None,
@@ -158,6 +167,7 @@ class FamaMacBeth(PremiaModel):
     ) -> None:
         self.betas = betas
         self.fit_intercept = fit_intercept
+        self.weighting = weighting
         self.premia_window = premia_window
         self.premia_halflife = premia_halflife
         self.min_assets = min_assets
@@ -211,9 +221,9 @@ class FamaMacBeth(PremiaModel):
                 "X has a column 'const', which is the name of the intercept. Rename the column, or "
                 "drop it if it is a constant."
             )
-        self._is_wide = target.ndim == 2 and target.shape[1] > 1
+        self._two_pass = None
         self._target_shape = target.shape[1:]
-        if self._is_wide:
+        if target.ndim == 2 and target.shape[1] > 1:
             if sample_weight is not None:
                 raise ValueError(
                     "sample_weight weighs the rows of a panel; with one column an asset in y each "
@@ -238,11 +248,16 @@ class FamaMacBeth(PremiaModel):
                 "betas= is the first pass of the wide form, y with one column an asset; here y "
                 "has one column. Put FactorBetas() before FamaMacBeth in a pipeline instead."
             )
+        if self.weighting != "ols":
+            raise ValueError(
+                f"weighting={self.weighting!r} weighs assets by their residuals of the first pass, "
+                "which a panel does not have. Pass sample_weight instead."
+            )
         n_rows = len(values)
         weights = check_row_weights(sample_weight, X, n_rows, "sample_weight")
         panel = find_panel(X, y, n_rows=n_rows, dates=dates, date_level=self.date_level)
         if panel is None:
-            _raise_if_time_series(X, y)
+            raise_if_time_series(X, y)
             warnings.warn(
                 "No dates were found: all rows are taken as one cross-section. Index X or y by "
                 "(date, asset), or pass dates=.",
@@ -286,15 +301,23 @@ class FamaMacBeth(PremiaModel):
                 f"Only {np.count_nonzero(usable)} of the {len(assets)} columns of y have enough "
                 "returns for betas: a cross-section needs several assets."
             )
+        residuals = self.first_pass_.residuals_.to_numpy()[:, usable]
         fits = regress_wide(
             betas[usable],
             returns[:, usable],
+            weigh_assets(self.weighting, residuals, returns[:, usable], len(self._names)),
             fit_intercept=self.fit_intercept,
             min_assets=self._fewest_assets(),
         )
         self._store(fits, periods, None)
-        self._factors = factor_frame
-        self._has_gaps = bool(np.isnan(returns).any() or np.isnan(factors).any())
+        self._two_pass = TwoPassFit(
+            self.first_pass_,
+            factor_frame,
+            return_frame.loc[:, usable],
+            self.lambdas_,
+            self.weighting,
+            self.fit_intercept,
+        )
         self.expected_returns_ = self._expected(betas, assets)
         average = return_frame.mean()
         self.pricing_errors_ = (average - self.expected_returns_).rename("pricing_error")
@@ -319,8 +342,8 @@ class FamaMacBeth(PremiaModel):
         ValueError
             In panel form, or if an asset is unknown, has no betas, or a weight is missing.
         """
-        self._raise_unless_wide("portfolio_betas")
-        return portfolio_betas(self.first_pass_, self._factors, weights)
+        factors = self._wide_form("portfolio_betas").factors
+        return portfolio_betas(self.first_pass_, factors, weights)
 
     def slope_portfolios(
         self, X: Any, dates: Any = None, sample_weight: Any = None
@@ -362,19 +385,11 @@ class FamaMacBeth(PremiaModel):
         index = X.index if isinstance(X, pd.DataFrame) else pd.RangeIndex(len(values))
         return pd.DataFrame(weights, index=index, columns=self.lambdas_.columns)
 
-    def _raise_unless_wide(self, what: str) -> None:
+    def _wide_form(self, what: str) -> TwoPassFit:
         check_is_fitted(self)
-        if not self._is_wide:
+        if self._two_pass is None:
             raise ValueError(
                 f"{what} needs the wide form, y with one column an asset; this model was fitted "
                 "on a panel, whose exposures are given."
             )
-
-
-def _raise_if_time_series(X: Any, y: Any) -> None:
-    if is_time_series(X) or is_time_series(y):
-        raise ValueError(
-            "Each row is one date with one return: that is a time series of one asset, and a "
-            "cross-section needs several. FactorBetas estimates its betas; for premia pass y with "
-            "one column an asset, or rows indexed by (date, asset)."
-        )
+        return self._two_pass

@@ -23,11 +23,13 @@ from skfactor._validation import (
 from skfactor.inference import PremiaInference
 from skfactor.inference._covariance import PremiaSample
 from skfactor.inference._infer_premia import infer_premia
+from skfactor.inference._long_run import LongRun
 from skfactor.linear_model._cross_sections import (
     average_weights,
     cross_section_table,
     report_failures,
 )
+from skfactor.linear_model._two_pass_fit import TwoPassFit
 
 
 class PremiaModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
@@ -41,10 +43,7 @@ class PremiaModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     n_features_in_: int
     expected_returns_: pd.Series
     betas_: pd.DataFrame
-    first_pass_: BaseEstimator
-    _factors: pd.DataFrame
-    _has_gaps: bool
-    _is_wide: bool
+    _two_pass: TwoPassFit | None
     _names: list[Any]
     _target_shape: tuple[int, ...]
 
@@ -100,7 +99,7 @@ class PremiaModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         values = validate_features(self, X, reset=False)
-        if self._is_wide:
+        if self._two_pass is not None:
             return np.tile(self.expected_returns_.to_numpy(), (len(values), 1))
         expected: Float64Array = self.intercept_ + values @ self.coef_
         return expected.reshape(-1, *self._target_shape)
@@ -124,7 +123,7 @@ class PremiaModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         expected = self.predict(X)
         target = validate_target(self, X, y)
         weights = check_row_weights(sample_weight, X, len(target), "sample_weight")
-        if self._is_wide:
+        if self._two_pass is not None:
             if target.shape != expected.shape or not target_names(y, target.shape[1]).equals(
                 self.expected_returns_.index
             ):
@@ -181,32 +180,43 @@ class PremiaModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         *,
         kernel: str | None = None,
         bandwidth: float | str | None = None,
+        prewhiten: bool = False,
         debiased: bool = True,
     ) -> PremiaInference:
         """Standard errors, tests and intervals of the premia; nothing is estimated again.
 
         Parameters
         ----------
-        covariance : {"auto", "fama-macbeth", "shanken"}, default="auto"
-            - ``"fama-macbeth"``: time-series variation of the slopes, exposures taken as known.
-            - ``"shanken"``: wide form; errors of the estimated betas added (Shanken, 1992).
-            - ``"auto"``: shanken where it holds (wide form, full-sample betas, no missing values,
-              premia averaged over all dates with equal weights), else fama-macbeth.
+        covariance : {"auto", "fama-macbeth", "shanken", "gmm", "krs"}, default="auto"
+            - ``"fama-macbeth"``: time-series variation of the slopes, exposures taken as
+              known [1]_.
+            - ``"shanken"``: wide form with complete returns; adds the errors of the estimated
+              betas, residuals being independent of the factors and over time [2]_.
+            - ``"gmm"``: wide form; errors of slopes and betas for any distribution, if the model
+              is correctly specified [3]_.
+            - ``"krs"``: wide form; holds if the model is misspecified too [4]_.
+            - ``"auto"``: krs where it holds (wide form, full-sample betas, premia averaged over all
+              dates alike), else fama-macbeth, which the summary says.
         kernel : {None, "bartlett", "parzen", "quadratic-spectral"}, default=None
-            Kernel of the long-run variance; None assumes no serial dependence.
-        bandwidth : float, "newey-west" or None, default=None
+            Kernel of the long-run variance [5]_; None assumes no serial dependence.
+        bandwidth : float, "newey-west", "andrews", "rule-of-thumb" or None, default=None
             Number of lags L: lag j is weighed at j / (L + 1) by the Bartlett and Parzen kernels,
             at j / L by the quadratic-spectral one. ``"newey-west"``, the default with a kernel,
-            is the automatic choice of Newey and West (1994). Lags are distances on the calendar:
-            dates that could not be estimated leave a gap.
+            is the automatic choice of 1994 [6]_, ``"andrews"`` the one from autoregressions [7]_,
+            and ``"rule-of-thumb"`` the whole part of 4 (T / 100)^(2/9). Lags are distances on the
+            calendar: dates that could not be estimated leave a gap.
+        prewhiten : bool, default=False
+            Take a first-order vector autoregression out before and put it back after [8]_.
         debiased : bool, default=True
-            Multiply the variance by T / (T - 1) for fama-macbeth and by T / (T - K - 1) for
-            shanken. With unequal weights T is the effective number of dates, 1 / sum of squares.
+            Multiply the variance by T / (T - 1) for fama-macbeth and by T / (T - K - 1) for the
+            others, and with a GLS second pass make the inverse of the return covariance in krs
+            unbiased, (T - N - 2) / T. With unequal weights T is the effective number of dates,
+            one over their sum of squares.
 
         Returns
         -------
         PremiaInference
-            t distributed with T - 1 degrees of freedom for fama-macbeth, normal for shanken.
+            t distributed with T - 1 degrees of freedom for fama-macbeth, normal for the others.
 
         Raises
         ------
@@ -216,24 +226,37 @@ class PremiaModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
         References
         ----------
-        .. [1] Shanken, J. (1992), "On the Estimation of Beta-Pricing Models", Review of Financial
+        .. [1] Fama, E. F. and J. D. MacBeth (1973), "Risk, Return, and Equilibrium: Empirical
+           Tests", Journal of Political Economy 81(3), 607-636. https://doi.org/10.1086/260061
+        .. [2] Shanken, J. (1992), "On the Estimation of Beta-Pricing Models", Review of Financial
            Studies 5(1), 1-33. https://doi.org/10.1093/rfs/5.1.1
-        .. [2] Newey, W. K. and K. D. West (1987), "A Simple, Positive Semi-Definite,
+        .. [3] Jagannathan, R. and Z. Wang (1998), "An Asymptotic Theory for Estimating Beta-Pricing
+           Models Using Cross-Sectional Regression", Journal of Finance 53(4), 1285-1309.
+           https://doi.org/10.1111/0022-1082.00053
+        .. [4] Kan, R., C. Robotti and J. Shanken (2013), "Pricing Model Performance and the
+           Two-Pass Cross-Sectional Regression Methodology", Journal of Finance 68(6), 2617-2649.
+           https://doi.org/10.1111/jofi.12035
+        .. [5] Newey, W. K. and K. D. West (1987), "A Simple, Positive Semi-Definite,
            Heteroskedasticity and Autocorrelation Consistent Covariance Matrix", Econometrica
            55(3), 703-708. https://doi.org/10.2307/1913610
-        .. [3] Newey, W. K. and K. D. West (1994), "Automatic Lag Selection in Covariance Matrix
+        .. [6] Newey, W. K. and K. D. West (1994), "Automatic Lag Selection in Covariance Matrix
            Estimation", Review of Economic Studies 61(4), 631-653.
            https://doi.org/10.2307/2297912
+        .. [7] Andrews, D. W. K. (1991), "Heteroskedasticity and Autocorrelation Consistent
+           Covariance Matrix Estimation", Econometrica 59(3), 817-858.
+           https://doi.org/10.2307/2938229
+        .. [8] Andrews, D. W. K. and J. C. Monahan (1992), "An Improved Heteroskedasticity and
+           Autocorrelation Consistent Covariance Matrix Estimator", Econometrica 60(4), 953-966.
+           https://doi.org/10.2307/2951574
         """
         check_is_fitted(self)
         return infer_premia(
             self.premia_,
             self._sample(),
             covariance,
-            obstacle=self._obstacle_to_two_pass(),
-            is_two_pass=self._is_wide,
-            kernel=kernel,
-            bandwidth=bandwidth,
+            obstacle=self._obstacle_to,
+            is_two_pass=self._two_pass is not None,
+            long_run=LongRun(kernel, bandwidth, prewhiten),
             debiased=debiased,
             description=self._description(),
         )
@@ -244,40 +267,41 @@ class PremiaModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         *,
         kernel: str | None = None,
         bandwidth: float | str | None = None,
+        prewhiten: bool = False,
         debiased: bool = True,
     ) -> Summary:
         """Table of `inference`, with the same parameters: prints, and renders as LaTeX and HTML."""
         inference = self.inference(
-            covariance, kernel=kernel, bandwidth=bandwidth, debiased=debiased
+            covariance, kernel=kernel, bandwidth=bandwidth, prewhiten=prewhiten, debiased=debiased
         )
         return inference.summary()
 
     def _sample(self) -> PremiaSample:
-        estimated = self._average > 0.0
+        estimated, wide = self._average > 0.0, self._two_pass
         return PremiaSample(
             lambdas=self.lambdas_.to_numpy()[estimated],
             weights=self._average[estimated],
             positions=calendar_positions(self.dates_)[estimated],
             is_const=np.arange(len(self.premia_)) < self.fit_intercept,
-            factors=self._factors.to_numpy()[estimated] if self._is_wide else None,
+            factors=None if wide is None else wide.factors.to_numpy()[estimated],
+            two_pass_influence=None if wide is None else wide.influence,
         )
 
-    def _obstacle_to_two_pass(self) -> str:
-        """Why errors for estimated betas do not hold; empty if they do."""
-        if not self._is_wide:
+    def _obstacle_to(self, covariance: str) -> str:
+        """Why a kind of covariance does not hold, and what does; empty if it holds."""
+        if covariance == "fama-macbeth":
+            return ""
+        if self._two_pass is None:
             return (
                 "needs betas estimated by the model itself; here the exposures are given. Pass y "
-                "with one column an asset to have them estimated."
+                "with one column an asset to have them estimated. Use 'fama-macbeth' here."
             )
         if self.premia_window is not None or self.premia_halflife is not None:
-            return "is for averages of all dates, without premia_window or premia_halflife."
-        if not getattr(self.first_pass_, "fit_intercept", False):
-            return "is for betas estimated with an intercept in the first pass."
-        if self._has_gaps:
-            return "is for complete data, and some returns or factors are missing."
-        if self.lambdas_.isna().to_numpy().any():
-            return "is for premia of all dates, and some could not be estimated."
-        return ""
+            return (
+                "is for averages of all dates, without premia_window or premia_halflife. Use "
+                "'fama-macbeth'."
+            )
+        return self._two_pass.obstacle_to(covariance)
 
     def _description(self) -> dict[str, str]:
         dates, sections = self.dates_, self.cross_sections_
@@ -286,13 +310,13 @@ class PremiaModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         # A time of day that says nothing is left out.
         first, last = (str(dates[i]).removesuffix(" 00:00:00") for i in (0, -1))
         facts = {
-            "Form:": "wide, two-pass" if self._is_wide else "panel, exposures given",
+            "Form:": "wide, two-pass" if self._two_pass is not None else "panel, exposures given",
             "Dates used:": str(n_used) if n_used == len(dates) else f"{n_used} of {len(dates)}",
             "Span:": "" if isinstance(dates, pd.RangeIndex) else f"{first} to {last}",
             "Assets a date:": f"{sections['n_assets'][used].mean():.1f}",
             "Average R2:": f"{sections['r2'][used].mean():.4f}",
         }
-        if self._is_wide:
+        if self._two_pass is not None:
             facts["Assets:"] = str(len(self.betas_))
         return facts
 

@@ -273,26 +273,33 @@ HOLED = WIDE[0], WIDE[1].where(np.random.default_rng(0).random(WIDE[1].shape) > 
         (FamaMacBeth(premia_window=30), WIDE, r"without premia_window or premia_halflife"),
         (FamaMacBeth(premia_halflife=30.0), WIDE, r"without premia_window or premia_halflife"),
         (FamaMacBeth(betas=FactorBetas(fit_intercept=False)), WIDE, r"with an intercept in the f"),
-        (FamaMacBeth(), HOLED, r"complete data, and some returns or factors are missing"),
+        (FamaMacBeth(weighting="wls"), HOLED, r"OLS second pass where returns are missing"),
+        (FamaMacBeth(), (WIDE[0].mask(WIDE[0] > 0.1), WIDE[1]), r"factors and premia on every"),
     ],
 )
-def test_shanken_raises_and_auto_is_fama_macbeth_where_it_does_not_hold(model, data, reason):
+def test_krs_raises_and_auto_is_fama_macbeth_where_it_does_not_hold(model, data, reason):
     model.fit(*data)
-    with pytest.raises(ValueError, match=rf"covariance='shanken' .*{reason}.*Use 'fama-macbeth'"):
-        model.inference("shanken")
+    with pytest.raises(ValueError, match=rf"covariance='krs' .*{reason}.*[uU]se 'fama-macbeth'"):
+        model.inference("krs")
     auto = model.inference()
     assert auto.covariance == "fama-macbeth"
     assert_array_equal(auto.cov, model.inference("fama-macbeth").cov)
     assert "fama-macbeth" in str(auto)
     assert any("Exposures taken as known" in note for note in auto.notes)
-    if model._is_wide:
+    if hasattr(model, "first_pass_"):
         assert any("Errors for estimated betas do not hold here" in note for note in auto.notes)
 
 
-def test_auto_is_shanken_for_complete_two_pass_data():
-    inference = FamaMacBeth().fit(*WIDE).inference()
-    assert inference.covariance == "shanken"
+@pytest.mark.parametrize("data", [WIDE, HOLED], ids=["complete", "unbalanced"])
+def test_auto_is_krs_for_two_pass_data(data):
+    inference = FamaMacBeth().fit(*data).inference()
+    assert inference.covariance == "krs"
     assert inference.notes == ()
+
+
+def test_shanken_needs_complete_returns():
+    with pytest.raises(ValueError, match=r"'shanken' is for complete returns.*'krs' or 'gmm'"):
+        FamaMacBeth().fit(*HOLED).inference("shanken")
 
 
 # --- what raises --------------------------------------------------------------------------------
@@ -301,10 +308,14 @@ def test_auto_is_shanken_for_complete_two_pass_data():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"covariance": "krs"}, r"'krs' is unknown.*'auto' or one of \['fama-macbeth', 'shank"),
+        ({"covariance": "ols"}, r"'ols' is unknown.*'auto' or one of \['fama-macbeth', 'shank"),
         ({"kernel": "tukey"}, r"'tukey' is unknown.*\['bartlett', 'parzen', 'quadratic-spectral'"),
         ({"bandwidth": 4}, r"bandwidth=4 needs a kernel; pass kernel='bartlett'"),
-        ({"kernel": "bartlett", "bandwidth": "andrews"}, r"'andrews' is neither .* 'newey-west'"),
+        (
+            {"kernel": "bartlett", "bandwidth": "white"},
+            r"'white' is neither .*\['newey-west', 'andrews'",
+        ),
+        ({"prewhiten": True}, r"prewhiten=True needs a kernel; pass kernel='bartlett'"),
         ({"kernel": "bartlett", "bandwidth": -1}, r"bandwidth=-1 is neither a number of lags >= 0"),
         ({"kernel": "bartlett", "bandwidth": np.nan}, r"bandwidth=nan is neither a number of lags"),
         ({"kernel": "bartlett", "bandwidth": 30}, r"bandwidth=30.* 30 dates"),

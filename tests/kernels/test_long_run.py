@@ -15,7 +15,6 @@ from skfactor._kernels.long_run import (
     KERNELS,
     lag_weights,
     long_run_covariance,
-    newey_west_bandwidth,
     on_calendar,
 )
 
@@ -207,76 +206,3 @@ def test_columns_of_very_different_size_keep_their_digits():
     found = long_run_covariance(series * size, np.arange(300), "bartlett", 5)
     expected = long_run_covariance(series, np.arange(300), "bartlett", 5) * np.outer(size, size)
     assert_allclose(found, expected, rtol=1e-9)
-
-
-# --- automatic bandwidth ------------------------------------------------------------------------
-
-
-def newey_west_1994(series, positions, kernel, weights):
-    """The rule of Newey and West (1994), one pair of dates after the other."""
-    q, constant, exponent = {
-        "bartlett": (1, 1.1447, 2 / 9),
-        "parzen": (2, 2.6614, 4 / 25),
-        "quadratic-spectral": (2, 1.3221, 2 / 25),
-    }[kernel]
-    scalar, n = series @ weights, len(series)
-    pilot = int(np.floor(4 * (n / 100) ** exponent))
-    s0 = sq = 0.0
-    for t in range(n):
-        for s in range(n):
-            lag = abs(positions[t] - positions[s])
-            if lag <= pilot:
-                s0 += scalar[t] * scalar[s] / n
-                sq += lag**q * scalar[t] * scalar[s] / n
-    bandwidth = constant * ((sq / s0) ** 2) ** (1 / (2 * q + 1)) * n ** (1 / (2 * q + 1))
-    return bandwidth if kernel == "quadratic-spectral" else float(np.floor(bandwidth))
-
-
-@each_kernel
-@pytest.mark.parametrize("n", [20, 100, 330])
-@pytest.mark.parametrize("rho", [-0.4, 0.3, 0.9])
-def test_automatic_bandwidth_equals_the_rule_written_as_a_loop(kernel, n, rho):
-    rng = np.random.default_rng(n)
-    series, weights = persistent(rng, n, rho=rho), np.array([0.0, 1.0, 2.0])
-    found = newey_west_bandwidth(series, np.arange(n), kernel, weights)
-    assert isinstance(found, float)
-    assert_allclose(found, newey_west_1994(series, np.arange(n), kernel, weights), rtol=1e-9)
-
-
-@each_kernel
-def test_automatic_bandwidth_counts_gaps_as_distance(kernel):
-    rng = np.random.default_rng(0)
-    series, weights = persistent(rng, 60, rho=0.8), np.ones(3)
-    positions = np.sort(rng.permutation(100)[:60])
-    found = newey_west_bandwidth(series, positions, kernel, weights)
-    assert_allclose(found, newey_west_1994(series, positions, kernel, weights), rtol=1e-9)
-
-
-@each_kernel
-def test_automatic_bandwidth_is_larger_for_a_persistent_series(kernel):
-    rng = np.random.default_rng(0)
-    calm, persisting = (persistent(rng, 400, p=1, rho=rho) for rho in (0.0, 0.95))
-    one = np.ones(1)
-    found = [newey_west_bandwidth(each, np.arange(400), kernel, one) for each in (calm, persisting)]
-    assert found[0] + 3 < found[1]
-
-
-@each_kernel
-def test_automatic_bandwidth_does_not_depend_on_units(kernel):
-    series = persistent(np.random.default_rng(0), 150)
-    weights = np.ones(3)
-    expected = newey_west_bandwidth(series, np.arange(150), kernel, weights)
-    found = newey_west_bandwidth(1e-4 * series, np.arange(150) + 10, kernel, weights)
-    assert_allclose(found, expected, rtol=1e-9)
-
-
-@each_kernel
-def test_automatic_bandwidth_of_zeros_is_zero(kernel):
-    assert newey_west_bandwidth(np.zeros((20, 2)), np.arange(20), kernel, np.ones(2)) == 0.0
-
-
-@each_kernel
-@pytest.mark.parametrize("n", [2, 3])
-def test_automatic_bandwidth_of_a_few_dates_is_finite(kernel, n):
-    series = persistent(np.random.default_rng(0), n, p=1)
-    assert np.isfinite(newey_west_bandwidth(series, np.arange(n), kernel, np.ones(1)))

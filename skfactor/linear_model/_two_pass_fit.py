@@ -1,0 +1,72 @@
+"""What the wide form keeps of its two passes for the errors of the premia."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from sklearn.base import BaseEstimator
+
+from skfactor._typing import Float64Array
+from skfactor.inference._two_pass import (
+    TwoPass,
+    correctly_specified_influence,
+    misspecification_robust_influence,
+)
+from skfactor.inference._unbalanced import unbalanced_influence
+
+
+@dataclass(frozen=True)
+class TwoPassFit:
+    """First pass, factors (T, K), returns (T, N) of the assets with betas, and slopes (T, P)."""
+
+    first_pass: BaseEstimator
+    factors: pd.DataFrame
+    returns: pd.DataFrame
+    lambdas: pd.DataFrame
+    weighting: Any
+    fit_intercept: bool
+
+    def obstacle_to(self, covariance: str) -> str:
+        """Why errors for estimated betas do not hold; empty if they do."""
+        if not getattr(self.first_pass, "fit_intercept", False):
+            return "is for betas estimated with an intercept in the first pass. Use 'fama-macbeth'."
+        if self.factors.isna().to_numpy().any() or self.lambdas.isna().to_numpy().any():
+            return (
+                "needs factors and premia on every date, and some are missing. Drop those dates, "
+                "or use 'fama-macbeth'."
+            )
+        if self.is_complete:
+            return ""
+        if covariance == "shanken":
+            return "is for complete returns, and some are missing. Use 'krs' or 'gmm'."
+        if self.weighting != "ols":
+            return "is for an OLS second pass where returns are missing. Use 'fama-macbeth'."
+        return ""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every asset has a return on every date."""
+        return bool(self.returns.notna().to_numpy().all())
+
+    @property
+    def passes(self) -> TwoPass:
+        """The two passes as matrices, for complete returns."""
+        returns, factors = self.returns.to_numpy(), self.factors.to_numpy()
+        return TwoPass(returns, factors, self.weighting, self.fit_intercept)
+
+    def influence(self, misspecified: bool, debiased: bool) -> Float64Array:
+        """Influence (T, P) of each date on the average slopes, through slopes and betas."""
+        if not self.is_complete:
+            return unbalanced_influence(
+                self.returns.to_numpy(),
+                self.factors.to_numpy(),
+                self.first_pass.betas_.loc[self.returns.columns].to_numpy(),
+                self.lambdas.to_numpy(),
+                zero_beta=self.fit_intercept,
+                misspecified=misspecified,
+            )
+        if misspecified:
+            return misspecification_robust_influence(self.passes, debiased)
+        return correctly_specified_influence(self.passes)

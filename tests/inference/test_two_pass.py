@@ -1,0 +1,236 @@
+"""Errors of two-pass premia against linearmodels, formulas and numerical derivatives."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from linearmodels.asset_pricing import LinearFactorModel
+from numpy.testing import assert_allclose
+from reference_premia import french_two_pass, long_run_by_pairs, random_two_pass
+
+from skfactor import FamaMacBeth
+from skfactor.inference._two_pass import (
+    TwoPass,
+    correctly_specified_influence,
+    misspecification_robust_influence,
+)
+
+WEIGHTINGS = ["ols", "wls", "gls"]
+KERNELS = ["bartlett", "parzen", "quadratic-spectral"]
+each_model = pytest.mark.parametrize("zero_beta", [True, False])
+each_weighting = pytest.mark.parametrize("weighting", WEIGHTINGS)
+
+
+def mispriced(n_periods=120, seed=0):
+    """Returns that the factors do not price."""
+    rng = np.random.default_rng(seed)
+    factors, returns = random_two_pass(rng, n_periods=n_periods)
+    return factors.to_numpy(), (returns + 0.02 * rng.normal(size=8)).to_numpy()
+
+
+def weighted_premia(p, factors, returns, weighting, zero_beta):
+    """Two-pass premia when date t has probability p_t, written for readers."""
+    mean, center = p @ returns, p @ factors
+    r, f = returns - mean, factors - center
+    covariance, variance, cross = (r.T * p) @ r, (f.T * p) @ f, (r.T * p) @ f
+    betas = cross @ np.linalg.inv(variance)
+    residual = covariance - betas @ variance @ betas.T
+    weights = {
+        "ols": np.eye(len(mean)),
+        "wls": np.diag(1.0 / np.diag(residual)),
+        "gls": np.linalg.inv(covariance),
+    }[weighting]
+    x = np.column_stack([np.ones(len(mean)), betas]) if zero_beta else betas
+    return np.linalg.solve(x.T @ weights @ x, x.T @ weights @ mean)
+
+
+def jackknife(function, n, *arguments, step=1e-6):
+    """Derivative of a function of the dates' probabilities in the direction of each date."""
+    even = np.full(n, 1.0 / n)
+    rows = []
+    for t in range(n):
+        direction = -even.copy()
+        direction[t] += 1.0
+        up, down = (function(even + s * step * direction, *arguments) for s in (1, -1))
+        rows.append((up - down) / (2.0 * step))
+    return np.array(rows)
+
+
+@each_model
+@each_weighting
+def test_krs_influence_is_the_derivative_with_respect_to_the_dates_weights(weighting, zero_beta):
+    factors, returns = mispriced()
+    expected = jackknife(weighted_premia, 120, factors, returns, weighting, zero_beta)
+    found = misspecification_robust_influence(TwoPass(returns, factors, weighting, zero_beta))
+    assert_allclose(found, expected, atol=1e-8)
+
+
+@each_model
+@each_weighting
+def test_premia_are_those_of_the_formula(weighting, zero_beta):
+    factors, returns = mispriced()
+    model = FamaMacBeth(weighting=weighting, fit_intercept=zero_beta).fit(factors, returns)
+    even = np.full(120, 1.0 / 120)
+    expected = weighted_premia(even, factors, returns, weighting, zero_beta)
+    assert_allclose(model.premia_, expected, rtol=1e-10)
+    passes = TwoPass(returns, factors, weighting, zero_beta)
+    assert_allclose(model.lambdas_, passes.slopes, rtol=1e-9, atol=1e-12)
+    assert_allclose(model.betas_, passes.betas, rtol=1e-10)
+
+
+@each_model
+@each_weighting
+@pytest.mark.parametrize("kind", ["gmm", "krs"])
+def test_influence_averages_to_zero(weighting, zero_beta, kind):
+    factors, returns = mispriced()
+    passes = TwoPass(returns, factors, weighting, zero_beta)
+    function = {"gmm": correctly_specified_influence, "krs": misspecification_robust_influence}
+    assert_allclose(function[kind](passes).mean(axis=0), 0.0, atol=1e-15)
+
+
+@each_weighting
+def test_where_the_model_holds_exactly_krs_is_gmm(weighting):
+    rng = np.random.default_rng(0)
+    factors, returns = mispriced()
+    betas = TwoPass(returns, factors, "ols", True).betas
+    exact = returns - returns.mean(axis=0) + 0.01 + betas @ rng.normal(size=2) * 0.01
+    passes = TwoPass(exact, factors, weighting, True)
+    assert_allclose(
+        misspecification_robust_influence(passes),
+        correctly_specified_influence(passes),
+        atol=1e-14,
+    )
+
+
+@each_model
+def test_gmm_equals_the_stacked_moments_of_cochrane(zero_beta):
+    # Moments of both passes with their Jacobian, as in Cochrane (2005, section 12.2).
+    factors, returns = mispriced(n_periods=90)
+    t, (n, k) = len(returns), (returns.shape[1], factors.shape[1])
+    passes = TwoPass(returns, factors, "ols", zero_beta)
+    x, premia, betas = passes.exposures, passes.premia, passes.betas
+    alphas = passes.means - betas @ factors.mean(axis=0)
+    first = returns - alphas - factors @ betas.T
+    instruments = np.column_stack([np.ones(t), factors])
+    moments = np.column_stack(
+        [(first[:, :, None] * instruments[:, None]).reshape(t, -1), returns - x @ premia]
+    )
+    q = instruments.T @ instruments / t
+    slope = np.kron(np.eye(n), np.concatenate([[0.0], passes.factor_premia]))
+    jacobian = np.block(
+        [
+            [np.kron(np.eye(n), q), np.zeros((n * (k + 1), x.shape[1]))],
+            [slope, x],
+        ]
+    )
+    a = np.block(
+        [
+            [np.eye(n * (k + 1)), np.zeros((n * (k + 1), n))],
+            [np.zeros((x.shape[1], n * (k + 1))), x.T],
+        ]
+    )
+    # Where the model is taken to hold, the second pass' moments vanish on average.
+    moments = moments - moments.mean(axis=0)
+    inverse = np.linalg.inv(a @ jacobian)
+    expected = (inverse @ a @ (moments.T @ moments / t) @ a.T @ inverse.T / t)[-len(premia) :]
+    model = FamaMacBeth(fit_intercept=zero_beta).fit(factors, returns)
+    found = model.inference("gmm", debiased=False).cov
+    assert_allclose(found, expected[:, -len(premia) :], rtol=1e-8)
+
+
+@each_model
+def test_krs_equals_linearmodels(zero_beta):
+    X, y = french_two_pass()
+    peer = LinearFactorModel(y.to_numpy(), X.to_numpy(), risk_free=zero_beta)
+    model = FamaMacBeth(fit_intercept=zero_beta).fit(X, y)
+    robust = peer.fit(cov_type="robust", debiased=True)
+    assert_allclose(model.inference("krs").std_errors, robust.risk_premia_se, rtol=1e-9)
+    plain = peer.fit(cov_type="robust", debiased=False)
+    found = model.inference("krs", debiased=False).std_errors
+    assert_allclose(found, plain.risk_premia_se, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "name"),
+    [("bartlett", "bartlett"), ("parzen", "parzen"), ("quadratic-spectral", "qs")],
+)
+def test_krs_with_a_kernel_equals_linearmodels(kernel, name):
+    X, y = french_two_pass()
+    peer = LinearFactorModel(y.to_numpy(), X.to_numpy(), risk_free=True)
+    peer = peer.fit(cov_type="kernel", kernel=name, bandwidth=7, debiased=True)
+    found = FamaMacBeth().fit(X, y).inference("krs", kernel=kernel, bandwidth=7)
+    assert_allclose(found.std_errors, peer.risk_premia_se, rtol=1e-8)
+
+
+def test_published_premia_and_errors_of_the_french_portfolios():
+    # The documentation of linearmodels, Parzen kernel with 20 lags, no zero-beta rate.
+    X, _ = french_two_pass()
+    data = pd.concat([_all_portfolios(), X], axis=1)
+    names = ["NoDur", "Chems", "S1V1", "S5V5", "S1M1", "S5M5"]
+    model = FamaMacBeth(fit_intercept=False).fit(data[["MktRF", "HML", "Mom"]], data[names])
+    inference = model.inference("krs", kernel="parzen", bandwidth=20)
+    assert_allclose(inference.premia, [0.0056, 0.0044, 0.0081], atol=5e-5)
+    assert_allclose(inference.std_errors, [0.0016, 0.0016, 0.0021], atol=5e-5)
+
+
+def _all_portfolios():
+    from linearmodels.datasets import french
+
+    data = french.load().set_index("dates").to_period("M")
+    return data.drop(columns=["MktRF", "SMB", "HML", "Mom", "RF"]).sub(data["RF"], axis=0)
+
+
+@each_weighting
+@pytest.mark.parametrize("kind", ["gmm", "krs"])
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_any_kernel_is_the_long_run_variance_of_the_influence(weighting, kind, kernel):
+    factors, returns = mispriced(n_periods=60)
+    model = FamaMacBeth(weighting=weighting).fit(factors, returns)
+    passes = TwoPass(returns, factors, weighting, True)
+    function = {"gmm": correctly_specified_influence, "krs": misspecification_robust_influence}
+    series = function[kind](passes)
+    expected = long_run_by_pairs(series, np.arange(60), kernel, 3.0) / 60
+    found = model.inference(kind, kernel=kernel, bandwidth=3, debiased=False).cov
+    assert_allclose(found, expected, rtol=1e-8, atol=1e-14)
+
+
+def test_debiasing_makes_the_inverse_covariance_of_gls_unbiased():
+    factors, returns = mispriced()
+    passes = TwoPass(returns, factors, "gls", True)
+    t, n = returns.shape
+    u = passes.weighted_errors * (t - n - 2) / t
+    plain = correctly_specified_influence(passes)
+    z = np.zeros_like(plain)
+    z[:, 1:] = u[:, None] * (passes.centred_factors @ np.linalg.inv(passes.factor_covariance))
+    series = plain + z @ passes.bread - (passes.slopes - passes.premia) * u[:, None]
+    expected = series.T @ series / t / (t - 2 - 1)
+    found = FamaMacBeth(weighting="gls").fit(factors, returns).inference("krs").cov
+    assert_allclose(found, expected, rtol=1e-9)
+
+
+def test_shanken_with_gls_has_the_inverse_residual_covariance():
+    factors, returns = mispriced()
+    passes = TwoPass(returns, factors, "gls", True)
+    t = len(returns)
+    residual = np.linalg.inv(passes.residuals.T @ passes.residuals / t)
+    c = passes.factor_premia @ np.linalg.solve(passes.factor_covariance, passes.factor_premia)
+    expected = (1.0 + c) * np.linalg.inv(passes.exposures.T @ residual @ passes.exposures)
+    expected[1:, 1:] += passes.factor_covariance
+    found = FamaMacBeth(weighting="gls").fit(factors, returns).inference("shanken", debiased=False)
+    assert_allclose(found.cov, expected / t, rtol=1e-9)
+
+
+@pytest.mark.parametrize("bandwidth", ["newey-west", "andrews", "rule-of-thumb"])
+@pytest.mark.parametrize("prewhiten", [False, True])
+def test_automatic_lags_and_prewhitening_are_reported(bandwidth, prewhiten):
+    X, y = french_two_pass()
+    inference = (
+        FamaMacBeth()
+        .fit(X, y)
+        .inference(kernel="bartlett", bandwidth=bandwidth, prewhiten=prewhiten)
+    )
+    assert 0.0 <= inference.bandwidth < 40.0
+    text = str(inference)
+    assert f"bartlett, L = {inference.bandwidth:.4g}" in text
+    assert ("prewhitened" in text) == prewhiten
