@@ -303,7 +303,7 @@ def _check_unique(dates: Labels, assets: Labels) -> None:
         raise ValueError(
             f"{int((count > 1).sum())} (date, asset) pairs occur more than once, the first is "
             f"({date}, {asset}). Remove the duplicates, for example with "
-            "X[~X.index.duplicated()]."
+            "X[~X.index.duplicated()]; if dates= was passed, it may be coarser than the index."
         )
 
 

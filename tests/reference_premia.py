@@ -218,3 +218,42 @@ def shanken_directly(
     padded = np.zeros((x.shape[1], x.shape[1]))
     padded[-k:, -k:] = long_run_by_pairs(f, np.arange(t), kernel, bandwidth)
     return ((1.0 + c) * a @ s @ a.T + padded) / t
+
+
+# --- derivatives with respect to the dates ------------------------------------------------------
+
+
+def mispriced(n_periods=120, seed=0):
+    """Returns that the factors do not price."""
+    rng = np.random.default_rng(seed)
+    factors, returns = random_two_pass(rng, n_periods=n_periods)
+    return factors.to_numpy(), (returns + 0.02 * rng.normal(size=8)).to_numpy()
+
+
+def jackknife(function, n, *arguments, step=1e-6):
+    """Derivative of a function of the dates' probabilities in the direction of each date."""
+    even = np.full(n, 1.0 / n)
+    rows = []
+    for t in range(n):
+        direction = -even.copy()
+        direction[t] += 1.0
+        up, down = (function(even + s * step * direction, *arguments) for s in (1, -1))
+        rows.append((up - down) / (2.0 * step))
+    return np.array(rows)
+
+
+def weighted_moments(p, factors, returns):
+    """Means of both, and the covariances of returns, of factors and between, with weights p."""
+    mean, center = p @ returns, p @ factors
+    r, f = returns - mean, factors - center
+    return mean, center, (r.T * p) @ r, (f.T * p) @ f, (r.T * p) @ f
+
+
+def weights_of_assets(weighting, covariance, variance, cross):
+    """Weights of the second pass, written for readers."""
+    residual = covariance - cross @ np.linalg.inv(variance) @ cross.T
+    return {
+        "ols": np.eye(len(covariance)),
+        "wls": np.diag(1.0 / np.diag(residual)),
+        "gls": np.linalg.inv(covariance),
+    }[weighting]

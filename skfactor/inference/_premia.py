@@ -67,7 +67,8 @@ class TestResult:
 
     def __str__(self) -> str:
         df = ", ".join(f"{value:g}" for value in self.df)
-        head = f"{self.distribution}({df}) = {self.statistic:.4f}, p-value = {self.p_value:.4f}"
+        name = f"{self.distribution}({df})" if df else self.distribution
+        head = f"{name} = {self.statistic:.4f}, p-value = {self.p_value:.4f}"
         return f"{head}\nH0: {self.null}"
 
     def _repr_html_(self) -> str:

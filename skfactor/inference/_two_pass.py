@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+from scipy.linalg import solve_triangular
+from sklearn.utils.validation import check_is_fitted
 
-from skfactor._typing import Float64Array
+from skfactor._dates import calendar_positions
+from skfactor._typing import Float64Array, IntArray
 
 Weighting = Literal["ols", "wls", "gls"]
 
@@ -130,6 +133,28 @@ class TwoPass:
         """w_t = (f_t - f)' Vf^-1 premia (T,): one minus it is the model's discount factor."""
         return self.centred_factors @ np.linalg.solve(self.factor_covariance, self.factor_premia)
 
+    def root_weigh(self, columns: Float64Array) -> Float64Array:
+        """A root of W times columns (N, ...): with R'R = W it is R times the columns."""
+        if self.weighting == "ols":
+            return columns
+        if self.weighting == "wls":
+            scaled: Float64Array = (columns.T / np.sqrt(self.residual_variances)).T
+            return scaled
+        factor = np.linalg.cholesky(self.return_covariance)
+        whitened: Float64Array = solve_triangular(factor, columns, lower=True)
+        return whitened
+
+    @cached_property
+    def overidentifying_moments(self) -> tuple[Float64Array, Float64Array]:
+        """Pricing errors in the space that X does not span, and their influence.
+
+        Their N - P coordinates, and (T, N - P) for a correct model.
+        """
+        q, _ = np.linalg.qr(self.root_weigh(self.exposures), mode="complete")
+        null = q[:, self.exposures.shape[1] :]
+        scaled = self.residuals * (1.0 - self.discount)[:, None]
+        return null.T @ self.root_weigh(self.pricing_errors), self.root_weigh(scaled.T).T @ null
+
     def small_sample_scale(self, debiased: bool) -> float:
         """(T - N - 2) / T, which makes the inverse of a covariance unbiased; for GLS only."""
         t, n = self.returns.shape
@@ -160,3 +185,28 @@ def misspecification_robust_influence(passes: TwoPass, debiased: bool = False) -
         # Centred: each share averages to the pricing error, on which A is zero.
         influence -= share @ passes.projection.T
     return influence
+
+
+def two_pass_of(model: Any, what: str) -> tuple[TwoPass, IntArray]:
+    """The two passes of a fitted model, and the places of its dates on the calendar.
+
+    Raises ``ValueError`` if the model is not a two-pass one of complete data.
+    """
+    check_is_fitted(model)
+    fit = getattr(model, "_two_pass", None)
+    if fit is None:
+        raise ValueError(
+            f"{what} needs a FamaMacBeth fitted in wide form, y with one column an asset; found "
+            f"{type(model).__name__} without a first pass."
+        )
+    obstacle = fit.obstacle_to("shanken")
+    if obstacle:
+        raise ValueError(f"{what} {obstacle.split(' Use ')[0]}")
+    passes: TwoPass = fit.passes
+    n_assets, n_premia = passes.exposures.shape
+    if n_assets <= n_premia:
+        raise ValueError(
+            f"{what} needs more assets than premia, or nothing is left to test; found {n_assets} "
+            f"and {n_premia}."
+        )
+    return passes, calendar_positions(model.dates_)

@@ -224,9 +224,12 @@ class FactorBetas(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # typ
             f"{int(fits.deficient.sum())} with constant or collinear factors over their dates"
         )
         if failed.all() and not plain_arrays:
+            remedy = "Pass more dates, fewer factors, or a smaller min_periods."
+            if fits.deficient.all():
+                remedy = "Drop the factors that are constant or combinations of the others."
             raise ValueError(
                 f"The betas of none of the {len(assets)} asset(s) can be estimated: {found}. "
-                "Pass more dates, fewer factors, or a smaller min_periods."
+                f"{remedy}"
             )
         warnings.warn(
             f"The betas of {int(failed.sum())} of {len(assets)} assets are NaN: {found} "

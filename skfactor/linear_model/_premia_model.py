@@ -127,9 +127,10 @@ class PremiaModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             if target.shape != expected.shape or not target_names(y, target.shape[1]).equals(
                 self.expected_returns_.index
             ):
+                names = list(self.expected_returns_.index[:5])
                 raise ValueError(
-                    f"y has other assets than the {expected.shape[1]} of fit: "
-                    f"{list(self.expected_returns_.index[:5])} ..."
+                    f"y has to have the {expected.shape[1]} columns of fit, {names} ..., by name "
+                    "and in that order."
                 )
             actual, weights = _average_over_time(target, weights), None
             expected = self.expected_returns_.to_numpy()

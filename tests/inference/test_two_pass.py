@@ -7,7 +7,14 @@ import pandas as pd
 import pytest
 from linearmodels.asset_pricing import LinearFactorModel
 from numpy.testing import assert_allclose
-from reference_premia import french_two_pass, long_run_by_pairs, random_two_pass
+from reference_premia import (
+    french_two_pass,
+    jackknife,
+    long_run_by_pairs,
+    mispriced,
+    weighted_moments,
+    weights_of_assets,
+)
 
 from skfactor import FamaMacBeth
 from skfactor.inference._two_pass import (
@@ -22,39 +29,13 @@ each_model = pytest.mark.parametrize("zero_beta", [True, False])
 each_weighting = pytest.mark.parametrize("weighting", WEIGHTINGS)
 
 
-def mispriced(n_periods=120, seed=0):
-    """Returns that the factors do not price."""
-    rng = np.random.default_rng(seed)
-    factors, returns = random_two_pass(rng, n_periods=n_periods)
-    return factors.to_numpy(), (returns + 0.02 * rng.normal(size=8)).to_numpy()
-
-
 def weighted_premia(p, factors, returns, weighting, zero_beta):
     """Two-pass premia when date t has probability p_t, written for readers."""
-    mean, center = p @ returns, p @ factors
-    r, f = returns - mean, factors - center
-    covariance, variance, cross = (r.T * p) @ r, (f.T * p) @ f, (r.T * p) @ f
+    mean, _, covariance, variance, cross = weighted_moments(p, factors, returns)
     betas = cross @ np.linalg.inv(variance)
-    residual = covariance - betas @ variance @ betas.T
-    weights = {
-        "ols": np.eye(len(mean)),
-        "wls": np.diag(1.0 / np.diag(residual)),
-        "gls": np.linalg.inv(covariance),
-    }[weighting]
+    weights = weights_of_assets(weighting, covariance, variance, cross)
     x = np.column_stack([np.ones(len(mean)), betas]) if zero_beta else betas
     return np.linalg.solve(x.T @ weights @ x, x.T @ weights @ mean)
-
-
-def jackknife(function, n, *arguments, step=1e-6):
-    """Derivative of a function of the dates' probabilities in the direction of each date."""
-    even = np.full(n, 1.0 / n)
-    rows = []
-    for t in range(n):
-        direction = -even.copy()
-        direction[t] += 1.0
-        up, down = (function(even + s * step * direction, *arguments) for s in (1, -1))
-        rows.append((up - down) / (2.0 * step))
-    return np.array(rows)
 
 
 @each_model

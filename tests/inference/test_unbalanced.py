@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from reference_premia import random_two_pass
+from reference_premia import jackknife, random_two_pass
 
 from skfactor import FamaMacBeth
 from skfactor.inference._two_pass import (
@@ -39,17 +39,6 @@ def premia_by_loops(p, factors, returns, zero_beta):
     x = np.column_stack([np.ones(len(betas)), betas]) if zero_beta else betas
     slopes = [np.linalg.lstsq(x[np.isfinite(r)], r[np.isfinite(r)], rcond=None)[0] for r in returns]
     return p @ np.array(slopes)
-
-
-def jackknife(function, n, *arguments, step=1e-6):
-    even = np.full(n, 1.0 / n)
-    rows = []
-    for t in range(n):
-        direction = -even.copy()
-        direction[t] += 1.0
-        up, down = (function(even + s * step * direction, *arguments) for s in (1, -1))
-        rows.append((up - down) / (2.0 * step))
-    return np.array(rows)
 
 
 def influence(model, factors, returns, misspecified):

@@ -1,0 +1,128 @@
+"""Tests that a two-pass model prices its assets: all pricing errors are zero."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from skfactor.inference._long_run import LongRun
+from skfactor.inference._premia import TestResult
+from skfactor.inference._two_pass import two_pass_of
+
+_NULL = "all pricing errors are zero"
+
+
+def j_test(
+    model: Any,
+    *,
+    kernel: str | None = None,
+    bandwidth: float | str | None = None,
+    prewhiten: bool = False,
+) -> TestResult:
+    """Test that all pricing errors are zero, for any distribution of returns and factors.
+
+    The generalized cross-sectional regression test of Kan, Robotti and Shanken [1]_ (2013): the
+    pricing errors that the premia leave free, weighed by the inverse of their long-run variance.
+
+    Parameters
+    ----------
+    model : FamaMacBeth
+        Fitted in wide form on complete returns.
+    kernel, bandwidth, prewhiten
+        Long-run variance, as in `skfactor.FamaMacBeth.inference`.
+
+    Returns
+    -------
+    TestResult
+        Chi-square with N - K - 1 degrees of freedom (N - K without a zero-beta rate).
+
+    Raises
+    ------
+    ValueError
+        If the model is not fitted in wide form, misses data, or has no asset to spare.
+
+    References
+    ----------
+    .. [1] Kan, R., C. Robotti and J. Shanken (2013), "Pricing Model Performance and the Two-Pass
+       Cross-Sectional Regression Methodology", Journal of Finance 68(6), 2617-2649.
+       https://doi.org/10.1111/jofi.12035
+
+    Examples
+    --------
+    >>> from skfactor import FamaMacBeth
+    >>> from skfactor.datasets import make_two_pass
+    >>> from skfactor.inference import j_test
+    >>> factors, returns = make_two_pass(random_state=0, return_X_y=True)
+    >>> j_test(FamaMacBeth().fit(factors, returns)).df
+    (21,)
+    """
+    passes, positions = two_pass_of(model, "j_test")
+    errors, influence = passes.overidentifying_moments
+    variance, _ = LongRun(kernel, bandwidth, prewhiten).covariance(influence, positions)
+    statistic = len(influence) * float(errors @ np.linalg.solve(variance, errors))
+    return TestResult(
+        statistic, float(stats.chi2.sf(statistic, len(errors))), (len(errors),), "chi2", _NULL
+    )
+
+
+def shanken_test(model: Any, *, small_sample: bool = True) -> TestResult:
+    """Cross-sectional regression test of Shanken (1985) that all pricing errors are zero.
+
+    For residuals that are independent of the factors and over time [1]_, with the adjustment for
+    estimated betas.
+
+    Parameters
+    ----------
+    model : FamaMacBeth
+        Fitted in wide form on complete returns, with any weighting.
+    small_sample : bool, default=True
+        Whether to use the approximate F distribution; else chi-square.
+
+    Returns
+    -------
+    TestResult
+
+    Raises
+    ------
+    ValueError
+        If the model is not fitted in wide form, misses data, has no asset to spare, or has fewer
+        dates than assets.
+
+    References
+    ----------
+    .. [1] Shanken, J. (1985), "Multivariate Tests of the Zero-Beta CAPM", Journal of Financial
+       Economics 14(3), 327-348. https://doi.org/10.1016/0304-405X(85)90002-9
+
+    Examples
+    --------
+    >>> from skfactor import FamaMacBeth
+    >>> from skfactor.datasets import make_two_pass
+    >>> from skfactor.inference import shanken_test
+    >>> factors, returns = make_two_pass(random_state=0, return_X_y=True)
+    >>> shanken_test(FamaMacBeth().fit(factors, returns)).df
+    (21, 576)
+    """
+    passes, _ = two_pass_of(model, "shanken_test")
+    t, n = passes.returns.shape
+    if t <= n:
+        raise ValueError(
+            f"shanken_test inverts the residuals' covariance of {n} assets and needs more dates "
+            f"than that; found {t}."
+        )
+    errors, _ = passes.overidentifying_moments
+    q, _ = np.linalg.qr(passes.root_weigh(passes.exposures), mode="complete")
+    projected = passes.root_weigh(passes.residuals.T).T @ q[:, passes.exposures.shape[1] :]
+    variance = projected.T @ projected / t
+    c = float(
+        passes.factor_premia @ np.linalg.solve(passes.factor_covariance, passes.factor_premia)
+    )
+    q_statistic = float(errors @ np.linalg.solve(variance, errors)) / (1.0 + c)
+    free = len(errors)
+    if not small_sample:
+        statistic = t * q_statistic
+        return TestResult(statistic, float(stats.chi2.sf(statistic, free)), (free,), "chi2", _NULL)
+    statistic = q_statistic * (t - n + 1) / free
+    p_value = float(stats.f.sf(statistic, free, t - n + 1))
+    return TestResult(statistic, p_value, (free, t - n + 1), "F", _NULL)

@@ -1,0 +1,278 @@
+"""How well a two-pass model explains average returns, with errors, and comparisons of models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from html import escape
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from skfactor._typing import Float64Array
+from skfactor.inference._covariance_risk import premium_of_covariance
+from skfactor.inference._long_run import LongRun
+from skfactor.inference._premia import TestResult
+from skfactor.inference._two_pass import TwoPass, two_pass_of
+from skfactor.inference._weighted_chi2 import weighted_chi2_sf
+
+
+@dataclass(frozen=True)
+class CrossSectionalR2:
+    """Cross-sectional R squared of a two-pass model, with its tests.
+
+    Attributes
+    ----------
+    r2 : float
+        Share of the (weighted) variation of average returns that betas explain.
+    std_error : float
+        Standard error, for an R squared strictly between 0 and 1.
+    zero : TestResult
+        Test that it is 0: no factor is priced.
+    one : TestResult
+        Test that it is 1: the model is correctly specified.
+
+    Examples
+    --------
+    >>> from skfactor import FamaMacBeth
+    >>> from skfactor.datasets import make_two_pass
+    >>> from skfactor.inference import cross_sectional_r2
+    >>> factors, returns = make_two_pass(random_state=0, return_X_y=True)
+    >>> fitted = cross_sectional_r2(FamaMacBeth().fit(factors, returns))
+    >>> 0.0 < fitted.r2 < 1.0
+    True
+    """
+
+    r2: float
+    std_error: float
+    zero: TestResult
+    one: TestResult
+
+    def conf_int(self, level: float = 0.95) -> tuple[float, float]:
+        """Interval from the normal distribution, cut to 0 and 1."""
+        if not 0.0 < level < 1.0:
+            raise ValueError(f"level={level!r} has to lie between 0 and 1, such as 0.95.")
+        half = float(stats.norm.ppf(0.5 + level / 2.0)) * self.std_error
+        return max(self.r2 - half, 0.0), min(self.r2 + half, 1.0)
+
+    def __str__(self) -> str:
+        low, high = self.conf_int()
+        interval = f"95% [{low:.4f}, {high:.4f}]"
+        return (
+            f"Cross-sectional R2 = {self.r2:.4f} ({self.std_error:.4f}), {interval}"
+            f"\np-value of R2 = 0: {self.zero.p_value:.4f}, of R2 = 1: {self.one.p_value:.4f}"
+        )
+
+    def _repr_html_(self) -> str:
+        return "<pre>" + escape(str(self)) + "</pre>"
+
+
+def cross_sectional_r2(
+    model: Any,
+    *,
+    kernel: str | None = None,
+    bandwidth: float | str | None = None,
+    prewhiten: bool = False,
+    debiased: bool = True,
+) -> CrossSectionalR2:
+    """Cross-sectional R squared of a two-pass model with its standard error and tests.
+
+    By Kan, Robotti and Shanken [1]_ (2013): the variation is weighed like the second pass, around
+    a constant with a zero-beta rate and around zero without.
+
+    Parameters
+    ----------
+    model : FamaMacBeth
+        Fitted in wide form on complete returns.
+    kernel, bandwidth, prewhiten
+        Long-run variance, as in `skfactor.FamaMacBeth.inference`.
+    debiased : bool, default=True
+        For GLS, make the inverse of the return covariance in the errors unbiased.
+
+    Returns
+    -------
+    CrossSectionalR2
+
+    Raises
+    ------
+    ValueError
+        If the model is not fitted in wide form, misses data, or has no asset to spare.
+
+    References
+    ----------
+    .. [1] Kan, R., C. Robotti and J. Shanken (2013), "Pricing Model Performance and the Two-Pass
+       Cross-Sectional Regression Methodology", Journal of Finance 68(6), 2617-2649.
+       https://doi.org/10.1111/jofi.12035
+
+    Examples
+    --------
+    >>> from skfactor import FamaMacBeth
+    >>> from skfactor.datasets import load_french
+    >>> from skfactor.inference import cross_sectional_r2
+    >>> french = load_french()
+    >>> returns = french.filter(regex="^S[135]").sub(french["RF"], axis=0)
+    >>> model = FamaMacBeth().fit(french[["MktRF", "SMB", "HML", "Mom"]], returns)
+    >>> round(cross_sectional_r2(model).r2, 3)
+    0.819
+    """
+    passes, positions = two_pass_of(model, "cross_sectional_r2")
+    long_run = LongRun(kernel, bandwidth, prewhiten)
+    t = len(passes.returns)
+    r2 = r2_of(passes)
+    variance, _ = long_run.covariance(r2_influence(passes, debiased)[:, None], positions)
+    _, total = _quadratic_forms(passes)
+    _, moments = passes.overidentifying_moments
+    errors, _ = long_run.covariance(moments, positions)
+    one = weighted_chi2_sf(t * (1.0 - r2) * total, np.linalg.eigvalsh(errors))
+    slopes, _ = long_run.covariance(_slope_influence_if_unpriced(passes, debiased), positions)
+    k = slopes.shape[0]
+    root = np.linalg.cholesky(np.linalg.inv(passes.bread[-k:, -k:]))
+    zero = weighted_chi2_sf(t * r2 * total, np.linalg.eigvalsh(root.T @ slopes @ root))
+    return CrossSectionalR2(
+        r2,
+        float(np.sqrt(variance[0, 0] / t)),
+        TestResult(t * r2, zero, (k,), "weighted chi2", "the cross-sectional R2 is 0"),
+        TestResult(
+            t * (1.0 - r2), one, (len(errors),), "weighted chi2", "the cross-sectional R2 is 1"
+        ),
+    )
+
+
+def _benchmark_errors(passes: TwoPass) -> Float64Array:
+    """Average returns that no factor explains e0 (N,): around their weighted mean, or zero."""
+    if not passes.zero_beta:
+        return passes.means
+    one = passes.weigh(np.ones(len(passes.means)))
+    around: Float64Array = passes.means - (one @ passes.means) / one.sum()
+    return around
+
+
+def _quadratic_forms(passes: TwoPass) -> tuple[float, float]:
+    """Q = e'We and Q0 = e0'We0."""
+    errors, benchmark = passes.pricing_errors, _benchmark_errors(passes)
+    return float(errors @ passes.weigh(errors)), float(benchmark @ passes.weigh(benchmark))
+
+
+def r2_of(passes: TwoPass) -> float:
+    """Cross-sectional R squared, 1 - Q / Q0."""
+    left, total = _quadratic_forms(passes)
+    return 1.0 - left / total
+
+
+def r2_influence(passes: TwoPass, debiased: bool = False) -> Float64Array:
+    """Influence (T,) of each date on the cross-sectional R squared."""
+    _, total = _quadratic_forms(passes)
+    benchmark, errors = _benchmark_errors(passes), passes.pricing_errors
+    scale = passes.small_sample_scale(debiased)
+    u = passes.weighted_errors * scale
+    v = passes.centred_returns @ passes.weigh(benchmark) * scale
+    y, missed = 1.0 - passes.discount, 1.0 - r2_of(passes)
+    influence = -2.0 * u * y + missed * 2.0 * v
+    if passes.weighting == "gls":
+        influence += u**2 - missed * v**2
+    elif passes.weighting == "wls":
+        shares = passes.residuals**2 / passes.residual_variances**2
+        influence += shares @ errors**2 - missed * (shares @ benchmark**2)
+    influence /= total
+    # Quadratic terms average to what they estimate; taken off, the series has mean zero.
+    centred: Float64Array = influence - influence.mean()
+    return centred
+
+
+def _slope_influence_if_unpriced(passes: TwoPass, debiased: bool) -> Float64Array:
+    """Influence (T, K) of each date on the factors' premia if all of them are zero."""
+    k = passes.factors.shape[1]
+    u = passes.weighted_errors * passes.small_sample_scale(debiased)
+    deviations = passes.slopes - passes.premia
+    z = np.linalg.solve(passes.factor_covariance, passes.centred_factors.T).T * u[:, None]
+    influence = deviations + z @ passes.bread[-k:]
+    if passes.weighting == "gls":
+        influence = influence - deviations * u[:, None]
+    elif passes.weighting == "wls":
+        shares = passes.residuals**2 / passes.residual_variances * passes.pricing_errors
+        influence = influence - shares @ passes.projection.T
+    return influence[:, -k:]
+
+
+def compare_r2(
+    model_a: Any,
+    model_b: Any,
+    *,
+    kernel: str | None = None,
+    bandwidth: float | str | None = None,
+    prewhiten: bool = False,
+) -> TestResult:
+    """Test that two two-pass models explain the same assets equally well.
+
+    If the factors of one are among those of the other, the cross-sectional R squareds are equal
+    exactly if the prices of covariance risk of the additional factors are zero, which a
+    misspecification-robust Wald test tests. Otherwise the difference is compared with the normal
+    distribution that it has if neither model is correct and the models are distinct [1]_.
+
+    Parameters
+    ----------
+    model_a, model_b : FamaMacBeth
+        Fitted in wide form to the same complete returns, with the same weighting and zero-beta
+        rate.
+    kernel, bandwidth, prewhiten
+        Long-run variance, as in `skfactor.FamaMacBeth.inference`.
+
+    Returns
+    -------
+    TestResult
+        Chi-square for nested models; else a standard normal statistic, positive if the first
+        model explains more.
+
+    Raises
+    ------
+    ValueError
+        If the models are of other assets, dates, weighting or zero-beta rate, or are the same.
+
+    References
+    ----------
+    .. [1] Kan, R., C. Robotti and J. Shanken (2013), "Pricing Model Performance and the Two-Pass
+       Cross-Sectional Regression Methodology", Journal of Finance 68(6), 2617-2649.
+       https://doi.org/10.1111/jofi.12035
+
+    Examples
+    --------
+    >>> from skfactor import FamaMacBeth
+    >>> from skfactor.datasets import load_french
+    >>> from skfactor.inference import compare_r2
+    >>> french = load_french()
+    >>> returns = french.filter(regex="^S[135]").sub(french["RF"], axis=0)
+    >>> capm = FamaMacBeth().fit(french[["MktRF"]], returns)
+    >>> carhart = FamaMacBeth().fit(french[["MktRF", "SMB", "HML", "Mom"]], returns)
+    >>> compare_r2(capm, carhart).distribution
+    'chi2'
+    """
+    (a, positions), (b, _) = (two_pass_of(model, "compare_r2") for model in (model_a, model_b))
+    if a.returns.shape != b.returns.shape or not np.array_equal(a.returns, b.returns):
+        raise ValueError("compare_r2 needs models of the same returns; these differ.")
+    if (a.weighting, a.zero_beta) != (b.weighting, b.zero_beta):
+        raise ValueError("compare_r2 needs models with the same weighting and fit_intercept.")
+    small, large, of_large = (
+        (a, b, model_b)
+        if a.factors.shape[1] <= b.factors.shape[1]
+        else (
+            b,
+            a,
+            model_a,
+        )
+    )
+    shared = [any(np.array_equal(f, g) for g in small.factors.T) for f in large.factors.T]
+    names = list(of_large.premia_.index[-len(shared) :])
+    extra = [name for name, known in zip(names, shared, strict=True) if not known]
+    if not extra:
+        raise ValueError("compare_r2 was given the same factors twice.")
+    if sum(shared) == small.factors.shape[1]:
+        prices = premium_of_covariance(
+            of_large, "krs", kernel=kernel, bandwidth=bandwidth, prewhiten=prewhiten
+        )
+        wald = prices.wald_test(extra)
+        return replace(wald, null=f"{', '.join(map(str, extra))} add nothing to the R2")
+    influence = r2_influence(a) - r2_influence(b)
+    variance, _ = LongRun(kernel, bandwidth, prewhiten).covariance(influence[:, None], positions)
+    statistic = (r2_of(a) - r2_of(b)) / float(np.sqrt(variance[0, 0] / len(influence)))
+    p_value = float(2.0 * stats.norm.sf(abs(statistic)))
+    return TestResult(statistic, p_value, (), "normal", "both models have the same R2")

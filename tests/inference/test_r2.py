@@ -1,0 +1,148 @@
+"""Cross-sectional R squared: its error by numerical derivatives, its tests by simulation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+from reference_premia import (
+    french_two_pass,
+    jackknife,
+    mispriced,
+    weighted_moments,
+    weights_of_assets,
+)
+from scipy import stats
+
+from skfactor import FamaMacBeth
+from skfactor.inference import compare_r2, cross_sectional_r2, premium_of_covariance
+from skfactor.inference._r2 import r2_influence, r2_of
+from skfactor.inference._two_pass import TwoPass
+
+each_model = pytest.mark.parametrize("zero_beta", [True, False])
+each_weighting = pytest.mark.parametrize("weighting", ["ols", "wls", "gls"])
+
+
+def weighted_r2(p, factors, returns, weighting, zero_beta):
+    mean, _, covariance, variance, cross = weighted_moments(p, factors, returns)
+    w = weights_of_assets(weighting, covariance, variance, cross)
+    one = np.ones(len(mean))
+    x = np.column_stack([one] * zero_beta + [cross @ np.linalg.inv(variance)])
+    errors = mean - x @ np.linalg.solve(x.T @ w @ x, x.T @ w @ mean)
+    benchmark = mean - one * (one @ w @ mean) / (one @ w @ one) if zero_beta else mean
+    return np.array([1.0 - (errors @ w @ errors) / (benchmark @ w @ benchmark)])
+
+
+@each_model
+@each_weighting
+def test_influence_is_the_derivative_with_respect_to_the_dates_weights(weighting, zero_beta):
+    factors, returns = mispriced()
+    passes = TwoPass(returns, factors, weighting, zero_beta)
+    even = np.full(120, 1 / 120)
+    assert_allclose(r2_of(passes), weighted_r2(even, factors, returns, weighting, zero_beta)[0])
+    expected = jackknife(weighted_r2, 120, factors, returns, weighting, zero_beta)[:, 0]
+    assert_allclose(r2_influence(passes), expected, atol=1e-6)
+
+
+@each_weighting
+def test_error_is_that_of_the_influence(weighting):
+    factors, returns = mispriced()
+    model = FamaMacBeth(weighting=weighting).fit(factors, returns)
+    influence = r2_influence(TwoPass(returns, factors, weighting, True))
+    found = cross_sectional_r2(model, debiased=False)
+    assert_allclose(found.std_error, influence.std() / np.sqrt(120), rtol=1e-9)
+    low, high = found.conf_int(0.9)
+    assert_allclose(
+        (low, high), np.clip(found.r2 + stats.norm.ppf([0.05, 0.95]) * found.std_error, 0, 1)
+    )
+
+
+def test_r2_is_the_score_of_the_model():
+    X, y = french_two_pass()
+    model = FamaMacBeth().fit(X, y)
+    assert_allclose(cross_sectional_r2(model).r2, model.score(X, y), rtol=1e-10)
+
+
+def simulated(rng, priced, n_periods=400, n_assets=8):
+    """Returns that one factor prices exactly, or that have no relation to betas on average."""
+    betas = rng.normal(size=n_assets)
+    factor = 0.04 * rng.normal(size=(n_periods, 1))
+    means = 0.01 + 0.008 * betas if priced else np.full(n_assets, 0.01)
+    return factor, means + factor * betas + 0.04 * rng.normal(size=(n_periods, n_assets))
+
+
+@pytest.mark.parametrize(("priced", "name"), [(True, "one"), (False, "zero")])
+@each_weighting
+def test_tests_of_a_true_hypothesis_reject_about_as_often_as_they_should(priced, name, weighting):
+    rng = np.random.default_rng(11)
+    p_values = []
+    for _ in range(300):
+        fitted = FamaMacBeth(weighting=weighting).fit(*simulated(rng, priced))
+        p_values.append(getattr(cross_sectional_r2(fitted), name).p_value)
+    # Five standard errors of a rejection rate around 5 percent, and the middle of the law.
+    assert 0.0 < np.mean(np.array(p_values) < 0.05) < 0.115
+    assert 0.4 < np.mean(p_values) < 0.62
+
+
+def test_a_false_hypothesis_is_rejected():
+    rng = np.random.default_rng(0)
+    priced = cross_sectional_r2(FamaMacBeth().fit(*simulated(rng, True, n_periods=4000)))
+    assert priced.zero.p_value < 1e-4
+    factors, returns = mispriced(n_periods=2000)
+    assert cross_sectional_r2(FamaMacBeth().fit(factors, returns)).one.p_value < 1e-6
+
+
+def test_prints_its_figures():
+    text = str(cross_sectional_r2(FamaMacBeth().fit(*french_two_pass())))
+    assert text.startswith("Cross-sectional R2 = 0.8186 (")
+    assert "p-value of R2 = 0: 0.0" in text
+
+
+def test_nested_models_are_compared_by_the_prices_of_the_additional_factors():
+    X, y = french_two_pass()
+    large, small = FamaMacBeth().fit(X, y), FamaMacBeth().fit(X[["MktRF", "HML"]], y)
+    expected = premium_of_covariance(large, "krs").wald_test(["SMB", "Mom"])
+    for models in ((large, small), (small, large)):
+        found = compare_r2(*models)
+        assert found.statistic == expected.statistic
+        assert found.df == (2,)
+        assert found.null == "SMB, Mom add nothing to the R2"
+
+
+def test_models_that_are_not_nested_are_compared_by_the_difference():
+    X, y = french_two_pass()
+    value, momentum = (FamaMacBeth().fit(X[["MktRF", name]], y) for name in ("HML", "Mom"))
+    found = compare_r2(value, momentum)
+    passes = [
+        TwoPass(y.to_numpy(), X[["MktRF", name]].to_numpy(), "ols", True) for name in ("HML", "Mom")
+    ]
+    difference = r2_influence(passes[0]) - r2_influence(passes[1])
+    error = difference.std() / np.sqrt(len(y))
+    assert_allclose(found.statistic, (r2_of(passes[0]) - r2_of(passes[1])) / error, rtol=1e-9)
+    assert_allclose(found.p_value, 2 * stats.norm.sf(abs(found.statistic)))
+    assert compare_r2(momentum, value).statistic == pytest.approx(-found.statistic)
+
+
+def test_models_that_cannot_be_compared_raise():
+    X, y = french_two_pass()
+    model = FamaMacBeth().fit(X, y)
+    with pytest.raises(ValueError, match="models of the same returns"):
+        compare_r2(model, FamaMacBeth().fit(X[["MktRF"]], y.iloc[:, :10]))
+    with pytest.raises(ValueError, match="same weighting and fit_intercept"):
+        compare_r2(model, FamaMacBeth(fit_intercept=False).fit(X[["MktRF"]], y))
+    with pytest.raises(ValueError, match="same factors twice"):
+        compare_r2(model, FamaMacBeth().fit(X, y))
+
+
+def test_models_without_two_complete_passes_raise():
+    X, y = french_two_pass()
+    index = pd.MultiIndex.from_product([range(2000, 2006), list("abcdef")], names=["year", "asset"])
+    rng = np.random.default_rng(0)
+    panel = pd.DataFrame(rng.normal(size=(36, 2)), index, ["a", "b"])
+    with pytest.raises(ValueError, match=r"cross_sectional_r2 needs a FamaMacBeth .*wide form"):
+        cross_sectional_r2(FamaMacBeth().fit(panel[["a"]], panel["b"]))
+    with pytest.raises(ValueError, match=r"is for complete returns"):
+        cross_sectional_r2(FamaMacBeth().fit(X, y.mask(y > 0.2)))
+    with pytest.raises(ValueError, match=r"more assets than premia.*found 5 and 5"):
+        cross_sectional_r2(FamaMacBeth().fit(X, y.iloc[:, :5]))
