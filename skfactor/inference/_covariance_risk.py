@@ -137,7 +137,7 @@ def premium_of_covariance(
     >>> from skfactor.inference import premium_of_covariance
     >>> factors, returns = make_two_pass(random_state=0, return_X_y=True)
     >>> premium_of_covariance(FamaMacBeth().fit(factors, returns)).premia.index.tolist()
-    ['const', 'factor0', 'factor1', 'factor2']
+    ['const', 'f1', 'f2', 'f3']
     """
     passes, positions = two_pass_of(model, "premium_of_covariance")
     if covariance not in ("auto", *COVARIANCES):
@@ -246,7 +246,7 @@ def screen_factors(
     >>> from skfactor.inference import screen_factors
     >>> factors, returns = make_two_pass(random_state=0, return_X_y=True)
     >>> screen_factors(FamaMacBeth().fit(factors, returns)).kept
-    ['factor0', 'factor1', 'factor2']
+    ['f1']
     """
     if not 0.0 < level < 1.0:
         raise ValueError(f"level={level!r} has to lie between 0 and 1, such as 0.05.")

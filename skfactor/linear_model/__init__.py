@@ -2,5 +2,6 @@
 
 from skfactor.linear_model._factor_betas import FactorBetas
 from skfactor.linear_model._fama_macbeth import FamaMacBeth
+from skfactor.linear_model._traded_factor_model import TradedFactorModel
 
-__all__ = ["FactorBetas", "FamaMacBeth"]
+__all__ = ["FactorBetas", "FamaMacBeth", "TradedFactorModel"]

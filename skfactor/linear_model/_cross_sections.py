@@ -150,8 +150,8 @@ def raise_if_time_series(X: Any, y: Any) -> None:
     if is_time_series(X) or is_time_series(y):
         raise ValueError(
             "Each row is one date with one return: that is a time series of one asset, and a "
-            "cross-section needs several. FactorBetas estimates its betas; for premia pass y with "
-            "one column an asset, or rows indexed by (date, asset)."
+            "cross-section needs several. FactorBetas estimates its betas, TradedFactorModel its "
+            "alpha too; for premia pass y with one column an asset, or index rows by (date, asset)."
         )
 
 

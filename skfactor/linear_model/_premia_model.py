@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,12 @@ from skfactor._validation import (
 )
 from skfactor.inference import PremiaInference
 from skfactor.inference._covariance import PremiaSample
+from skfactor.inference._diagnostics import (
+    Diagnostics,
+    describe_useless,
+    diagnose,
+    useless_factors,
+)
 from skfactor.inference._infer_premia import infer_premia
 from skfactor.inference._long_run import LongRun
 from skfactor.linear_model._cross_sections import (
@@ -129,8 +136,8 @@ class PremiaModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             ):
                 names = list(self.expected_returns_.index[:5])
                 raise ValueError(
-                    f"y has to have the {expected.shape[1]} columns of fit, {names} ..., by name "
-                    "and in that order."
+                    f"y has other assets than the {expected.shape[1]} of fit: its columns need "
+                    f"their names and order, {names} ..."
                 )
             actual, weights = _average_over_time(target, weights), None
             expected = self.expected_returns_.to_numpy()
@@ -275,7 +282,39 @@ class PremiaModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         inference = self.inference(
             covariance, kernel=kernel, bandwidth=bandwidth, prewhiten=prewhiten, debiased=debiased
         )
-        return inference.summary()
+        useless = []
+        if self._two_pass is not None and not self._two_pass.obstacle_to("shanken"):
+            useless = useless_factors(self._two_pass.passes, self._names)
+        notes = [describe_useless(useless)] if useless else []
+        return replace(inference, notes=(*inference.notes, *notes)).summary()
+
+    def diagnostics(self, level: float = 0.05) -> Diagnostics:
+        """Warning signs of a two-pass model: useless factors, weak identification.
+
+        A rank test of the betas, an F test for each factor that the betas on it are all the same,
+        and where Fama-MacBeth and krs errors disagree about significance [1]_.
+
+        Parameters
+        ----------
+        level : float, default=0.05
+            Significance level of the warnings.
+
+        Returns
+        -------
+        Diagnostics
+            With ``warnings``, a list of sentences.
+
+        Raises
+        ------
+        ValueError
+            In panel form, with missing data, or with fewer dates than assets.
+
+        References
+        ----------
+        .. [1] Kan, R. and C. Zhang (1999), "Two-Pass Tests of Asset Pricing Models with Useless
+           Factors", Journal of Finance 54(1), 203-235. https://doi.org/10.1111/0022-1082.00102
+        """
+        return diagnose(self, level)
 
     def _sample(self) -> PremiaSample:
         estimated, wide = self._average > 0.0, self._two_pass
@@ -309,7 +348,7 @@ class PremiaModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         used = self._average > 0.0
         n_used = int(np.count_nonzero(used))
         # A time of day that says nothing is left out.
-        first, last = (str(dates[i]).removesuffix(" 00:00:00") for i in (0, -1))
+        first, last = (str(dates[used][i]).removesuffix(" 00:00:00") for i in (0, -1))
         facts = {
             "Form:": "wide, two-pass" if self._two_pass is not None else "panel, exposures given",
             "Dates used:": str(n_used) if n_used == len(dates) else f"{n_used} of {len(dates)}",

@@ -1,0 +1,328 @@
+"""Alphas: their influence, their inference, the test that all are zero; and the data it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from sklearn.utils.validation import check_array, check_consistent_length
+from statsmodels.iolib.table import SimpleTable
+
+from skfactor._dates import calendar_positions
+from skfactor._panel import check_same_rows, time_index
+from skfactor._typing import Float64Array, IntArray
+from skfactor._validation import raise_if_infinite, raise_if_repeated, target_names
+from skfactor.inference._long_run import LongRun
+from skfactor.inference._premia import PremiaInference, TestResult
+
+# Smallest eigenvalue of a correlation matrix that is not taken for zero.
+_RESOLUTION = 1e-13
+
+
+@dataclass(frozen=True)
+class FactorSample:
+    """Complete factor and asset returns, one row a date in ascending order, and their regressions.
+
+    Moments have divisor T.
+    """
+
+    factors: Float64Array  # (T, K)
+    returns: Float64Array  # (T, N)
+    positions: IntArray  # (T,) places of the dates on the calendar
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Numbers of dates, assets and factors."""
+        return len(self.returns), self.returns.shape[1], self.factors.shape[1]
+
+    @property
+    def centred_factors(self) -> Float64Array:
+        """Factor returns less their means (T, K)."""
+        centred: Float64Array = self.factors - self.factors.mean(axis=0)
+        return centred
+
+    @property
+    def centred_returns(self) -> Float64Array:
+        """Asset returns less their means (T, N)."""
+        centred: Float64Array = self.returns - self.returns.mean(axis=0)
+        return centred
+
+    @property
+    def factor_covariance(self) -> Float64Array:
+        """Covariance of the factors (K, K)."""
+        centred = self.centred_factors
+        return centred.T @ centred / len(centred)
+
+    def regress(self) -> tuple[Float64Array, Float64Array, Float64Array]:
+        """Alphas (N,), betas (N, K) and residuals (T, N) of regressions on factors and 1."""
+        factors, returns = self.centred_factors, self.centred_returns
+        # By an orthogonal basis: the residuals of an asset that the factors span are zero then.
+        basis, triangle = np.linalg.qr(factors)
+        betas: Float64Array = np.linalg.solve(triangle, basis.T @ returns).T
+        alphas: Float64Array = self.returns.mean(axis=0) - betas @ self.factors.mean(axis=0)
+        return alphas, betas, returns - factors @ betas.T
+
+
+def read_factor_sample(factors: Any, returns: Any) -> FactorSample:
+    """Check factor and asset returns of the same dates, and sort them by date.
+
+    Raises ``ValueError`` for other rows or labels, NaN, infinity, text, and collinear factors.
+    """
+    f, r = _complete_table(factors, "factors"), _complete_table(returns, "returns")
+    check_consistent_length(factors, returns)
+    check_same_rows(factors, returns, "returns")
+    index = time_index(factors, returns)
+    positions: IntArray = np.arange(len(f))
+    if index is not None:
+        order = index.argsort()
+        f, r, positions = f[order], r[order], calendar_positions(index[order])
+    sample = FactorSample(f, r, positions)
+    n_dates, _, n_factors = sample.shape
+    if n_dates <= n_factors + 1:
+        raise ValueError(
+            f"{n_factors} factors need more than {n_factors + 1} dates, found {n_dates}."
+        )
+    if is_singular(sample.centred_factors, sample.factors):
+        raise ValueError(
+            "The factors are collinear, or one of them is constant. Drop those that follow from "
+            "the others."
+        )
+    return sample
+
+
+def _complete_table(data: Any, what: str) -> Float64Array:
+    """Values (T, n_columns) without NaN; a single series is one column."""
+    if isinstance(data, pd.DataFrame):
+        raise_if_repeated(data.columns, what)
+    values: Float64Array
+    try:
+        values = check_array(
+            data, dtype=np.float64, ensure_2d=False, ensure_all_finite=False, input_name=what
+        )
+    except (ValueError, TypeError) as error:
+        if "could not convert" not in str(error):
+            raise
+        raise ValueError(f"{what} does not hold numbers: {error}.") from error
+    if values.ndim == 1:
+        values = values.reshape(-1, 1)
+    raise_if_infinite(values, target_names(data, values.shape[1]), what)
+    incomplete = int(np.count_nonzero(np.isnan(values).any(axis=1)))
+    if incomplete:
+        raise ValueError(
+            f"{what} has missing values in {incomplete} of {len(values)} rows. The test needs "
+            "complete returns: drop those rows, or the columns that miss many."
+        )
+    return values
+
+
+def is_singular(deviations: Float64Array, levels: Float64Array) -> bool:
+    """Whether columns (T, n) depend on each other to rounding; levels (T, n) give their units."""
+    unit = np.sqrt(np.mean(levels**2, axis=0))
+    if (unit == 0.0).any():
+        return True
+    scaled = deviations / unit
+    own = np.sqrt(np.mean(scaled**2, axis=0))
+    if (own**2 <= _RESOLUTION).any():  # nothing is left of a column but rounding
+        return True
+    correlation = (scaled / own).T @ (scaled / own) / len(scaled)
+    return bool(np.linalg.eigvalsh(correlation)[0] <= _RESOLUTION)
+
+
+def check_residuals(sample: FactorSample, residuals: Float64Array) -> None:
+    """Raise ``ValueError`` unless the residuals (T, N) have an invertible covariance."""
+    n_dates, n_assets, n_factors = sample.shape
+    if n_dates <= n_assets + n_factors:
+        raise ValueError(
+            f"The test inverts the covariance of the residuals, for which {n_assets} assets and "
+            f"{n_factors} factors need more than {n_assets + n_factors} dates, found {n_dates}. "
+            "Test fewer assets, or portfolios of them."
+        )
+    if is_singular(residuals, sample.returns):
+        raise ValueError(
+            "The residual covariance of the assets is singular: some asset is a combination of "
+            "the factors and other assets, such as a factor that is a test asset too. Drop it."
+        )
+
+
+class AlphaInference(PremiaInference):
+    """Alphas with their covariance matrix: a `PremiaInference` whose estimates are alphas.
+
+    Made by `skfactor.TradedFactorModel.alpha_inference`.
+
+    Examples
+    --------
+    >>> from skfactor import TradedFactorModel
+    >>> from skfactor.datasets import load_french
+    >>> french = load_french()
+    >>> returns = french[["NoDur", "BusEq"]].sub(french["RF"], axis=0)
+    >>> model = TradedFactorModel().fit(french[["MktRF", "SMB", "HML"]], returns)
+    >>> model.alpha_inference().t_values.round(2)
+    NoDur    2.46
+    BusEq    2.06
+    Name: t_value, dtype: float64
+    """
+
+    @property
+    def alphas(self) -> pd.Series:
+        """The alphas, the estimates that this inference is for."""
+        return self.premia.rename("alpha")
+
+    def wald_test(self, names: str | Sequence[str] | None = None) -> TestResult:
+        """Test that several alphas are zero together; all by default.
+
+        Parameters
+        ----------
+        names : str or list of str, optional
+            The asset or assets to test.
+
+        Returns
+        -------
+        TestResult
+            Chi-square with as many degrees of freedom as alphas.
+
+        Raises
+        ------
+        ValueError
+            If an asset is unknown.
+        """
+        chosen = list(self.premia.index) if names is None else names
+        which = f"the alphas of all {len(self.premia)} assets"
+        if names is not None:
+            which = f"the alphas of {names if isinstance(names, str) else ', '.join(names)}"
+        return replace(super().wald_test(chosen), null=f"{which} are zero")
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row an asset: alpha, standard error, t, p-value and 95% interval."""
+        return super().to_frame().rename(columns={"premium": "alpha"})
+
+    def _tables(self, names: list[str]) -> list[SimpleTable]:
+        top, body = super()._tables(names)
+        top.title = "Alphas"
+        for cell in body[0]:
+            if cell.data == "premium":
+                cell.data = "alpha"
+        return [top, body]
+
+
+def alpha_influence(
+    factors: Float64Array, residuals: Float64Array, *, debiased: bool = False
+) -> Float64Array:
+    """Influence (T, N) of each date on alphas, from factors (T, K) and residuals (T, N).
+
+    It is eps_t times the first element of Q^-1 [1; f_t], Q = E[[1; f][1; f]'], which is
+    1 - fbar' Vf^-1 (f_t - fbar). Residuals may be NaN: the moments are those of the asset's own
+    T_i dates, and their influence on its alpha is T / T_i times as large. ``debiased=True`` makes
+    the variance of the alphas T_i / (T_i - K - 1) times as large.
+    """
+    n_dates, used = len(factors), factors.shape[1] + 1
+    observed = ~np.isnan(residuals)
+    influence = np.where(observed.any(axis=0), np.zeros(residuals.shape), np.nan)
+    # Assets that have the same dates share all but their residuals.
+    patterns, member = np.unique(observed, axis=1, return_inverse=True)
+    for i, rows in enumerate(patterns.T):
+        n_rows = int(np.count_nonzero(rows))
+        if not n_rows:  # an asset without betas, whose alpha is NaN
+            continue
+        if debiased and n_rows <= used:
+            raise ValueError(
+                f"debiased=True divides by the number of dates minus {used}, and an asset has "
+                f"{n_rows}. Pass debiased=False, or more dates."
+            )
+        mean = factors[rows].mean(axis=0)
+        centred = factors[rows] - mean
+        slopes = np.linalg.solve(centred.T @ centred / n_rows, mean)
+        scale = n_dates / n_rows * (1.0 - centred @ slopes)
+        if debiased:
+            scale *= np.sqrt(n_rows / (n_rows - used))
+        cells = np.ix_(rows, member.reshape(-1) == i)
+        influence[cells] = residuals[cells] * scale[:, None]
+    return influence
+
+
+def grs_test(
+    factors: Any,
+    returns: Any,
+    *,
+    covariance: str = "homoskedastic",
+    kernel: str | None = None,
+    bandwidth: float | str | None = None,
+) -> TestResult:
+    r"""Test that traded factors price the assets: all time-series alphas are zero.
+
+    With normal, homoskedastic and serially uncorrelated residuals the statistic is exactly F
+    distributed in samples of any size [1]_:
+
+    .. math:: F = \frac{T - N - K}{N} \,
+       \frac{\hat\alpha' \hat\Sigma^{-1} \hat\alpha}{1 + \bar f' \hat V_f^{-1} \bar f}
+       \sim F_{N,\, T - N - K}
+
+    where the covariances of residuals and factors have divisor T. For one asset it is the squared
+    t statistic of its alpha.
+
+    Parameters
+    ----------
+    factors : array-like of shape (n_periods, n_factors) or (n_periods,)
+        Returns of traded factors, one row a period: excess returns or long minus short.
+    returns : array-like of shape (n_periods, n_assets) or (n_periods,)
+        Excess returns of the test assets over the same periods.
+    covariance : {"homoskedastic", "robust"}, default="homoskedastic"
+        ``"homoskedastic"`` is the F test above. ``"robust"`` is the Wald statistic of the alphas
+        with their GMM covariance, robust to heteroskedasticity and, with a kernel, to serial
+        correlation; chi-square distributed in large samples.
+    kernel : {None, "bartlett", "parzen", "quadratic-spectral"}, default=None
+        Kernel of the long-run variance; for ``covariance="robust"`` only.
+    bandwidth : float, str or None, default=None
+        Number of lags, or the name of a rule; as in `skfactor.FamaMacBeth.inference`.
+
+    Returns
+    -------
+    TestResult
+        F with (N, T - N - K) degrees of freedom, or chi-square with N.
+
+    Raises
+    ------
+    ValueError
+        If there are not more periods than assets and factors together, a value is missing or
+        infinite, the rows differ, or factors or residuals are collinear.
+
+    References
+    ----------
+    .. [1] Gibbons, M. R., S. A. Ross and J. Shanken (1989), "A Test of the Efficiency of a Given
+       Portfolio", Econometrica 57(5), 1121-1152. https://doi.org/10.2307/1913625
+
+    Examples
+    --------
+    >>> from skfactor.datasets import load_french
+    >>> from skfactor.inference import grs_test
+    >>> french = load_french()
+    >>> returns = french.filter(regex="^S[15]V").sub(french["RF"], axis=0)
+    >>> print(grs_test(french[["MktRF", "SMB", "HML"]], returns))
+    F(6, 810) = 8.2486, p-value = 0.0000
+    H0: the alphas of all 6 assets are zero
+    """
+    if covariance not in ("homoskedastic", "robust"):
+        raise ValueError(f"covariance={covariance!r} is neither 'homoskedastic' nor 'robust'.")
+    if covariance == "homoskedastic" and (kernel is not None or bandwidth is not None):
+        raise ValueError("A kernel or bandwidth is for covariance='robust'; leave it out here.")
+    long_run = LongRun(kernel, bandwidth)
+    sample = read_factor_sample(factors, returns)
+    alphas, _, residuals = sample.regress()
+    check_residuals(sample, residuals)
+    n_dates, n_assets, n_factors = sample.shape
+    null = f"the alphas of all {n_assets} assets are zero" if n_assets > 1 else "alpha is zero"
+    if covariance == "robust":
+        influence = alpha_influence(sample.factors, residuals)
+        cov, _ = long_run.covariance(influence, sample.positions)
+        wald = n_dates * float(alphas @ np.linalg.solve(cov, alphas))
+        return TestResult(wald, float(stats.chi2.sf(wald, n_assets)), (n_assets,), "chi2", null)
+    free = n_dates - n_assets - n_factors
+    mean = sample.factors.mean(axis=0)
+    sharpe = float(mean @ np.linalg.solve(sample.factor_covariance, mean))
+    distance = float(alphas @ np.linalg.solve(residuals.T @ residuals / n_dates, alphas))
+    statistic = free / n_assets * distance / (1.0 + sharpe)
+    p_value = float(stats.f.sf(statistic, n_assets, free))
+    return TestResult(statistic, p_value, (n_assets, free), "F", null)

@@ -1,0 +1,395 @@
+"""TradedFactorModel: factors that are returns themselves, so that their means are the premia."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.metrics import r2_score
+from sklearn.utils.validation import check_is_fitted
+from statsmodels.iolib.summary import Summary
+
+from skfactor._base import all_or_nothing
+from skfactor._dates import calendar_positions
+from skfactor._panel import find_panel, time_index
+from skfactor._sklearn import StrOptions, fit_context
+from skfactor._typing import Float64Array
+from skfactor._validation import (
+    check_row_weights,
+    feature_names,
+    target_names,
+    validate_features,
+    validate_target,
+)
+from skfactor.inference._grs import AlphaInference, alpha_influence, grs_test
+from skfactor.inference._long_run import LongRun
+from skfactor.inference._premia import PremiaInference, TestResult
+from skfactor.linear_model._factor_betas import FactorBetas
+
+
+class TradedFactorModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    r"""Linear factor model whose factors are traded, by time-series regressions.
+
+    .. math:: R_{it} = \alpha_i + \beta_i' f_t + \varepsilon_{it}, \qquad \lambda = E[f_t]
+
+    A factor that is an excess return, or a return long minus short, prices itself: its premium is
+    its mean, and the model holds if all alphas are zero [1]_. It fits **wide** data, X (n_periods,
+    n_factors) and y (n_periods, n_assets); **one series**, y (n_periods,); and **long** data, the
+    factor returns of each row's date in X and one return a row in y, indexed by (date, asset).
+
+    Parameters
+    ----------
+    missing : {"drop", "raise"}, default="drop"
+        ``"drop"`` leaves out a missing return, and periods in which a factor is missing.
+    date_level : str or int, default="auto"
+        Name or position of the date level of a (date, asset) index.
+
+    Attributes
+    ----------
+    premia_ : Series of shape (n_factors,)
+        Means of the factors over the periods that have them all, in decimals a period.
+    alphas_ : Series of shape (n_assets,)
+        Mean returns that the factors leave unexplained, in decimals a period.
+    betas_ : DataFrame of shape (n_assets, n_factors)
+        Exposures.
+    r2_ : Series of shape (n_assets,)
+        R squared of each time-series regression.
+    residuals_ : DataFrame of shape (n_periods, n_assets)
+        Residuals, in ascending order of dates.
+    expected_returns_ : Series of shape (n_assets,)
+        Betas times premia, in decimals a period.
+    first_pass_ : FactorBetas
+        The fitted time-series regressions.
+    dates_ : Index of shape (n_periods,)
+        Dates, 0, 1, ... where the rows have none.
+    n_features_in_ : int
+        Number of factors.
+    feature_names_in_ : ndarray of shape (n_factors,)
+        Their names, if X was a DataFrame with text for names.
+
+    See Also
+    --------
+    FamaMacBeth : Premia from the cross-section of returns, for factors that are not traded.
+
+    References
+    ----------
+    .. [1] Black, F., M. C. Jensen and M. Scholes (1972), "The Capital Asset Pricing Model: Some
+       Empirical Tests", in M. C. Jensen (ed.), Studies in the Theory of Capital Markets, Praeger.
+
+    Examples
+    --------
+    >>> from skfactor import TradedFactorModel
+    >>> from skfactor.datasets import load_french
+    >>> french = load_french()
+    >>> returns = french.filter(regex="^S[15]V").sub(french["RF"], axis=0)
+    >>> model = TradedFactorModel().fit(french[["MktRF", "SMB", "HML"]], returns)
+    >>> model.premia_.round(4)
+    MktRF    0.0065
+    SMB      0.0016
+    HML      0.0035
+    Name: premium, dtype: float64
+    >>> print(model.grs_test())
+    F(6, 810) = 8.2486, p-value = 0.0000
+    H0: the alphas of all 6 assets are zero
+    """
+
+    __metadata_request__fit: ClassVar = {"dates": True}
+    _parameter_constraints: ClassVar = {
+        "missing": [StrOptions({"drop", "raise"})],
+        "date_level": [str, int],
+    }
+
+    def __init__(self, *, missing: str = "drop", date_level: str | int = "auto") -> None:
+        self.missing = missing
+        self.date_level = date_level
+
+    @fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    @all_or_nothing
+    def fit(self, X: Any, y: Any, dates: Any = None) -> Self:
+        """Estimate premia, alphas and betas.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_periods, n_factors)
+            Returns of the factors, in decimals.
+        y : array-like of shape (n_periods, n_assets) or (n_periods,)
+            Excess returns of the assets, or of one.
+        dates : array-like of shape (n_periods,), optional
+            Date of each row, if it is not in the index of X or y.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a value is infinite or text, rows differ or a date occurs twice for an asset, or no
+            asset has enough observations.
+
+        Warns
+        -----
+        RankDeficientWarning
+            If some assets have too few observations; their alphas and betas are NaN.
+        """
+        values = validate_features(self, X, reset=True)
+        target = validate_target(self, X, y)
+        self._names = feature_names(self, X)
+        self._target_shape = target.shape[1:]
+        self._is_long = self._find_long(X, y, dates, target)
+        first_pass = FactorBetas(missing=self.missing, date_level=self.date_level)
+        if self._is_long:
+            self.first_pass_ = first_pass.fit(X, y, dates=dates)
+        else:
+            names = target_names(y, target.shape[1]) if target.ndim == 2 else [_series_name(y)]
+            index = time_index(X, y, dates)
+            index = pd.RangeIndex(len(values)) if index is None else index
+            order = index.argsort()
+            self.first_pass_ = first_pass.fit(
+                pd.DataFrame(values[order], index=index[order], columns=self._names),
+                pd.DataFrame(
+                    target.reshape(len(target), -1)[order], index=index[order], columns=names
+                ),
+            )
+        self._store()
+        return self
+
+    def _find_long(self, X: Any, y: Any, dates: Any, target: Float64Array) -> bool:
+        """Whether rows are (date, asset) pairs and not the periods of one asset or of several."""
+        if target.size > len(target):
+            return False
+        panel = find_panel(X, y, n_rows=len(target), dates=dates, date_level=self.date_level)
+        return panel is not None and (panel.assets is not None or len(panel.dates) < len(target))
+
+    def _store(self) -> None:
+        first = self.first_pass_
+        self.alphas_, self.betas_, self.r2_ = first.alphas_, first.betas_, first.r2_
+        self.residuals_ = first.residuals_
+        self.dates_ = first.residuals_.index
+        factors = first._factors
+        self._known = np.isfinite(factors.to_numpy()).all(axis=1)
+        self._factors = factors.loc[self._known]
+        self.premia_ = self._factors.mean().rename("premium")
+        self.expected_returns_ = (self.betas_ @ self.premia_).rename("expected_return")
+
+    def predict(self, X: Any) -> Float64Array:
+        """Expected returns, betas times premia.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_periods, n_factors)
+            Factor returns of any periods, of which only the number matters. After a long fit rows
+            indexed by (date, asset).
+
+        Returns
+        -------
+        ndarray of shape (n_periods, n_assets) or (n_rows,)
+            In each row ``expected_returns_``; after a long fit that of the row's asset, NaN for
+            an asset that `fit` never saw.
+        """
+        check_is_fitted(self)
+        values = validate_features(self, X, reset=False)
+        if self._is_long:
+            betas = np.asarray(self.first_pass_.transform(X), dtype=np.float64)
+            expected: Float64Array = betas @ self.premia_.to_numpy()
+        else:
+            expected = np.tile(self.expected_returns_.to_numpy(), (len(values), 1))
+        return expected.reshape(len(values), *self._target_shape)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """R squared of the expected returns.
+
+        Parameters
+        ----------
+        X, y : array-like
+            As in `fit`.
+        sample_weight : array-like of shape (n_rows,), optional
+            Weight of each row.
+
+        Returns
+        -------
+        float
+            With several assets a column each: R squared over the assets of ``expected_returns_``
+            against their average returns in y. Else: R squared of `predict` over all rows, which
+            for one asset is at most 0, as the prediction is constant.
+
+        Raises
+        ------
+        ValueError
+            If y has other assets than in `fit`.
+        """
+        expected = self.predict(X)
+        target = validate_target(self, X, y)
+        weights = check_row_weights(sample_weight, X, len(target), "sample_weight")
+        if expected.ndim == 2 and expected.shape[1] > 1:
+            assets = self.expected_returns_.index
+            if target.shape != expected.shape or not target_names(y, len(assets)).equals(assets):
+                raise ValueError(
+                    f"y has other assets than the {len(assets)} of fit: {list(assets[:5])} ..."
+                )
+            observed = np.isfinite(target) * (1.0 if weights is None else weights[:, None])
+            with np.errstate(invalid="ignore"):
+                actual = np.nansum(target * observed, axis=0) / observed.sum(axis=0)
+            expected, weights = self.expected_returns_.to_numpy(), None
+        else:
+            actual, expected = target.reshape(-1), expected.reshape(-1)
+        known = np.isfinite(actual) & np.isfinite(expected)
+        if np.count_nonzero(known) < 2:
+            return float("nan")
+        kept = None if weights is None else weights[known]
+        return float(r2_score(actual[known], expected[known], sample_weight=kept))
+
+    def inference(
+        self,
+        *,
+        kernel: str | None = None,
+        bandwidth: float | str | None = None,
+        debiased: bool = True,
+    ) -> PremiaInference:
+        """Standard errors, tests and intervals of the premia, the means of the factors.
+
+        Parameters
+        ----------
+        kernel : {None, "bartlett", "parzen", "quadratic-spectral"}, default=None
+            Kernel of the long-run variance; None assumes no serial dependence.
+        bandwidth : float, str or None, default=None
+            Number of lags, or the name of a rule; as in `skfactor.FamaMacBeth.inference`.
+        debiased : bool, default=True
+            Multiply the variance by T / (T - 1).
+
+        Returns
+        -------
+        PremiaInference
+            t distributed with T - 1 degrees of freedom.
+
+        Raises
+        ------
+        ValueError
+            If there is only one period, or the kernel or bandwidth is unknown.
+        """
+        check_is_fitted(self)
+        long_run, n_dates = LongRun(kernel, bandwidth), len(self._factors)
+        if n_dates < 2:
+            raise ValueError("Errors come from the variation over periods, and there is only one.")
+        influence = (self._factors - self.premia_).to_numpy()
+        cov, lags = long_run.covariance(influence, self._positions())
+        cov = cov / (n_dates - 1 if debiased else n_dates)
+        names = self.premia_.index
+        return PremiaInference(
+            premia=self.premia_.copy(),
+            cov=pd.DataFrame(cov, index=names, columns=names),
+            df=n_dates - 1.0,
+            covariance="means of factors",
+            kernel=kernel,
+            bandwidth=lags,
+            description=self._description(),
+        )
+
+    def alpha_inference(
+        self,
+        *,
+        kernel: str | None = None,
+        bandwidth: float | str | None = None,
+        debiased: bool = True,
+    ) -> AlphaInference:
+        """Standard errors, tests and intervals of the alphas, robust to heteroskedasticity.
+
+        An asset that misses returns has the errors of its own periods.
+
+        Parameters
+        ----------
+        kernel : {None, "bartlett", "parzen", "quadratic-spectral"}, default=None
+            Kernel of the long-run variance; None assumes no serial dependence.
+        bandwidth : float, str or None, default=None
+            Number of lags, or the name of a rule; as in `skfactor.FamaMacBeth.inference`.
+        debiased : bool, default=True
+            Multiply the variance by T / (T - K - 1), with the number of periods of each asset.
+
+        Returns
+        -------
+        AlphaInference
+            Normally distributed; ``wald_test()`` tests that all alphas are zero.
+
+        Raises
+        ------
+        ValueError
+            If an asset has K + 1 periods and ``debiased=True``, or the kernel or bandwidth is
+            unknown.
+        """
+        check_is_fitted(self)
+        long_run = LongRun(kernel, bandwidth)
+        residuals = self.residuals_.to_numpy()[self._known]
+        influence = alpha_influence(self._factors.to_numpy(), residuals, debiased=debiased)
+        cov, lags = long_run.covariance(influence, self._positions())
+        assets = self.alphas_.index
+        return AlphaInference(
+            premia=self.alphas_.copy(),
+            cov=pd.DataFrame(cov / len(self._factors), index=assets, columns=assets),
+            df=np.inf,
+            covariance="robust",
+            kernel=kernel,
+            bandwidth=lags,
+            description=self._description(),
+        )
+
+    def grs_test(
+        self,
+        *,
+        covariance: str = "homoskedastic",
+        kernel: str | None = None,
+        bandwidth: float | str | None = None,
+    ) -> TestResult:
+        """Test that all alphas are zero; see `skfactor.inference.grs_test`.
+
+        Raises ``ValueError`` if returns are missing: then ``alpha_inference().wald_test()`` is the
+        test.
+        """
+        check_is_fitted(self)
+        fitted = self._factors @ self.betas_.T + self.alphas_
+        returns = fitted + self.residuals_.loc[self._known]
+        if returns.isna().to_numpy().any():
+            raise ValueError(
+                "Some returns are missing, and the GRS test needs complete ones. "
+                "alpha_inference().wald_test() tests the alphas here."
+            )
+        return grs_test(
+            self._factors, returns, covariance=covariance, kernel=kernel, bandwidth=bandwidth
+        )
+
+    def summary(
+        self,
+        *,
+        kernel: str | None = None,
+        bandwidth: float | str | None = None,
+        debiased: bool = True,
+    ) -> Summary:
+        """Table of `inference`, with the same parameters: prints, and renders as LaTeX and HTML."""
+        return self.inference(kernel=kernel, bandwidth=bandwidth, debiased=debiased).summary()
+
+    def _positions(self) -> Any:
+        return calendar_positions(self.dates_)[self._known]
+
+    def _description(self) -> dict[str, str]:
+        n_used, dates = len(self._factors), self.dates_
+        first, last = (str(dates[i]).removesuffix(" 00:00:00") for i in (0, -1))
+        return {
+            "Form:": "traded factors",
+            "Dates used:": str(n_used) if n_used == len(dates) else f"{n_used} of {len(dates)}",
+            "Span:": "" if isinstance(dates, pd.RangeIndex) else f"{first} to {last}",
+            "Assets:": str(len(self.betas_)),
+            "Average R2:": f"{self.r2_.mean():.4f}",
+        }
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.target_tags.multi_output = True
+        tags.regressor_tags.poor_score = True  # of one asset it knows no more than a mean
+        return tags
+
+
+def _series_name(y: Any) -> Any:
+    name = getattr(y, "name", None)
+    return "asset" if name is None else name

@@ -1,0 +1,296 @@
+"""Tables for papers: several fitted models side by side."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from skfactor.inference import PremiaInference
+
+__all__ = ["PremiaTable", "premia_table"]
+
+_ESCAPES = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+}
+# What the model's own summary says, by the name of the row.
+_FACTS = {
+    "Average R2": "Average R2:",
+    "Dates": "Dates used:",
+    "Assets a date": "Assets a date:",
+}
+
+
+class PremiaTable(pd.DataFrame):
+    r"""A table of text made by `premia_table`: a frame that writes LaTeX of its own.
+
+    Everything else is pandas: `to_string`, `to_html`, selecting rows and columns.
+
+    Examples
+    --------
+    >>> from skfactor.summary import PremiaTable
+    >>> rows = [("MKT_RF", ""), ("MKT_RF", "t"), ("Dates", "")]
+    >>> table = PremiaTable({"(1)": ["-0.0056**", "(-2.41)", "819"]}, index=rows)
+    >>> print(table.to_latex())
+    \begin{tabular}{lr}
+    \toprule
+     & (1) \\
+    \midrule
+    MKT\_RF & $-$0.0056$^{**}$ \\
+     & ($-$2.41) \\
+    \midrule
+    Dates & 819 \\
+    \bottomrule
+    \end{tabular}
+    """
+
+    @property
+    def _constructor(self) -> type[PremiaTable]:
+        return PremiaTable
+
+    def to_latex(  # type: ignore[override]
+        self,
+        buf: str | Path | None = None,
+        *,
+        caption: str | None = None,
+        label: str | None = None,
+    ) -> str | None:
+        r"""Write a tabular for the booktabs package, names escaped.
+
+        Parameters
+        ----------
+        buf : path, optional
+            File to write to.
+        caption, label : str, optional
+            Either puts the tabular into a table environment. The caption is taken as LaTeX.
+
+        Returns
+        -------
+        str or None
+            The text, None if it was written to a file.
+        """
+        pairs = [name if isinstance(name, tuple) else ("", name) for name in self.index]
+        labels = [(str(name), str(kind)) for name, kind in pairs]
+        kinds = [kind for _, kind in labels]
+        # A premium has a second row for its statistic; what follows the last premium is a footer.
+        footer = max((i + 1 for i, kind in enumerate(kinds) if kind), default=0)
+        lines = [_latex_row("", [_escape(str(name)) for name in self.columns]), r"\midrule"]
+        for i, ((name, kind), cells) in enumerate(zip(labels, self.to_numpy(), strict=True)):
+            if i == footer and i:
+                lines.append(r"\midrule")
+            lines.append(_latex_row("" if kind else name, [_latex_cell(str(x)) for x in cells]))
+        columns = "l" + "r" * self.shape[1]
+        lines = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", *lines]
+        lines += [r"\bottomrule", r"\end{tabular}"]
+        if caption is not None or label is not None:
+            head = [r"\begin{table}", r"\centering"]
+            head += [] if caption is None else [rf"\caption{{{caption}}}"]
+            head += [] if label is None else [rf"\label{{{label}}}"]
+            lines = [*head, *lines, r"\end{table}"]
+        text = "\n".join(lines)
+        if buf is None:
+            return text
+        Path(buf).write_text(text + "\n", encoding="utf-8")
+        return None
+
+
+def premia_table(
+    models: Iterable[BaseEstimator],
+    *,
+    names: Sequence[str] | None = None,
+    stars: bool = False,
+    statistic: str = "t",
+    covariance: str = "auto",
+    kernel: str | None = None,
+    bandwidth: float | str | None = None,
+    digits: int = 4,
+) -> PremiaTable:
+    """Premia of several fitted models side by side, one column a model.
+
+    Parameters
+    ----------
+    models : list of estimators
+        Fitted `skfactor.FamaMacBeth` or other models of premia; also pipelines that end in one,
+        formulas and searches around one.
+    names : list of str, optional
+        Names of the columns; (1), (2), ... by default.
+    stars : bool, default=False
+        Mark estimates by their p-value: ``***`` below 1%, ``**`` below 5%, ``*`` below 10%.
+    statistic : {"t", "se"}, default="t"
+        What stands in parentheses below an estimate: its t-value or its standard error.
+    covariance, kernel, bandwidth
+        As in `skfactor.FamaMacBeth.inference`. ``"auto"`` may differ between models: the last row
+        says which errors each has.
+    digits : int, default=4
+        Decimals of premia and standard errors, which are in the units of the returns.
+
+    Returns
+    -------
+    PremiaTable
+        A DataFrame of text, indexed by name and ``""`` or the statistic. The rows are the premia in
+        the order of first appearance, ``"const"`` first; then, for models with cross-sections, the
+        average R squared of the dates, the number of dates and the average number of assets a
+        date; then the kind of errors. What a model has not is empty.
+
+    Raises
+    ------
+    TypeError
+        If something is no model of premia.
+    ValueError
+        If there are no models, names repeat or are of another number, the statistic is unknown, or
+        a model cannot give this covariance.
+    NotFittedError
+        If a model is not fitted.
+
+    Examples
+    --------
+    >>> from skfactor import FamaMacBeth
+    >>> from skfactor.datasets import load_french
+    >>> from skfactor.summary import premia_table
+    >>> french = load_french()
+    >>> returns = french.filter(regex="^S[135][VM]").sub(french["RF"], axis=0)
+    >>> three = FamaMacBeth().fit(french[["MktRF", "SMB", "HML"]], returns)
+    >>> four = FamaMacBeth().fit(french[["MktRF", "SMB", "HML", "Mom"]], returns)
+    >>> table = premia_table([three, four], names=["FF3", "Carhart"], covariance="fama-macbeth")
+    >>> print(table)
+                                FF3       Carhart
+    const                    0.0268        0.0076
+                    t        (8.23)        (3.19)
+    MktRF                   -0.0192       -0.0005
+                    t       (-5.45)       (-0.17)
+    SMB                      0.0010        0.0008
+                    t        (0.92)        (0.79)
+    HML                      0.0015        0.0040
+                    t        (1.44)        (3.98)
+    Mom                                    0.0079
+                    t                      (5.61)
+    Average R2               0.5154        0.6271
+    Dates                       819           819
+    Assets a date              18.0          18.0
+    Standard errors    fama-macbeth  fama-macbeth
+    """
+    fitted = [_premia_model(model) for model in _as_list(models)]
+    columns = _names(names, len(fitted))
+    if statistic not in ("t", "se"):
+        raise ValueError(f"statistic={statistic!r} is unknown; it is 't' or 'se'.")
+    if digits < 0:
+        raise ValueError(f"digits={digits!r} has to be a number of decimals, such as 4.")
+    options = {"covariance": covariance, "kernel": kernel, "bandwidth": bandwidth}
+    results = [_infer(model, options) for model in fitted]
+    premia = list(dict.fromkeys(name for result in results for name in result.premia.index))
+    premia.sort(key=lambda name: name != "const")  # keeps the order of the others
+    rows: list[tuple[str, str]] = []
+    cells: list[list[str]] = []
+    for name in premia:
+        rows += [(str(name), ""), (str(name), statistic)]
+        pairs = [_cells(result, name, statistic, digits, stars) for result in results]
+        cells += [list(each) for each in zip(*pairs, strict=True)]
+    facts = [
+        result.description if hasattr(model, "cross_sections_") else {}
+        for model, result in zip(fitted, results, strict=True)
+    ]
+    for row, key in _FACTS.items():
+        if any(key in each for each in facts):
+            rows.append((row, ""))
+            cells.append([each.get(key, "") for each in facts])
+    rows.append(("Standard errors", ""))
+    cells.append([_kind(result) for result in results])
+    return PremiaTable(cells, index=pd.MultiIndex.from_tuples(rows), columns=columns)
+
+
+def _as_list(models: Iterable[BaseEstimator]) -> list[BaseEstimator]:
+    if hasattr(models, "fit"):
+        raise TypeError("models has to be a list: pass [model] for a table of one.")
+    found = list(models)
+    if not found:
+        raise ValueError("There are no models to show; pass at least one.")
+    return found
+
+
+def _names(names: Sequence[str] | None, n_models: int) -> list[str]:
+    if names is None:
+        return [f"({i})" for i in range(1, n_models + 1)]
+    if isinstance(names, str) or len(names) != n_models:
+        raise ValueError(f"names has to hold {n_models} names, one a model; found {names!r}.")
+    if len(set(names)) < n_models:
+        raise ValueError(f"The names {list(names)} repeat; each model needs one of its own.")
+    return list(names)
+
+
+def _premia_model(model: Any) -> Any:
+    """The fitted model of premia that a pipeline, a formula or a search holds."""
+    if hasattr(model, "fit") and hasattr(model, "get_params"):
+        check_is_fitted(model)
+    if isinstance(model, Pipeline):
+        return _premia_model(model.steps[-1][1])
+    for name in ("best_estimator_", "regressor_"):
+        if hasattr(model, name):
+            return _premia_model(getattr(model, name))
+    if not hasattr(model, "inference"):
+        raise TypeError(
+            f"{type(model).__name__} is no model of premia; pass a fitted FamaMacBeth, or a "
+            "pipeline that ends in one."
+        )
+    return model
+
+
+def _infer(model: Any, options: dict[str, Any]) -> PremiaInference:
+    known = inspect.signature(model.inference).parameters
+    given = {name: x for name, x in options.items() if x not in (None, "auto")}
+    refused = [name for name in given if name not in known]
+    if refused:
+        raise ValueError(f"The errors of {type(model).__name__} have no choice of {refused}.")
+    result: PremiaInference = model.inference(**given)
+    return result
+
+
+def _cells(
+    result: PremiaInference, name: Any, statistic: str, digits: int, stars: bool
+) -> tuple[str, str]:
+    """Estimate, and its t-value or standard error in parentheses."""
+    if name not in result.premia.index:
+        return "", ""
+    mark = "*" * int(np.sum(result.p_values[name] < np.array([0.01, 0.05, 0.10]))) if stars else ""
+    below = (
+        f"{result.t_values[name]:.2f}"
+        if statistic == "t"
+        else f"{result.std_errors[name]:.{digits}f}"
+    )
+    return f"{result.premia[name]:.{digits}f}{mark}", f"({below})"
+
+
+def _kind(result: PremiaInference) -> str:
+    if result.kernel is None:
+        return result.covariance
+    return f"{result.covariance}, {result.kernel} {result.bandwidth:.3g}"
+
+
+def _escape(text: str) -> str:
+    """Text as LaTeX; a bracket or star that opens a row would belong to the line break before."""
+    escaped = "".join(_ESCAPES.get(character, character) for character in text)
+    return "{}" + escaped if escaped.startswith(("[", "*")) else escaped
+
+
+def _latex_row(label: str, cells: list[str]) -> str:
+    return " & ".join([_escape(label), *cells]) + r" \\"
+
+
+def _latex_cell(text: str) -> str:
+    """A number with a minus sign, its stars raised; other text escaped."""
+    number = re.fullmatch(r"(\(?)(-?)([\d.]+)(\)?)(\**)", text)
+    if number is None:
+        return _escape(text)
+    opening, minus, digits, closing, stars = number.groups()
+    raised = f"$^{{{stars}}}$" if stars else ""
+    return f"{opening}{'$-$' if minus else ''}{digits}{closing}{raised}"

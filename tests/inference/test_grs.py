@@ -1,0 +1,240 @@
+"""The GRS test, its robust version and the influence of alphas, against other programs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.api as sm
+from linearmodels.asset_pricing import TradedFactorModel
+from numpy.testing import assert_allclose
+from reference_premia import FACTORS, french_two_pass, long_run_by_pairs
+from scipy import stats
+from statsmodels.multivariate.manova import MANOVA
+
+from skfactor.inference._grs import alpha_influence, grs_test, read_factor_sample
+
+ROBUST = {"covariance": "robust"}
+
+
+@pytest.fixture(scope="module")
+def french():
+    return french_two_pass()
+
+
+def _draw(seed=0, n_periods=60, n_assets=5, n_factors=2, alpha=0.0):
+    rng = np.random.default_rng(seed)
+    factors = 0.005 + 0.04 * rng.normal(size=(n_periods, n_factors))
+    mixed = rng.normal(size=(n_assets, n_assets)) / 50.0
+    noise = rng.normal(size=(n_periods, n_assets)) @ mixed
+    return factors, alpha + factors @ rng.normal(1.0, 0.5, size=(n_factors, n_assets)) + noise
+
+
+# --- known values -------------------------------------------------------------------------------
+
+
+def test_it_is_the_f_test_of_a_multivariate_regression_in_statsmodels(french):
+    factors, returns = french
+    returns = returns.iloc[:, :8]
+    manova = MANOVA(returns.to_numpy(), sm.add_constant(factors.to_numpy()))
+    table = manova.mv_test([("alpha", np.eye(1, 5), None)]).results["alpha"]["stat"]
+    test = grs_test(factors, returns)
+    row = table.loc["Wilks' lambda"]
+    assert_allclose(test.statistic, float(row["F Value"]), rtol=1e-9)
+    assert_allclose(test.p_value, float(row["Pr > F"]), rtol=1e-7)
+    assert (test.distribution, test.df) == ("F", (8, len(factors) - 8 - 4))
+    assert test.df == (float(row["Num DF"]), float(row["Den DF"]))
+
+
+@pytest.mark.parametrize("columns", [["MktRF"], FACTORS])
+def test_for_one_asset_it_is_the_squared_t_of_alpha(french, columns):
+    factors, returns = french[0][columns], french[1]["S1V5"]
+    fit = sm.OLS(returns, sm.add_constant(factors)).fit()
+    for one in (returns, returns.to_frame(), returns.to_numpy()):
+        test = grs_test(factors.to_numpy() if isinstance(one, np.ndarray) else factors, one)
+        assert_allclose(test.statistic, fit.tvalues["const"] ** 2, rtol=1e-11)
+        assert_allclose(test.p_value, fit.pvalues["const"], rtol=1e-9)
+        assert test.null == "alpha is zero"
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ({}, {"cov_type": "robust"}),
+        *(
+            (
+                {"kernel": kernel, "bandwidth": lags},
+                {"cov_type": "kernel", "kernel": kernel, "bandwidth": lags},
+            )
+            for kernel, lags in [("bartlett", 0), ("bartlett", 12), ("parzen", 20)]
+        ),
+    ],
+)
+def test_the_robust_statistic_is_the_j_of_linearmodels(french, ours, theirs):
+    factors, returns = french
+    reference = TradedFactorModel(returns, factors).fit(debiased=False, **theirs).j_statistic
+    test = grs_test(factors, returns, **ROBUST, **ours)
+    assert_allclose(test.statistic, reference.stat, rtol=1e-10)
+    assert_allclose(test.p_value, reference.pval, rtol=1e-8)
+    assert (test.distribution, test.df) == ("chi2", (18,))
+
+
+def test_the_robust_statistic_of_one_asset_is_that_of_statsmodels(french):
+    factors, returns = french[0], french[1]["S1V1"]
+    model = sm.OLS(returns, sm.add_constant(factors))
+    white = model.fit(cov_type="HC0").tvalues["const"] ** 2
+    newey_west = model.fit(cov_type="HAC", cov_kwds={"maxlags": 6, "use_correction": False})
+    assert_allclose(grs_test(factors, returns, **ROBUST).statistic, white, rtol=1e-10)
+    test = grs_test(factors, returns, **ROBUST, kernel="bartlett", bandwidth=6)
+    assert_allclose(test.statistic, newey_west.tvalues["const"] ** 2, rtol=1e-10)
+
+
+def test_months_that_are_absent_widen_the_lags():
+    factors, returns = _draw(n_periods=80)
+    months = pd.period_range("2000-01", periods=100, freq="M").delete(np.arange(30, 50))
+    frames = [pd.DataFrame(values, index=months) for values in (factors, returns)]
+    sample = read_factor_sample(*frames)
+    alphas, _, residuals = sample.regress()
+    influence = alpha_influence(sample.factors, residuals)
+    places = months.asi8 - months.asi8[0]
+    cov = long_run_by_pairs(influence, places, "bartlett", 4)
+    expected = 80 * alphas @ np.linalg.solve(cov, alphas)
+    test = grs_test(*frames, **ROBUST, kernel="bartlett", bandwidth=4)
+    assert_allclose(test.statistic, expected, rtol=1e-10)
+    together = grs_test(factors, returns, **ROBUST, kernel="bartlett", bandwidth=4)
+    assert abs(test.statistic / together.statistic - 1.0) > 1e-3
+
+
+def test_influence_is_the_derivative_of_the_alphas_by_the_weight_of_a_period():
+    factors, returns = _draw(n_periods=30)
+    returns[:7, 0] = np.nan
+    sample = np.full(30, 1.0 / 30.0)
+
+    def alphas(weights):
+        fits = []
+        for y in returns.T:
+            known = ~np.isnan(y)
+            x = sm.add_constant(factors[known])
+            fits.append(sm.WLS(y[known], x, weights=weights[known]).fit().params[0])
+        return np.array(fits)
+
+    residuals = np.full_like(returns, np.nan)
+    for i, y in enumerate(returns.T):
+        known = ~np.isnan(y)
+        residuals[known, i] = sm.OLS(y[known], sm.add_constant(factors[known])).fit().resid
+    influence = alpha_influence(factors, residuals)
+    for t in (0, 6, 7, 29):
+        step = 1e-5 * (np.eye(30)[t] - sample)
+        numerical = (alphas(sample + step) - alphas(sample - step)) / 2e-5
+        assert_allclose(influence[t], numerical, rtol=1e-6, atol=1e-9)
+
+
+# --- laws ---------------------------------------------------------------------------------------
+
+
+def test_under_the_null_p_values_are_uniform_in_a_small_sample():
+    p_values = [grs_test(*_draw(seed, n_periods=15)).p_value for seed in range(400)]
+    assert stats.kstest(p_values, "uniform").pvalue > 0.01
+    assert grs_test(*_draw(0, n_periods=60, alpha=0.03)).p_value < 0.01
+
+
+@pytest.mark.parametrize("options", [{}, ROBUST])
+def test_portfolios_of_the_assets_and_of_the_factors_give_the_same_statistic(options):
+    factors, returns = _draw()
+    rng = np.random.default_rng(9)
+    expected = grs_test(factors, returns, **options)
+    mixed = grs_test(
+        factors @ rng.normal(size=(2, 2)), returns @ rng.normal(size=(5, 5)), **options
+    )
+    assert_allclose(mixed.statistic, expected.statistic, rtol=1e-8)
+    units = grs_test(factors * [1.0, 1e-18], returns * 1e9, **options)
+    assert_allclose(units.statistic, expected.statistic, rtol=1e-8)
+
+
+def test_the_order_of_dated_rows_does_not_matter(french):
+    factors, returns = french[0], french[1].iloc[:, :4]
+    order = np.random.default_rng(0).permutation(len(factors))
+    options = {**ROBUST, "kernel": "bartlett", "bandwidth": "newey-west"}
+    shuffled = grs_test(factors.iloc[order], returns.iloc[order], **options)
+    assert_allclose(shuffled.statistic, grs_test(factors, returns, **options).statistic, rtol=1e-10)
+
+
+# --- failures -----------------------------------------------------------------------------------
+
+
+def test_too_few_periods_raise():
+    factors, returns = _draw(n_periods=7)
+    with pytest.raises(ValueError, match="5 assets and 2 factors need more than 7 dates, found 7"):
+        grs_test(factors, returns)
+    assert grs_test(*_draw(n_periods=8)).df == (5, 1)
+    with pytest.raises(ValueError, match="2 factors need more than 3 dates, found 3"):
+        grs_test(factors[:3], returns[:3])
+
+
+@pytest.mark.parametrize("which", ["factors", "returns"])
+def test_missing_and_infinite_values_raise(which):
+    data = dict(zip(("factors", "returns"), _draw(), strict=True))
+    data[which][[3, 5], 1] = np.nan
+    with pytest.raises(ValueError, match=f"{which} has missing values in 2 of 60 rows"):
+        grs_test(**data)
+    data[which][3, 1] = np.inf
+    with pytest.raises(ValueError, match=rf"{which} contains infinity in \[1\]"):
+        grs_test(**data)
+
+
+def test_other_rows_raise():
+    factors, returns = _draw()
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        grs_test(factors, returns[:-1])
+    months = pd.period_range("2000-01", periods=60, freq="M")
+    with pytest.raises(ValueError, match="X and returns have different indexes: row 0 is 2000-01"):
+        grs_test(pd.DataFrame(factors, months), pd.DataFrame(returns, months + 1))
+
+
+def test_rows_of_dates_and_assets_raise():
+    factors, returns = _draw(n_assets=1)
+    rows = pd.MultiIndex.from_product([range(2000, 2030), ["a", "b"]], names=["year", "asset"])
+    with pytest.raises(ValueError, match=r"Rows are indexed by \['year', 'asset'\]"):
+        grs_test(pd.DataFrame(factors, rows), pd.Series(returns[:, 0], rows))
+
+
+def test_collinear_factors_raise():
+    factors, returns = _draw()
+    for bad in (factors @ [[1.0, 2.0], [1.0, 2.0]], np.c_[factors, np.full(60, 0.01)]):
+        with pytest.raises(ValueError, match="factors are collinear, or one of them is constant"):
+            grs_test(bad, returns)
+
+
+def test_an_asset_that_the_factors_and_the_others_make_raises():
+    factors, returns = _draw()
+    for spanned in (factors[:, 0], returns[:, 0] - returns[:, 1] + 0.5 * factors[:, 1]):
+        for options in ({}, ROBUST):
+            with pytest.raises(ValueError, match="residual covariance of the assets is singular"):
+                grs_test(factors, np.c_[returns, spanned], **options)
+
+
+def test_text_raises():
+    factors, returns = (pd.DataFrame(values) for values in _draw())
+    with pytest.raises(ValueError, match="factors does not hold numbers: could not convert"):
+        grs_test(factors.assign(name="up"), returns)
+
+
+def test_repeated_columns_raise():
+    factors, returns = (pd.DataFrame(values) for values in _draw())
+    with pytest.raises(ValueError, match=r"columns \[0\] of returns occur more than once"):
+        grs_test(factors, returns[[0, 0, 1]])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"covariance": "hac"}, "'hac' is neither 'homoskedastic' nor 'robust'"),
+        ({"kernel": "bartlett"}, "is for covariance='robust'"),
+        ({"bandwidth": 3}, "is for covariance='robust'"),
+        ({**ROBUST, "bandwidth": 3}, "bandwidth=3 needs a kernel"),
+        ({**ROBUST, "kernel": "boxcar"}, "kernel='boxcar' is unknown"),
+    ],
+)
+def test_options_that_mean_nothing_raise(options, message):
+    with pytest.raises(ValueError, match=message):
+        grs_test(*_draw(), **options)

@@ -1,0 +1,259 @@
+"""Models side by side: the cells against the models' own inference, LaTeX, and failures."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from reference_premia import characteristics, french_two_pass
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import GridSearchCV, KFold
+from sklearn.pipeline import make_pipeline
+
+from skfactor import FactorBetas, FactorZScorer, FamaMacBeth
+from skfactor.formula import FormulaRegressor
+from skfactor.summary import PremiaTable, premia_table
+
+FACTORS, RETURNS = french_two_pass()
+SETS = [["MktRF"], ["MktRF", "SMB", "HML"], ["Mom", "MktRF"]]
+
+
+@pytest.fixture(scope="module")
+def models():
+    return [FamaMacBeth().fit(FACTORS[names], RETURNS) for names in SETS]
+
+
+# --- known values -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("statistic", ["t", "se"])
+@pytest.mark.parametrize("covariance", ["fama-macbeth", "shanken"])
+def test_cells_are_the_numbers_of_each_model(models, statistic, covariance):
+    options = {"covariance": covariance, "kernel": "bartlett", "bandwidth": 6}
+    table = premia_table(models, statistic=statistic, **options)
+    for model, column in zip(models, table, strict=True):
+        inference = model.inference(**options)
+        for name in model.premia_.index:
+            assert table.loc[(name, ""), column] == f"{model.premia_[name]:.4f}"
+            below = inference.t_values[name], inference.std_errors[name]
+            text = f"({below[0]:.2f})" if statistic == "t" else f"({below[1]:.4f})"
+            assert table.loc[(name, statistic), column] == text
+    assert table.loc[("Standard errors", ""), "(1)"] == f"{covariance}, bartlett 6"
+
+
+def test_facts_are_those_of_the_cross_sections(models):
+    table = premia_table(models)
+    for model, column in zip(models, table, strict=True):
+        sections = model.cross_sections_
+        assert table.loc[("Average R2", ""), column] == f"{sections['r2'].mean():.4f}"
+        assert table.loc[("Dates", ""), column] == "819"
+        assert table.loc[("Assets a date", ""), column] == "18.0"
+
+
+def test_rows_come_in_order_of_first_appearance_with_const_first(models):
+    without = FamaMacBeth(fit_intercept=False).fit(FACTORS[["HML"]], RETURNS)
+    table = premia_table([without, *models])
+    names = list(dict.fromkeys(table.index.get_level_values(0)))
+    facts = ["Average R2", "Dates", "Assets a date", "Standard errors"]
+    assert names == ["const", "HML", "MktRF", "SMB", "Mom", *facts]
+    assert list(table.index.get_level_values(1)) == ["", "t"] * 5 + [""] * 4
+    assert list(table.columns) == ["(1)", "(2)", "(3)", "(4)"]
+
+
+def test_what_a_model_has_not_is_empty(models):
+    table = premia_table(models)
+    assert list(table.loc["Mom", "(1)"]) == ["", ""]
+    assert list(table.loc["SMB", "(3)"]) == ["", ""]
+    assert all(table.loc["Mom", "(3)"])
+
+
+def test_stars_follow_the_p_values():
+    X, y = characteristics()
+    noise = np.random.default_rng(1).normal(size=(len(X), 20))
+    wide = X.assign(**{f"z{i}": noise[:, i] for i in range(20)})
+    model = FamaMacBeth().fit(wide, y)
+    table = premia_table([model], stars=True)
+    p_values = model.inference().p_values
+    counts = [table.loc[(name, ""), "(1)"].count("*") for name in p_values.index]
+    assert counts == [int(p < 0.01) + int(p < 0.05) + int(p < 0.1) for p in p_values]
+    assert {0, 1, 3} <= set(counts)
+    assert not premia_table([model]).map(lambda text: "*" in text).any(axis=None)
+
+
+def test_digits_and_names(models):
+    table = premia_table(models, names=["CAPM", "FF3", "Mom"], digits=2, statistic="se")
+    assert list(table.columns) == ["CAPM", "FF3", "Mom"]
+    cells = table[table.index.get_level_values(0) != "Average R2"].to_numpy().ravel()
+    decimals = {len(match[1]) for text in cells if (match := re.search(r"-?\d\.(\d{2,})", text))}
+    assert decimals == {2}
+
+
+def test_pipelines_formulas_and_searches_show_the_model_inside(models):
+    X, y = characteristics()
+    pipeline = make_pipeline(FactorZScorer(), FamaMacBeth()).fit(X, y)
+    formula = FormulaRegressor("x0 + x1 + x2", make_pipeline(FactorZScorer(), FamaMacBeth()))
+    search = GridSearchCV(formula, {"formula": ["x0 + x1 + x2"]}, cv=KFold(2))
+    table = premia_table([pipeline, formula.fit(X, y), search.fit(X, y)])
+    assert (table["(1)"] == table["(2)"]).all()
+    assert (table["(1)"] == table["(3)"]).all()
+    direct = premia_table([pipeline[-1]])
+    assert (table["(1)"] == direct["(1)"]).all()
+
+
+def test_auto_names_the_errors_of_each_model(models):
+    X, y = characteristics()
+    panel = FamaMacBeth().fit(X, y)
+    kinds = premia_table([models[0], panel]).loc[("Standard errors", "")]
+    assert list(kinds) == [models[0].inference().covariance, "fama-macbeth"]
+    assert kinds.iloc[0] != kinds.iloc[1]
+
+
+def test_models_in_any_iterable_and_not_changed(models):
+    before = [model.premia_.copy() for model in models]
+    table = premia_table(iter(models))
+    assert table.equals(premia_table(tuple(models)))
+    for model, premia in zip(models, before, strict=True):
+        assert model.premia_.equals(premia)
+
+
+# --- rendering ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def awkward():
+    """Premia whose names mean something to LaTeX and HTML."""
+    X, y = characteristics()
+    X = X.set_axis(["size_log & <b>", "[10%] $", r"C{x}\y~^#"], axis=1)
+    return premia_table([FamaMacBeth().fit(X, y)], names=["a_b"], stars=True)
+
+
+def test_a_table_is_a_frame_of_text(models):
+    table = premia_table(models)
+    assert isinstance(table, pd.DataFrame)
+    assert isinstance(table[["(1)"]], PremiaTable)
+    assert table.map(lambda cell: isinstance(cell, str)).all(axis=None)
+    assert "(1)" in table.to_string()
+
+
+def test_html_escapes_names(awkward):
+    html = awkward.to_html()
+    assert "size_log &amp; &lt;b&gt;" in html
+    assert "<b>" not in html
+
+
+def test_latex_escapes_names_and_leaves_nothing_open(awkward):
+    text = awkward.to_latex()
+    assert r"size\_log \& <b>" in text
+    assert "\n{}[10\\%] \\$ &" in text  # a bracket after \\ would be its argument
+    assert r"C\{x\}\textbackslash{}y\textasciitilde{}\textasciicircum{}\#" in text
+    assert " & a\\_b \\\\" in text
+    plain = re.sub(r"\\[&%$#_{}]", "", text)
+    assert plain.count("{") == plain.count("}")
+    assert plain.count("$") % 2 == 0
+    rows = [line for line in plain.splitlines() if line.endswith(r"\\")]
+    assert {line.count("&") for line in rows} == {1}
+
+
+def test_latex_has_minus_signs_stars_and_rules():
+    index = pd.MultiIndex.from_tuples([("HML", ""), ("HML", "t"), ("Dates", "")])
+    table = PremiaTable({"A": ["-0.0044***", "(-2.70)", "10"], "B": ["", "", "9"]}, index=index)
+    assert table.to_latex().splitlines() == [
+        r"\begin{tabular}{lrr}",
+        r"\toprule",
+        r" & A & B \\",
+        r"\midrule",
+        r"HML & $-$0.0044$^{***}$ &  \\",
+        r" & ($-$2.70) &  \\",
+        r"\midrule",
+        r"Dates & 10 & 9 \\",
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+
+
+def test_latex_of_selected_rows_and_columns(models):
+    table = premia_table(models)
+    one = table.loc[["MktRF"], ["(2)"]].to_latex()
+    assert one.count(r"\midrule") == 1
+    assert one.splitlines()[4].startswith("MktRF & ")
+    flat = table.loc["MktRF"].to_latex()
+    assert flat.count(r" \\") == 3
+
+
+def test_latex_in_a_table_environment_and_in_a_file(models, tmp_path):
+    table = premia_table(models)
+    text = table.to_latex(caption="Premia", label="tab:premia")
+    assert text.startswith("\\begin{table}\n\\centering\n\\caption{Premia}\n\\label{tab:premia}")
+    assert text.endswith("\\end{tabular}\n\\end{table}")
+    assert table.to_latex(tmp_path / "premia.tex") is None
+    assert (tmp_path / "premia.tex").read_text() == table.to_latex() + "\n"
+
+
+# --- what raises --------------------------------------------------------------------------------
+
+
+def test_no_models_raise():
+    with pytest.raises(ValueError, match="There are no models to show"):
+        premia_table([])
+
+
+def test_one_model_that_is_not_in_a_list_raises(models):
+    with pytest.raises(TypeError, match=r"models has to be a list: pass \[model\]"):
+        premia_table(models[0])
+
+
+@pytest.mark.parametrize("names", [["a"], ["a", "b", "c", "d"], "abc"])
+def test_names_of_another_number_raise(models, names):
+    with pytest.raises(ValueError, match="names has to hold 3 names, one a model; found"):
+        premia_table(models, names=names)
+
+
+def test_names_that_repeat_raise(models):
+    with pytest.raises(ValueError, match="repeat; each model needs one of its own"):
+        premia_table(models, names=["a", "b", "a"])
+
+
+def test_an_unknown_statistic_raises(models):
+    with pytest.raises(ValueError, match="statistic='p' is unknown; it is 't' or 'se'"):
+        premia_table(models, statistic="p")
+
+
+def test_negative_digits_raise(models):
+    with pytest.raises(ValueError, match="digits=-1 has to be a number of decimals"):
+        premia_table(models, digits=-1)
+
+
+@pytest.mark.parametrize(
+    "unfitted", [FamaMacBeth(), make_pipeline(FactorBetas(), FamaMacBeth())], ids=["bare", "inside"]
+)
+def test_an_unfitted_model_raises(models, unfitted):
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        premia_table([*models, unfitted])
+
+
+def test_what_is_no_model_of_premia_raises(models):
+    other = LinearRegression().fit(FACTORS, RETURNS)
+    with pytest.raises(TypeError, match="LinearRegression is no model of premia; pass a fitted"):
+        premia_table([*models, other])
+    with pytest.raises(TypeError, match="str is no model of premia"):
+        premia_table(["FF3"])
+
+
+def test_an_unknown_covariance_raises_as_in_inference(models):
+    with pytest.raises(ValueError, match="covariance='white' is unknown"):
+        premia_table(models, covariance="white")
+
+
+def test_a_model_without_a_choice_of_errors_refuses_one():
+    class Fixed(FamaMacBeth):
+        def inference(self):
+            return super().inference("fama-macbeth")
+
+    model = Fixed().fit(FACTORS, RETURNS)
+    kind = premia_table([model]).loc[("Standard errors", ""), "(1)"]
+    assert kind == "fama-macbeth"
+    with pytest.raises(ValueError, match=r"errors of Fixed have no choice of \['covariance'\]"):
+        premia_table([model], covariance="shanken")
