@@ -1,10 +1,11 @@
-"""Tables for papers: several fitted models side by side."""
+"""Tables for papers: several fitted models side by side, and one model in full."""
 
 from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,14 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
+from statsmodels.iolib.summary import Summary
+from statsmodels.iolib.table import SimpleTable
+from statsmodels.iolib.tableformatting import fmt_params
 
-from skfactor.inference import PremiaInference
+from skfactor.inference import PremiaInference, cross_sectional_r2, j_test
+from skfactor.inference._two_pass import two_pass_of
 
-__all__ = ["PremiaTable", "premia_table"]
+__all__ = ["PremiaTable", "full_summary", "premia_table"]
 
 _ESCAPES = {
     "\\": r"\textbackslash{}",
@@ -294,3 +299,79 @@ def _latex_cell(text: str) -> str:
     opening, minus, digits, closing, stars = number.groups()
     raised = f"$^{{{stars}}}$" if stars else ""
     return f"{opening}{'$-$' if minus else ''}{digits}{closing}{raised}"
+
+
+def full_summary(
+    model: Any,
+    covariance: str = "auto",
+    *,
+    kernel: str | None = None,
+    bandwidth: float | str | None = None,
+    prewhiten: bool = False,
+    debiased: bool = True,
+) -> Summary:
+    """Everything about one two-pass model: premia, fit and tests, betas and pricing errors.
+
+    Parameters
+    ----------
+    model : FamaMacBeth
+        Fitted in wide form on complete returns.
+    covariance, kernel, bandwidth, prewhiten, debiased
+        Errors of the premia, as in `skfactor.FamaMacBeth.inference`; kernel, bandwidth and
+        prewhiten are those of the J test and of the cross-sectional R squared too.
+
+    Returns
+    -------
+    Summary
+        Of statsmodels: prints, and renders as LaTeX and HTML. Each beta is followed by its
+        standard error. The time-series R squared is pooled over assets: 1 minus the sum of
+        squared first-pass residuals over that of the returns around their means.
+
+    Raises
+    ------
+    ValueError
+        If the model is not fitted in wide form, misses data, or has no asset to spare.
+
+    Examples
+    --------
+    >>> from skfactor import FamaMacBeth
+    >>> from skfactor.datasets import load_french
+    >>> from skfactor.summary import full_summary
+    >>> french = load_french()
+    >>> returns = french.filter(regex="^S[135]").sub(french["RF"], axis=0)
+    >>> model = FamaMacBeth().fit(french[["MktRF", "HML", "Mom"]], returns)
+    >>> "Time-series R2 (pooled)" in full_summary(model).as_text()
+    True
+    """
+    passes, _ = two_pass_of(model, "full_summary")
+    options: dict[str, Any] = {"kernel": kernel, "bandwidth": bandwidth, "prewhiten": prewhiten}
+    j, r2 = j_test(model, **options), cross_sectional_r2(model, debiased=debiased, **options)
+    pooled = 1.0 - (passes.residuals**2).sum() / (passes.centred_returns**2).sum()
+    low, high = r2.conf_int()
+    fit = [
+        ("Cross-sectional R2", f"{r2.r2:.4f} ({r2.std_error:.4f}), 95% [{low:.4f}, {high:.4f}]"),
+        ("  p-value of R2 = 0", f"{r2.zero.p_value:.4f}"),
+        ("  p-value of R2 = 1", f"{r2.one.p_value:.4f}"),
+        ("Time-series R2 (pooled)", f"{pooled:.4f}"),
+        ("J test of pricing errors", str(j).split("\n", maxsplit=1)[0]),
+    ]
+    summary = model.summary(covariance, debiased=debiased, **options)
+    facts = SimpleTable([[x] for _, x in fit], stubs=[name for name, _ in fit], title="Fit")
+    # The HTML has tables of its own, in which names are escaped.
+    summary.tables += [facts, _assets_table(model, str)]
+    summary.html_tables += [facts, _assets_table(model, lambda name: escape(str(name)))]
+    return summary
+
+
+def _assets_table(model: Any, label: Callable[[object], str]) -> SimpleTable:
+    """Betas with their errors and pricing errors, one row an asset."""
+    first_pass, rows = model.first_pass_, []
+    for asset, betas in model.betas_.iterrows():
+        errors = first_pass.std_errors_.loc[asset]
+        cells = [f"{b:.3f} ({e:.3f})" for b, e in zip(betas, errors, strict=True)]
+        figures = first_pass.r2_[asset], model.pricing_errors_[asset]
+        rows.append([*cells, f"{figures[0]:.3f}", f"{figures[1]:.6f}"])
+    headers = [*(f"beta {label(name)}" for name in model.betas_), "R2", "pricing error"]
+    stubs = [label(asset) for asset in model.betas_.index]
+    formats = {**fmt_params, "data_fmts": ["%s"]}
+    return SimpleTable(rows, headers, stubs, title="Assets: betas (std err)", txt_fmt=formats)

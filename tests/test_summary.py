@@ -15,7 +15,8 @@ from sklearn.pipeline import make_pipeline
 
 from skfactor import FactorBetas, FactorZScorer, FamaMacBeth
 from skfactor.formula import FormulaRegressor
-from skfactor.summary import PremiaTable, premia_table
+from skfactor.inference import cross_sectional_r2, j_test
+from skfactor.summary import PremiaTable, full_summary, premia_table
 
 FACTORS, RETURNS = french_two_pass()
 SETS = [["MktRF"], ["MktRF", "SMB", "HML"], ["Mom", "MktRF"]]
@@ -257,3 +258,54 @@ def test_a_model_without_a_choice_of_errors_refuses_one():
     assert kind == "fama-macbeth"
     with pytest.raises(ValueError, match=r"errors of Fixed have no choice of \['covariance'\]"):
         premia_table([model], covariance="shanken")
+
+
+# --- one model in full --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def documented():
+    """The 18 portfolios of linearmodels' documentation, with a zero-beta rate."""
+    X, y = french_two_pass()
+    return FamaMacBeth().fit(X[["MktRF", "HML", "Mom"]], y)
+
+
+def test_full_summary_holds_the_published_figures(documented):
+    # linearmodels' documentation: premia, errors and R2 of this model.
+    text = full_summary(documented).as_text()
+    inference = documented.inference("krs")
+    assert inference.premia.round(4).tolist() == [0.0024, 0.0050, 0.0042, 0.0081]
+    assert inference.std_errors.round(4).tolist() == [0.0040, 0.0044, 0.0010, 0.0014]
+    assert re.search(r"Time-series R2 \(pooled\) +0\.7723", text)
+    r2 = cross_sectional_r2(documented)
+    assert f"{r2.r2:.4f} ({r2.std_error:.4f})" in text
+    assert f"chi2(14) = {j_test(documented).statistic:.4f}" in text
+
+
+def test_full_summary_has_a_row_for_each_asset(documented):
+    text = full_summary(documented).as_text()
+    for asset in documented.betas_.index:
+        beta = documented.betas_.loc[asset, "MktRF"]
+        error = documented.first_pass_.std_errors_.loc[asset, "MktRF"]
+        row = next(line for line in text.splitlines() if line.startswith(asset))
+        assert f"{beta:.3f} ({error:.3f})" in row
+        assert row.endswith(f"{documented.pricing_errors_[asset]:.6f}")
+
+
+def test_full_summary_renders_as_latex_and_escaped_html():
+    X, y = french_two_pass()
+    y = y.rename(columns={"S1V1": "small & <cheap>"})
+    summary = full_summary(FamaMacBeth().fit(X, y), kernel="bartlett", bandwidth=3)
+    assert summary.as_latex().count(r"\begin{tabular}") == 4
+    html = summary.as_html()
+    assert "small &amp; &lt;cheap&gt;" in html
+    assert "<cheap>" not in html
+    assert "bartlett, L = 3" in html
+
+
+def test_full_summary_of_a_panel_raises():
+    rng = np.random.default_rng(0)
+    index = pd.MultiIndex.from_product([range(2000, 2006), list("abcdef")], names=["year", "asset"])
+    panel = pd.DataFrame(rng.normal(size=(36, 2)), index, ["a", "b"])
+    with pytest.raises(ValueError, match=r"full_summary needs a FamaMacBeth fitted in wide form"):
+        full_summary(FamaMacBeth().fit(panel[["a"]], panel["b"]))

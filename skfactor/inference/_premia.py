@@ -25,6 +25,13 @@ class _Summary(Summary):  # type: ignore[misc]
 
     html_tables: list[SimpleTable]
 
+    def as_latex(self) -> str:
+        """LaTeX of the tables one below the other, where statsmodels would merge their columns."""
+        parts = [table.as_latex_tabular() for table in self.tables]
+        if self.extra_txt:
+            parts.append(self.extra_txt.replace("\n", " \\newline\n "))
+        return "\n\n".join(parts)
+
     def as_html(self) -> str:
         """HTML of the tables and the notes."""
         twin = Summary()
