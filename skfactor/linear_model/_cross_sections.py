@@ -286,3 +286,13 @@ def average_weights(
             "Use a longer premia_window."
         )
     return weights / total if total else np.full(len(weights), np.nan)
+
+
+def average_over_time(returns: Float64Array, weights: Float64Array | None = None) -> Float64Array:
+    """Average return of each asset over the dates on which it has one (n_assets,)."""
+    known = np.isfinite(returns)
+    filled = returns if known.all() else np.where(known, returns, 0.0)
+    w = np.ones(len(returns)) if weights is None else weights
+    with np.errstate(invalid="ignore", divide="ignore"):
+        average: Float64Array = (w @ filled) / (w @ known)
+    return average

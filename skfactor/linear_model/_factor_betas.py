@@ -200,8 +200,9 @@ class FactorBetas(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # typ
         residuals = factors @ betas.T
         residuals += alphas
         np.subtract(returns, residuals, out=residuals)
-        known = np.where(np.isnan(residuals), 0.0, residuals)
-        squares = np.einsum("ti,ti->i", known, known)
+        squares = np.einsum("ti,ti->i", residuals, residuals)
+        if np.isnan(squares).any():
+            squares = np.nansum(residuals**2, axis=0)
         free = fits.n_rows - factors.shape[1] - self.fit_intercept
         variance = squares / np.where(free > 0, free, np.nan)
         self.betas_ = pd.DataFrame(betas, index=assets, columns=names)

@@ -27,6 +27,7 @@ from skfactor._validation import (
 )
 from skfactor.exceptions import NoDatesWarning
 from skfactor.linear_model._cross_sections import (
+    average_over_time,
     raise_if_time_series,
     regress_panel,
     regress_wide,
@@ -291,21 +292,24 @@ class FamaMacBeth(PremiaModel):
             raise ValueError(
                 "Fewer than 2 columns of y hold any return: a cross-section needs several assets."
             )
-        first_pass = FactorBetas() if self.betas is None else self.betas
-        self.first_pass_ = clone(first_pass).fit(factor_frame, return_frame)
+        self.first_pass_ = clone(self.betas or FactorBetas()).fit(factor_frame, return_frame)
         self.betas_ = self.first_pass_.betas_
         betas = self.betas_.to_numpy()
         usable = np.isfinite(betas).all(axis=1)
+        residuals = self.first_pass_.residuals_.to_numpy()
         if periods is not None and np.count_nonzero(usable) < 2:
             raise ValueError(
                 f"Only {np.count_nonzero(usable)} of the {len(assets)} columns of y have enough "
                 "returns for betas: a cross-section needs several assets."
             )
-        residuals = self.first_pass_.residuals_.to_numpy()[:, usable]
+        kept, kept_frame = returns, return_frame
+        if not usable.all():
+            kept, residuals = returns[:, usable], residuals[:, usable]
+            kept_frame = return_frame.loc[:, usable]
         fits = regress_wide(
             betas[usable],
-            returns[:, usable],
-            weigh_assets(self.weighting, residuals, returns[:, usable], len(self._names)),
+            kept,
+            weigh_assets(self.weighting, residuals, kept, len(self._names)),
             fit_intercept=self.fit_intercept,
             min_assets=self._fewest_assets(),
         )
@@ -313,14 +317,14 @@ class FamaMacBeth(PremiaModel):
         self._two_pass = TwoPassFit(
             self.first_pass_,
             factor_frame,
-            return_frame.loc[:, usable],
+            kept_frame,
             self.lambdas_,
             self.weighting,
             self.fit_intercept,
         )
         self.expected_returns_ = self._expected(betas, assets)
-        average = return_frame.mean()
-        self.pricing_errors_ = (average - self.expected_returns_).rename("pricing_error")
+        errors = average_over_time(returns) - self.expected_returns_
+        self.pricing_errors_ = errors.rename("pricing_error")
 
     def portfolio_betas(self, weights: pd.Series | pd.DataFrame) -> pd.DataFrame:
         """Betas of portfolios of the assets, with errors from the full residual covariance.

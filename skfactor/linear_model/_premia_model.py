@@ -32,6 +32,7 @@ from skfactor.inference._diagnostics import (
 from skfactor.inference._infer_premia import infer_premia
 from skfactor.inference._long_run import LongRun
 from skfactor.linear_model._cross_sections import (
+    average_over_time,
     average_weights,
     cross_section_table,
     report_failures,
@@ -139,7 +140,7 @@ class PremiaModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
                     f"y has other assets than the {expected.shape[1]} of fit: its columns need "
                     f"their names and order, {names} ..."
                 )
-            actual, weights = _average_over_time(target, weights), None
+            actual, weights = average_over_time(target, weights), None
             expected = self.expected_returns_.to_numpy()
         else:
             actual, expected = target.reshape(-1), expected.reshape(-1)
@@ -365,12 +366,3 @@ class PremiaModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.allow_nan = True
         tags.target_tags.multi_output = True
         return tags
-
-
-def _average_over_time(returns: Float64Array, weights: Float64Array | None) -> Float64Array:
-    """Average return of each asset over the dates on which it has one."""
-    known = np.isfinite(returns)
-    w = known if weights is None else known * weights[:, None]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        average: Float64Array = (np.where(known, returns, 0.0) * w).sum(axis=0) / w.sum(axis=0)
-    return average
