@@ -135,6 +135,11 @@ def _identity(index: pd.Index) -> pd.Index | None:
     return index
 
 
+def only_numbers_rows(index: pd.Index) -> bool:
+    """Whether an index says nothing of its rows but their numbers."""
+    return _identity(index) is None
+
+
 def is_time_series(data: object) -> bool:
     """Whether the rows are indexed by dates that each occur once."""
     index = _index_of(data)

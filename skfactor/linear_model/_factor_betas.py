@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from skfactor._base import all_or_nothing, single_blas_thread
 from skfactor._kernels.cross_moments import complete_rows, masked_cross_moments
 from skfactor._kernels.least_squares import LeastSquares, solve_least_squares
-from skfactor._panel import Panel, asset_labels, find_panel, time_index
+from skfactor._panel import Panel, asset_labels, find_panel, only_numbers_rows, time_index
 from skfactor._sklearn import Interval, StrOptions, fit_context
 from skfactor._typing import Float64Array
 from skfactor._validation import (
@@ -194,7 +194,7 @@ class FactorBetas(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # typ
             known = np.isfinite(factors).all(axis=1)
             kept = slice(None) if known.all() else known
             fits, unscaled = _regressions(factors[kept], returns[kept], self.fit_intercept, fewest)
-        self._warn_or_raise(fits, assets, fewest, isinstance(periods, pd.RangeIndex))
+        self._warn_or_raise(fits, assets, fewest, only_numbers_rows(periods))
         betas = fits.coefficients[:, -len(names) :]
         alphas = fits.coefficients[:, 0] if self.fit_intercept else np.zeros(len(betas))
         residuals = factors @ betas.T
