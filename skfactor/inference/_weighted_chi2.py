@@ -15,6 +15,7 @@ ComplexArray = NDArray[np.complex128]
 _ANGLE = np.pi / 8.0
 _STEP = 0.04
 _BLOCK = 80  # points of the contour taken together
+_TINY = 1e-200  # a tail from here differs from that from zero by the root of it at the most
 _END = 100.0  # one weight falls as exp(-t / 2): beyond this there is nothing left
 
 
@@ -67,6 +68,8 @@ def weighted_chi2_sf(x: float, weights: ArrayLike) -> float:
         return float(x < 0.0)
     # In units of the largest weight; a weight too small to be told from zero beside it is one.
     w, x = w[np.abs(w) > 1e-16 * largest] / largest, float(x) / largest
+    if abs(x) < _TINY:
+        x = 0.0
     if x < w.sum():  # the smaller of the two tails is the one to integrate
         return 1.0 - _upper_tail(-x, -w)
     return _upper_tail(x, w)
