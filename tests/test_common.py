@@ -52,7 +52,67 @@ def test_the_public_estimators_are_found():
 # These checks fit on a frame and transform an array, and the other way round, on purpose.
 _ignore_names = pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names")
 
-_MARK = parametrize_with_checks(ESTIMATORS)
+# A model that is not identified from the single asset that these checks feed raises in them.
+_ONE_ASSET = [
+    "check_dict_unchanged",
+    "check_dont_overwrite_parameters",
+    "check_dtype_object",
+    "check_estimators_dtypes",
+    "check_estimators_fit_returns_self",
+    "check_estimators_overwrite_params",
+    "check_estimators_pickle",
+    "check_f_contiguous_array_estimator",
+    "check_fit2d_1feature",
+    "check_fit2d_1sample",
+    "check_fit2d_predict1d",
+    "check_fit_check_is_fitted",
+    "check_fit_idempotent",
+    "check_fit_score_takes_y",
+    "check_methods_sample_order_invariance",
+    "check_methods_subset_invariance",
+    "check_n_features_in",
+    "check_n_features_in_after_fitting",
+    "check_pipeline_consistency",
+    "check_positive_only_tag_during_fit",
+    "check_readonly_memmap_input",
+    "check_regressor_data_not_an_array",
+    "check_regressors_int",
+    "check_regressors_no_decision_function",
+    "check_regressors_train",
+    "check_supervised_y_2d",
+]
+_REASONS = {
+    **dict.fromkeys(_ONE_ASSET, "one asset has no cross-section"),
+    "check_regressor_multioutput": "five assets and more factors than periods identify nothing",
+}
+EXPECTED_FAILURES = {
+    "LinearFactorGMM": {
+        **_REASONS,
+        "check_estimators_nan_inf": "one asset has no cross-section",
+        "check_non_transformer_estimators_n_iter": "one asset has no cross-section",
+    },
+    "BiasCorrectedFamaMacBeth": {
+        **_REASONS,
+        **dict.fromkeys(
+            [
+                "check_all_zero_sample_weights_error",
+                "check_sample_weight_equivalence_on_dense_data",
+                "check_sample_weights_list",
+                "check_sample_weights_not_an_array",
+                "check_sample_weights_not_overwritten",
+                "check_sample_weights_pandas_series",
+                "check_sample_weights_shape",
+            ],
+            "the wide form takes no sample_weight",
+        ),
+    },
+}
+IDENTIFIED = [estimator for estimator in ESTIMATORS if _name(estimator) not in EXPECTED_FAILURES]
+
+_MARK = parametrize_with_checks(
+    ESTIMATORS,
+    expected_failed_checks=lambda estimator: EXPECTED_FAILURES.get(_name(estimator), {}),
+)
 _ARRAY_DISPATCH = "check_array_api"
 
 
@@ -76,7 +136,7 @@ def test_array_dispatch_changes_nothing_for_numpy_arrays():
             sys.exit()  # this SciPy is too old for scikit-learn to dispatch arrays at all
         sklearn.set_config(array_api_dispatch=False)
         import test_common
-        for estimator, check in test_common.parametrize_with_checks(test_common.ESTIMATORS).args[1]:
+        for estimator, check in test_common.parametrize_with_checks(test_common.IDENTIFIED).args[1]:
             if {_ARRAY_DISPATCH!r} in str(check):
                 check(estimator)
     """
@@ -102,7 +162,7 @@ def test_array_dispatch_changes_nothing_for_numpy_arrays():
         estimator_checks.check_param_validation,
     ],
 )
-@pytest.mark.parametrize("estimator", ESTIMATORS, ids=_name)
+@pytest.mark.parametrize("estimator", IDENTIFIED, ids=_name)
 def test_check_that_check_estimator_leaves_out_passes(estimator, check):
     check(_name(estimator), estimator)
 

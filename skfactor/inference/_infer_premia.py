@@ -22,10 +22,12 @@ def infer_premia(
     long_run: LongRun,
     debiased: bool,
     description: dict[str, str],
+    note: str,
 ) -> PremiaInference:
     """Inference for premia; see `skfactor.FamaMacBeth.inference`.
 
-    ``obstacle`` says why a kind of covariance does not hold, and is empty where it does.
+    ``obstacle`` says why a kind of covariance does not hold, and is empty where it does; ``note``
+    what fama-macbeth errors leave out.
     """
     if covariance not in ("auto", *COVARIANCES):
         raise ValueError(
@@ -44,7 +46,7 @@ def infer_premia(
     cov, lags = COVARIANCES[kind](sample, long_run, debiased)
     notes = []
     if kind == "fama-macbeth":
-        notes.append("Exposures taken as known: their estimation adds no error.")
+        notes.append(note)
         if is_two_pass and covariance == "auto":
             notes.append(f"Errors for estimated betas do not hold here: krs {obstacle('krs')}")
     labels = premia.index

@@ -1,7 +1,15 @@
 """Linear factor models."""
 
+from skfactor.linear_model._bias_corrected import BiasCorrectedFamaMacBeth
 from skfactor.linear_model._factor_betas import FactorBetas
 from skfactor.linear_model._fama_macbeth import FamaMacBeth
+from skfactor.linear_model._linear_factor_gmm import LinearFactorGMM
 from skfactor.linear_model._traded_factor_model import TradedFactorModel
 
-__all__ = ["FactorBetas", "FamaMacBeth", "TradedFactorModel"]
+__all__ = [
+    "BiasCorrectedFamaMacBeth",
+    "FactorBetas",
+    "FamaMacBeth",
+    "LinearFactorGMM",
+    "TradedFactorModel",
+]

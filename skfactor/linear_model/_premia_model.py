@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -42,6 +42,8 @@ from skfactor.linear_model._two_pass_fit import TwoPassFit
 
 class PremiaModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """A model of premia in panel or wide form; its `fit` ends in `_store`."""
+
+    _fama_macbeth_note: ClassVar = "Exposures taken as known: their estimation adds no error."
 
     fit_intercept: bool
     premia_window: int | None
@@ -268,6 +270,7 @@ class PremiaModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             long_run=LongRun(kernel, bandwidth, prewhiten),
             debiased=debiased,
             description=self._description(),
+            note=self._fama_macbeth_note,
         )
 
     def summary(

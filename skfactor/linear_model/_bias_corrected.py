@@ -1,0 +1,398 @@
+"""BiasCorrectedFamaMacBeth: premia from individual assets, freed of the errors in their betas."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from numbers import Real
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, clone
+
+from skfactor._base import single_blas_thread
+from skfactor._dates import calendar_positions
+from skfactor._kernels.cross_moments import masked_cross_moments
+from skfactor._kernels.least_squares import LeastSquares
+from skfactor._panel import time_index
+from skfactor._sklearn import Interval, StrOptions
+from skfactor._typing import BoolArray, Float64Array
+from skfactor._validation import target_names
+from skfactor.exceptions import RankDeficientWarning
+from skfactor.linear_model._cross_sections import average_weights, regress_wide, weigh_assets
+from skfactor.linear_model._factor_betas import FactorBetas
+from skfactor.linear_model._fama_macbeth import FamaMacBeth
+from skfactor.linear_model._two_pass_fit import TwoPassFit
+
+# Measured betas whose smallest squared singular value is this share of the largest are collinear.
+_COLLINEAR = 1e-12
+
+
+class BiasCorrectedFamaMacBeth(FamaMacBeth):
+    r"""Premia of individual assets, corrected for the errors in their estimated betas.
+
+    Betas of single stocks are noisy, and a regression on noisy betas pulls the premia towards
+    zero: of one factor's premium it leaves the share of the betas' variance that is true,
+    :math:`\sigma_\beta^2 / (\sigma_\beta^2 + \sigma_e^2)`. Two corrections are offered for the
+    wide form, y with one column an asset. With :math:`X_t = [1, \hat\beta_i]` for the assets that
+    have a return on date t and W their weights:
+
+    - **instrumental** [1]_: betas are estimated from the odd and from the even periods (the first,
+      third, ... and the second, fourth, ... date). Their errors are independent, so each is an
+      instrument for the other. On an even date the betas of even periods explain and those of odd
+      periods are the instruments, on an odd date the other way round, :math:`\lambda_t =
+      (Z_t'WX_t)^{-1} Z_t'W R_t`. Dates with weak instruments are left out (trimmed).
+    - **litzenberger-ramaswamy** [2]_ [3]_: the covariances :math:`V_i = s_i^2 (F_i'F_i)^{-1}` of
+      the betas are taken off, :math:`\lambda_t = (X_t'WX_t - \sum_i w_i V_i)^{-1} X_t'W R_t`.
+      Where too little is left the date falls back to uncorrected least squares.
+
+    What is too little is a matter of the betas' reliability on the date: the share of their
+    variation over the assets that is true, for the worst combination of the factors. It is the
+    smallest eigenvalue of the corrected products relative to :math:`X_t'WX_t`, or of the symmetric
+    part of :math:`Z_t'WX_t` relative to :math:`(X_t'WX_t + Z_t'WZ_t) / 2` (for one factor about the
+    correlation of odd and even betas). It is 0 or less where they are not positive definite.
+
+    Parameters
+    ----------
+    method : {"instrumental", "litzenberger-ramaswamy"}, default="instrumental"
+        The correction.
+    min_reliability : float, default=0.05
+        Dates whose reliability is not above this number in [0, 1) are trimmed (instrumental) or
+        fall back (litzenberger-ramaswamy); 0 asks for positive definite products only.
+    betas : estimator or None, default=None
+        First pass, over the full sample; None is `FactorBetas()`. ``"instrumental"`` fits it to
+        the odd and the even periods too.
+    fit_intercept : bool, default=True
+        Whether to estimate the zero-beta rate, the column ``"const"``.
+    weighting : {"ols", "wls"}, default="ols"
+        Weights of the assets in the second pass: alike, or by the inverse of their first-pass
+        residual variances.
+    premia_window, premia_halflife, min_assets, missing, rank_deficient, date_level
+        As in `FamaMacBeth`. With ``rank_deficient="raise"`` trimmed dates and fallbacks raise.
+
+    Attributes
+    ----------
+    lambdas_ : DataFrame of shape (n_dates, n_premia)
+        Corrected slopes of each date, in the units of the returns; NaN on trimmed dates.
+    premia_ : Series of shape (n_premia,)
+        Their average.
+    reliability_ : Series of shape (n_dates,)
+        Reliability of the betas on each date; NaN on dates with too few assets.
+    trimmed_dates_, fallback_dates_ : Index
+        Dates left out (instrumental) or not corrected (litzenberger-ramaswamy).
+    instrument_strength_ : DataFrame of shape (n_factors, 3)
+        Instrumental: ``correlation`` of each factor's odd and even betas over the assets, and the
+        first-stage statistics ``f_odd`` and ``f_even``, F of the regression of its odd (even)
+        betas on the even (odd) ones of all factors.
+    odd_betas_, even_betas_ : DataFrame of shape (n_assets, n_factors)
+        Instrumental: betas of the odd and of the even periods.
+    betas_, first_pass_, expected_returns_, pricing_errors_, coef_, intercept_, cross_sections_
+        As in `FamaMacBeth`; betas and what follows from them are of the whole sample. ``r2`` is
+        that of the corrected slopes on the estimated betas, below that of least squares.
+
+    Notes
+    -----
+    Errors are those of Fama and MacBeth, from the variation of the corrected slopes over time; the
+    kinds for betas estimated over the same sample hold for uncorrected premia only.
+
+    References
+    ----------
+    .. [1] Jegadeesh, N., J. Noh, K. Pukthuanthong, R. Roll and J. Wang (2019), "Empirical Tests of
+       Asset Pricing Models with Individual Assets: Resolving the Errors-in-Variables Bias in Risk
+       Premium Estimation", Journal of Financial Economics 133(2), 273-298.
+       https://doi.org/10.1016/j.jfineco.2019.02.010
+    .. [2] Litzenberger, R. H. and K. Ramaswamy (1979), "The Effect of Personal Taxes and Dividends
+       on Capital Asset Prices: Theory and Empirical Evidence", Journal of Financial Economics
+       7(2), 163-195. https://doi.org/10.1016/0304-405X(79)90012-6
+    .. [3] Chordia, T., A. Goyal and J. Shanken (2017), "Cross-Sectional Asset Pricing with
+       Individual Stocks: Betas versus Characteristics". https://doi.org/10.2139/ssrn.2549578
+
+    Examples
+    --------
+    Betas are noisy here; the factor's premium was 0.0105 in this sample:
+
+    >>> from skfactor import BiasCorrectedFamaMacBeth, FamaMacBeth
+    >>> from skfactor.datasets import make_two_pass
+    >>> X, y = make_two_pass(240, 500, 1, premia=0.01, noise=0.2, random_state=1, return_X_y=True)
+    >>> model = BiasCorrectedFamaMacBeth().fit(X, y)
+    >>> [float(each.premia_["f1"].round(4)) for each in (FamaMacBeth().fit(X, y), model)]
+    [0.0073, 0.0102]
+    >>> model.instrument_strength_.round(2)
+        correlation   f_odd  f_even
+    f1         0.53  192.05  192.05
+    """
+
+    _fama_macbeth_note: ClassVar = "Slopes corrected for errors in the betas, date by date."
+    _parameter_constraints: ClassVar = {
+        **FamaMacBeth._parameter_constraints,
+        "method": [StrOptions({"instrumental", "litzenberger-ramaswamy"})],
+        "min_reliability": [Interval(Real, 0, 1, closed="left")],
+        "weighting": [StrOptions({"ols", "wls"})],
+    }
+
+    def __init__(
+        self,
+        *,
+        method: str = "instrumental",
+        min_reliability: float = 0.05,
+        betas: BaseEstimator | None = None,
+        fit_intercept: bool = True,
+        weighting: str = "ols",
+        premia_window: int | None = None,
+        premia_halflife: float | None = None,
+        min_assets: int | None = None,
+        missing: str = "drop",
+        rank_deficient: str = "nan",
+        date_level: str | int = "auto",
+    ) -> None:
+        super().__init__(
+            betas=betas,
+            fit_intercept=fit_intercept,
+            weighting=weighting,
+            premia_window=premia_window,
+            premia_halflife=premia_halflife,
+            min_assets=min_assets,
+            missing=missing,
+            rank_deficient=rank_deficient,
+            date_level=date_level,
+        )
+        self.method = method
+        self.min_reliability = min_reliability
+
+    def _fit_panel(self, *args: Any) -> None:
+        raise ValueError(
+            "BiasCorrectedFamaMacBeth needs several assets, y with one column each: it corrects "
+            "for the errors of the betas that it estimates itself, and in a panel the exposures "
+            "are given, with errors that are unknown. Use FamaMacBeth for a panel."
+        )
+
+    def _fit_wide(
+        self, factors: Float64Array, returns: Float64Array, X: Any, y: Any, dates: Any
+    ) -> None:
+        periods = time_index(X, y, dates)
+        index = pd.RangeIndex(len(factors)) if periods is None else periods
+        order = index.argsort()
+        index, factors, returns = index[order], factors[order], returns[order]
+        assets = target_names(y, returns.shape[1])
+        factor_frame = pd.DataFrame(factors, index=index, columns=self._names)
+        return_frame = pd.DataFrame(returns, index=index, columns=assets)
+        self.first_pass_ = self._first_pass(factor_frame, return_frame)
+        self.betas_ = self.first_pass_.betas_
+        betas, instrumental = self.betas_.to_numpy(), self.method == "instrumental"
+        if instrumental:
+            self.odd_betas_, self.even_betas_ = (
+                self._first_pass(factor_frame[half::2], return_frame[half::2]).betas_
+                for half in (0, 1)
+            )
+            halves = np.hstack([self.odd_betas_, self.even_betas_])
+            used = np.isfinite(betas).all(axis=1) & np.isfinite(halves).all(axis=1)
+        else:
+            errors = beta_covariances(self.first_pass_, factors)
+            used = np.isfinite(errors).all(axis=(1, 2))
+        if np.count_nonzero(used) < 2:
+            where = " in the odd and in the even periods" if instrumental else ""
+            raise ValueError(
+                f"Only {np.count_nonzero(used)} of the {len(assets)} columns of y have enough "
+                f"returns{where} for betas with errors: a cross-section needs several assets."
+            )
+        known, residuals = returns[:, used], self.first_pass_.residuals_.to_numpy()[:, used]
+        weights = weigh_assets(self.weighting, residuals, known, len(self._names))
+        if instrumental:
+            strength = instrument_strength(halves[used], self.fit_intercept)
+            labels = ["correlation", "f_odd", "f_even"]
+            self.instrument_strength_ = pd.DataFrame(strength, self._names, labels)
+            system = instrumental_system(halves[used], known, weights, self.fit_intercept)
+        else:
+            system = reduced_system(betas[used], errors[used], known, weights, self.fit_intercept)
+        fewest, const = self._fewest_assets(), self.fit_intercept
+        fits = regress_wide(betas[used], known, weights, fit_intercept=const, min_assets=fewest)
+        reliability = np.where(fits.solved, system.reliability(), np.nan)
+        unreliable = fits.solved & ~(reliability > self.min_reliability)
+        good = fits.solved & ~unreliable
+        self._store(system.solve(fits, good), None if periods is None else index, None)
+        self.reliability_ = pd.Series(reliability, index=self.dates_, name="reliability")
+        self.trimmed_dates_ = self.dates_[unreliable & instrumental]
+        self.fallback_dates_ = self.dates_[unreliable & (not instrumental)]
+        if unreliable.any():
+            self._report_unreliable(unreliable, good)
+        kept, average = return_frame.loc[:, used], return_frame.mean()
+        self._two_pass = _CorrectedTwoPass(
+            self.first_pass_, factor_frame, kept, self.lambdas_, self.weighting, self.fit_intercept
+        )
+        self.expected_returns_ = self._expected(betas, assets)
+        self.pricing_errors_ = (average - self.expected_returns_).rename("pricing_error")
+
+    def _first_pass(self, factors: pd.DataFrame, returns: pd.DataFrame) -> Any:
+        first_pass = FactorBetas() if self.betas is None else self.betas
+        for name in ("window", "halflife"):
+            if getattr(first_pass, name, None) is not None:
+                raise ValueError(
+                    "The corrections are for betas of the full sample, every period weighing "
+                    f"alike; betas= has {name}={getattr(first_pass, name)!r}."
+                )
+        return clone(first_pass).fit(factors, returns)
+
+    def _report_unreliable(self, unreliable: BoolArray, estimated: BoolArray) -> None:
+        """Say how many dates were trimmed or not corrected, and leave the trimmed ones out."""
+        trim = self.method == "instrumental"
+        found = (
+            f"On {int(unreliable.sum())} of {len(unreliable)} dates the reliability of the betas "
+            f"is not above {self.min_reliability:g} (first: {self.dates_[unreliable][0]})"
+        )
+        if self.rank_deficient == "raise" or (trim and not estimated.any()):
+            raise ValueError(f"{found}. Use fewer factors, longer samples or a lower bound.")
+        left = (
+            "they are trimmed, and their premia are NaN"
+            if trim
+            else "their slopes are those of least squares, uncorrected"
+        )
+        # The level is that of the caller of fit.
+        warnings.warn(f"{found}: {left}.", RankDeficientWarning, stacklevel=6)
+        if trim:
+            self.lambdas_.loc[unreliable] = np.nan
+            self.cross_sections_.loc[unreliable, ["r2", "adj_r2"]] = np.nan
+            positions = calendar_positions(self.dates_)
+            self._average = average_weights(
+                positions, estimated, self.premia_window, self.premia_halflife
+            )
+            slopes = self.lambdas_.to_numpy()[estimated]
+            premia: Float64Array = self._average[estimated] @ slopes
+            self.premia_[:], self.coef_ = premia, premia[-self.n_features_in_ :]
+            self.intercept_ = float(premia[0]) if self.fit_intercept else 0.0
+
+    def slope_portfolios(self, X: Any, dates: Any = None, sample_weight: Any = None) -> Any:
+        """Raise ``ValueError``: the weights known for slopes are those of least squares."""
+        raise ValueError(
+            "slope_portfolios gives the weights behind least-squares slopes, and these slopes are "
+            "corrected. Use FamaMacBeth for portfolios."
+        )
+
+
+class _CorrectedTwoPass(TwoPassFit):
+    """Two passes with a correction in between, for which errors of the betas are not derived."""
+
+    def obstacle_to(self, covariance: str) -> str:
+        return (
+            "is for least-squares slopes, and these are corrected for the errors of the betas. Use "
+            "'fama-macbeth'."
+        )
+
+
+@dataclass(frozen=True)
+class CorrectedSystem:
+    """On each date a linear system for K slopes, and the moments that it corrects."""
+
+    matrix: Float64Array  # (T, K, K) solved for the slopes
+    cross: Float64Array  # (T, K) its right-hand side
+    measured: Float64Array  # (T, K, K) what the matrix would be if all variation were true
+    products: Float64Array  # (T, P, P) explanatory betas first, returns last
+    mean: Float64Array  # (T, P)
+
+    def reliability(self) -> Float64Array:
+        """Smallest eigenvalue (T,) of the matrix' symmetric part relative to the measured one."""
+        scale = np.sqrt(np.einsum("tkk->tk", self.measured))
+        units = np.where(scale > 0.0, scale, 1.0)[:, :, None]
+        units = units * units.transpose(0, 2, 1)
+        values, vectors = np.linalg.eigh(self.measured / units)
+        root = vectors / np.sqrt(np.maximum(values, _COLLINEAR))[:, None, :]
+        symmetric = (self.matrix + self.matrix.transpose(0, 2, 1)) / 2.0 / units
+        relative = np.linalg.eigvalsh(root.transpose(0, 2, 1) @ symmetric @ root)[:, 0]
+        return np.where(values[:, 0] > _COLLINEAR, relative, 0.0)
+
+    def solve(self, fits: LeastSquares, where: BoolArray) -> LeastSquares:
+        """Least-squares fits (with an intercept or not) with corrected slopes on some dates."""
+        right, k = self.cross[where], self.cross.shape[1]
+        slopes = np.linalg.solve(self.matrix[where], right[:, :, None])[:, :, 0]
+        own, mean = self.products[where], self.mean[where]
+        coefficients, r2 = fits.coefficients.copy(), fits.r2.copy()
+        coefficients[where, -k:] = slopes
+        if coefficients.shape[1] > k:
+            coefficients[where, 0] = mean[:, -1] - np.einsum("tk,tk->t", mean[:, :k], slopes)
+        explained = 2.0 * np.einsum("tk,tk->t", slopes, own[:, :k, -1])
+        explained -= np.einsum("tk,tkl,tl->t", slopes, own[:, :k, :k], slopes)
+        r2[where] = explained / own[:, -1, -1]
+        return replace(fits, coefficients=coefficients, r2=r2)
+
+
+def _moments(
+    columns: Float64Array, returns: Float64Array, weights: Float64Array | None, centred: bool
+) -> tuple[Float64Array, Float64Array]:
+    """Products (T, P, P) and means (T, P) of columns (N, P - 1) and returns (T, N)."""
+    with single_blas_thread():
+        moments = masked_cross_moments(np.ascontiguousarray(columns.T), returns, weights)
+    products = moments.products
+    if not centred:
+        products = products + moments.mean[:, None] * moments.mean * moments.weight
+    return np.ascontiguousarray(products.transpose(2, 0, 1)), moments.mean.T
+
+
+def reduced_system(
+    betas: Float64Array,
+    errors: Float64Array,
+    returns: Float64Array,
+    weights: Float64Array | None,
+    centred: bool,
+) -> CorrectedSystem:
+    """Take the covariances (N, K, K) of the betas (N, K) off their products, date by date."""
+    n, k = betas.shape
+    products, mean = _moments(betas, returns, weights, centred)
+    present = np.isfinite(returns) * (1.0 if weights is None else weights)
+    gram = products[:, :k, :k]
+    noise = (present @ errors.reshape(n, -1)).reshape(gram.shape)
+    return CorrectedSystem(gram - noise, products[:, :k, k], gram, products, mean)
+
+
+def instrumental_system(
+    halves: Float64Array, returns: Float64Array, weights: Float64Array | None, centred: bool
+) -> CorrectedSystem:
+    """Products of instruments and explanatory betas from odd and even betas (N, 2 K)."""
+    k = halves.shape[1] // 2
+    products, mean = _moments(halves, returns, weights, centred)
+    # The first date is odd, where odd betas explain; on even dates the two change places.
+    swap = np.r_[k : 2 * k, :k, 2 * k]
+    products[1::2], mean[1::2] = products[1::2][:, swap][:, :, swap], mean[1::2][:, swap]
+    x, z = slice(0, k), slice(k, 2 * k)
+    measured = (products[:, x, x] + products[:, z, z]) / 2.0
+    return CorrectedSystem(products[:, z, x], products[:, z, -1], measured, products, mean)
+
+
+def beta_covariances(first_pass: Any, factors: Float64Array) -> Float64Array:
+    """Covariances (N, K, K) of each asset's betas, s^2 (F'F)^-1; NaN without a degree of freedom.
+
+    F are the factors (T, K) on the asset's own dates, centred if the first pass has an intercept.
+    """
+    k, centred = factors.shape[1], bool(first_pass.fit_intercept)
+    known = np.isfinite(factors).all(axis=1)
+    residuals, f = first_pass.residuals_.to_numpy()[known], factors[known]
+    observed = np.isfinite(residuals)
+    f = f - f.mean(axis=0) * centred
+    n_periods, sums = observed.sum(axis=0), observed.T @ f
+    pairs = (f[:, :, None] * f[:, None, :]).reshape(len(f), -1)
+    gram: Float64Array = (observed.T @ pairs).reshape(-1, k, k)
+    if centred:
+        gram -= sums[:, :, None] * sums[:, None, :] / np.maximum(n_periods, 1)[:, None, None]
+    free = n_periods - k - centred
+    good = (free > 0) & np.isfinite(first_pass.betas_.to_numpy()).all(axis=1)
+    variance = np.nansum(residuals**2, axis=0)[good] / free[good]
+    norm = np.sqrt(np.einsum("nkk->nk", gram[good]))
+    units = norm[:, :, None] * norm[:, None, :]
+    covariances = np.full(gram.shape, np.nan)
+    covariances[good] = variance[:, None, None] * np.linalg.inv(gram[good] / units) / units
+    return covariances
+
+
+def instrument_strength(halves: Float64Array, centred: bool) -> Float64Array:
+    """Correlations of odd and even betas (N, 2 K) and both first-stage F statistics (K, 3)."""
+    n, k = len(halves), halves.shape[1] // 2
+    halves = halves - halves.mean(axis=0) * centred
+    odd, even = halves[:, :k], halves[:, k:]
+    squares = (halves**2).sum(axis=0)
+    strength, free = np.full((k, 3), np.nan), n - k - centred
+    with np.errstate(divide="ignore", invalid="ignore"):
+        strength[:, 0] = (odd * even).sum(axis=0) / np.sqrt(squares[:k] * squares[k:])
+        if free > 0:
+            for column, b, z in ((1, odd, even), (2, even, odd)):
+                left = ((b - z @ np.linalg.lstsq(z, b, rcond=None)[0]) ** 2).sum(axis=0)
+                strength[:, column] = ((b**2).sum(axis=0) - left) / k / (left / free)
+    return strength

@@ -1,0 +1,397 @@
+"""LinearFactorGMM: premia and betas of a linear factor model in one efficient estimation."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from scipy.linalg import lapack, matmul_toeplitz, solve_triangular
+from scipy.optimize import minimize
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import r2_score
+from sklearn.utils.validation import check_is_fitted
+from statsmodels.iolib.summary import Summary
+
+from skfactor._base import all_or_nothing
+from skfactor._dates import calendar_positions
+from skfactor._kernels.long_run import KERNELS, lag_weights, long_run_covariance, on_calendar
+from skfactor._panel import time_index
+from skfactor._sklearn import Interval, StrOptions, fit_context
+from skfactor._typing import Float64Array, IntArray
+from skfactor._validation import (
+    check_row_weights,
+    feature_names,
+    target_names,
+    validate_features,
+    validate_target,
+)
+from skfactor.inference._long_run import LongRun
+from skfactor.inference._premia import PremiaInference, TestResult
+
+# Standard deviations that are zero; and the share of one that other moments leave unexplained.
+_TINY, _SINGULAR = 1e-300, 1e-7
+
+
+class LinearFactorGMM(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    r"""Linear factor model by the efficient generalized method of moments, in wide form.
+
+    Betas, premia and factor means are chosen together so that the averages of
+
+    .. math:: \varepsilon_t \otimes [1, f_t'] \quad \text{and} \quad f_t - \mu, \qquad
+        \varepsilon_t = R_t - \lambda_0 - B (\lambda_1 + f_t - \mu)
+
+    are small, weighed by the inverse of their covariance matrix [1]_. Factors need not be traded.
+    The start is the two-pass estimate; derivatives are exact, moments scaled to unit variance and
+    parameters measured in their standard errors.
+
+    Parameters
+    ----------
+    steps : {"two-step", "iterated", "continuously-updated"}, default="two-step"
+        Weights at the two-pass estimates and then, once more, at what these give; weights updated
+        until nothing changes; or weights that change within the minimization [2]_.
+    fit_intercept : bool, default=True
+        Whether to estimate the zero-beta rate, the column ``"const"``.
+    kernel : {None, "bartlett", "parzen", "quadratic-spectral"}, default=None
+        Kernel of the moments' long-run covariance; None assumes no serial dependence.
+    bandwidth : float, str or None, default=None
+        Number of lags, or a rule of `FamaMacBeth.inference` applied at the two-pass estimates.
+    max_iter : int, default=1000
+        Most updates of the weights, and most steps of each minimization.
+    tol : float, default=1e-6
+        Converged is what a step moves by less than this number of standard errors.
+
+    Attributes
+    ----------
+    premia_ : Series of shape (n_premia,)
+        Zero-beta rate (``"const"``) and premia, in decimals a period.
+    betas_, factor_means_ : DataFrame of shape (n_assets, n_factors), Series of shape (n_factors,)
+        Exposures, and the estimated means of the factors.
+    expected_returns_, pricing_errors_ : Series of shape (n_assets,)
+        Zero-beta rate plus betas times premia, and the average returns minus these.
+    n_iter_, converged_ : int, bool
+        Updates of the weights or steps of the last minimization, and whether they sufficed.
+    coef_, intercept_, dates_, n_features_in_, feature_names_in_
+        As in `FamaMacBeth`.
+
+    References
+    ----------
+    .. [1] Hansen, L. P. (1982), "Large Sample Properties of Generalized Method of Moments
+       Estimators", Econometrica 50(4), 1029-1054. https://doi.org/10.2307/1912775
+    .. [2] Hansen, L. P., J. Heaton and A. Yaron (1996), "Finite-Sample Properties of Some
+       Alternative GMM Estimators", Journal of Business & Economic Statistics 14(3), 262-280.
+       https://doi.org/10.1080/07350015.1996.10524656
+
+    Examples
+    --------
+    >>> from skfactor import LinearFactorGMM
+    >>> from skfactor.datasets import make_two_pass
+    >>> factors, returns = make_two_pass(n_assets=8, random_state=0, return_X_y=True)
+    >>> print(LinearFactorGMM().fit(factors, returns).j_test())
+    chi2(4) = 6.1228, p-value = 0.1902
+    H0: all pricing errors are zero
+    """
+
+    __metadata_request__fit: ClassVar = {"dates": True}
+    _parameter_constraints: ClassVar = {
+        "steps": [StrOptions({"two-step", "iterated", "continuously-updated"})],
+        "fit_intercept": ["boolean"],
+        "kernel": [StrOptions(set(KERNELS)), None],
+        "bandwidth": [Interval(Real, 0, None, closed="left"), str, None],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="neither")],
+    }
+
+    def __init__(
+        self,
+        *,
+        steps: str = "two-step",
+        fit_intercept: bool = True,
+        kernel: str | None = None,
+        bandwidth: float | str | None = None,
+        max_iter: int = 1000,
+        tol: float = 1e-6,
+    ) -> None:
+        self.steps = steps
+        self.fit_intercept = fit_intercept
+        self.kernel = kernel
+        self.bandwidth = bandwidth
+        self.max_iter = max_iter
+        self.tol = tol
+
+    @fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    @all_or_nothing
+    def fit(self, X: Any, y: Any, dates: Any = None) -> Self:
+        """Estimate premia, betas and factor means.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_periods, n_factors)
+            Factors.
+        y : array-like of shape (n_periods, n_assets)
+            Returns, in decimals; in excess of a riskless rate with ``fit_intercept=False``.
+        dates : array-like of shape (n_periods,), optional
+            Date of each row, if it is not in the index of X or y.
+
+        Raises
+        ------
+        ValueError
+            If assets or periods are too few, a value is missing, or premia are not identified.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If ``max_iter`` does not suffice.
+        """
+        factors = validate_features(self, X, reset=True).astype(np.float64)
+        returns = validate_target(self, X, y)
+        names = feature_names(self, X)
+        self._check_size(factors, returns, names)
+        index = time_index(X, y, dates)
+        index = pd.RangeIndex(len(factors)) if index is None else index
+        order = index.argsort()
+        self.dates_, assets = index[order], target_names(y, returns.shape[1])
+        data, positions = (returns[order], factors[order]), calendar_positions(self.dates_)
+        self._moments = _Moments(*data, self.fit_intercept, positions, self.kernel)
+        start = self._moments.two_pass()
+        series = self._moments.series(start)
+        scaled = (series - series.mean(axis=0)) / np.maximum(series.std(axis=0), _TINY)
+        _, lags = LongRun(self.kernel, self.bandwidth).covariance(scaled, positions)
+        self._moments = replace(self._moments, lags=lags)
+        self._theta, self._j = self._estimate(start)
+        if not self.converged_:
+            warnings.warn(
+                f"Not converged in {self.max_iter} iterations. Increase max_iter or tol.",
+                ConvergenceWarning,
+                stacklevel=4,  # the caller of fit
+            )
+        betas, gamma, means = self._moments.unpack(self._theta)
+        labels = ["const", *names] if self.fit_intercept else names
+        self.premia_ = pd.Series(gamma, index=labels, name="premium")
+        self.betas_ = pd.DataFrame(betas, index=assets, columns=names)
+        self.factor_means_ = pd.Series(means, index=names, name="mean")
+        self.coef_ = gamma[-len(names) :]
+        self.intercept_ = float(gamma[0]) if self.fit_intercept else 0.0
+        expected = self.intercept_ + betas @ self.coef_
+        self.expected_returns_ = pd.Series(expected, index=assets, name="expected_return")
+        errors = returns.mean(axis=0) - self.expected_returns_
+        self.pricing_errors_ = errors.rename("pricing_error")
+        return self
+
+    def _check_size(self, factors: Float64Array, returns: Float64Array, names: list[Any]) -> None:
+        (t, k), n = factors.shape, returns.size // len(returns)
+        if np.isnan(factors).any() or np.isnan(returns).any():
+            raise ValueError("X or y holds NaN, and GMM needs whole periods. Drop the others.")
+        if self.fit_intercept and "const" in names:
+            raise ValueError("X has a column 'const', which is the name of the intercept.")
+        if n < k + self.fit_intercept or n < 2:
+            raise ValueError(
+                f"{k + self.fit_intercept} premia need at least as many assets, and 2; y has {n} "
+                "column(s). Pass one column an asset, or fewer factors."
+            )
+        n_moments = n * (k + 1) + k
+        if t <= n_moments:
+            raise ValueError(
+                f"{n} assets and {k} factors make {n_moments} moments, which need at least "
+                f"{n_moments + 1} periods; found {t}. Pass fewer assets, or use FamaMacBeth."
+            )
+
+    def _estimate(self, theta: Float64Array) -> tuple[Float64Array, float]:
+        """Parameters and J statistic; stores ``n_iter_`` and ``converged_``."""
+        moments, iterated, updates, enough = self._moments, self.steps == "iterated", 0, False
+        while updates < (self.max_iter if iterated else 2) and not enough:
+            before, whiten = theta, moments.whitening(theta)
+            theta, j, settled = _gauss_newton(moments, theta, whiten, self.max_iter, self.tol)
+            change = np.linalg.norm(whiten(moments.jacobian(theta)) @ (theta - before))
+            enough, updates = iterated and bool(change < self.tol), updates + 1
+        self.n_iter_, self.converged_ = updates, settled and enough == iterated
+        if self.steps != "continuously-updated":
+            return theta, j
+        # With parameters in units of standard errors the Hessian of J / 2 is about one.
+        scale = np.linalg.qr(moments.whitening(theta)(moments.jacobian(theta)), mode="r")
+
+        def half_j(z: Float64Array) -> tuple[float, Float64Array]:
+            value, gradient = moments.continuously_updated(theta + solve_triangular(scale, z))
+            return value / 2.0, solve_triangular(scale, gradient / 2.0, trans="T")
+
+        options: Any = {"gtol": self.tol, "maxiter": self.max_iter}
+        found = minimize(half_j, np.zeros(len(theta)), method="BFGS", jac=True, options=options)
+        self.n_iter_ = max(int(found.nit), 1)
+        self.converged_ = bool(np.abs(found.jac).max() <= self.tol)
+        return theta + solve_triangular(scale, found.x), 2.0 * float(found.fun)
+
+    def inference(self, *, debiased: bool = True) -> PremiaInference:
+        """Standard errors, tests and intervals of the premia, normal and for a correct model.
+
+        ``debiased=True`` multiplies the variance by T / (T - K).
+        """
+        check_is_fitted(self)
+        moments = self._moments
+        t, k = moments.factors.shape
+        scaled = moments.whitening(self._theta)(moments.jacobian(self._theta))
+        inverse = np.linalg.inv(np.linalg.qr(scaled, mode="r"))
+        covariance = inverse @ inverse.T * (t / (t - k) if debiased else 1.0)
+        names, which = self.premia_.index, slice(self.betas_.size, -k)
+        return PremiaInference(
+            premia=self.premia_.copy(),
+            cov=pd.DataFrame(covariance[which, which], index=names, columns=names),
+            df=np.inf,
+            covariance="efficient gmm",
+            kernel=self.kernel,
+            bandwidth=moments.lags,
+            description={
+                "Form:": f"{self.steps} GMM",
+                "Dates used:": str(t),
+                "Assets:": str(len(self.betas_)),
+                "J statistic:": f"{self._j:.4f}",
+                "Converged:": "yes" if self.converged_ else "no",
+            },
+        )
+
+    def summary(self, *, debiased: bool = True) -> Summary:
+        """Table of `inference`: prints, and renders as LaTeX and HTML."""
+        return self.inference(debiased=debiased).summary()
+
+    def j_test(self) -> TestResult:
+        """Test that all pricing errors are zero, by the overidentifying restrictions.
+
+        Chi-square with as many degrees of freedom as there are more assets than premia; raises
+        ``ValueError`` if there are none.
+        """
+        check_is_fitted(self)
+        df = len(self.betas_) - len(self.premia_)
+        if df == 0:
+            raise ValueError("As many assets as premia are always priced. Pass more assets.")
+        p_value = float(stats.chi2.sf(self._j, df))
+        return TestResult(self._j, p_value, (df,), "chi2", "all pricing errors are zero")
+
+    def predict(self, X: Any) -> Float64Array:
+        """Expected returns (n_periods, n_assets): in each row of X ``expected_returns_``."""
+        check_is_fitted(self)
+        values = validate_features(self, X, reset=False)
+        return np.tile(self.expected_returns_.to_numpy(), (len(values), 1))
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """R squared over the assets of ``expected_returns_`` against average returns in y.
+
+        Raises ``ValueError`` if y has other assets than in `fit`.
+        """
+        expected = self.predict(X)
+        target = validate_target(self, X, y)
+        weights = check_row_weights(sample_weight, X, len(target), "sample_weight")
+        assets = self.expected_returns_.index
+        if target.shape != expected.shape or not target_names(y, len(assets)).equals(assets):
+            raise ValueError(f"y has other assets than fit: {list(assets[:5])} ...")
+        return float(r2_score(np.average(target, axis=0, weights=weights), expected[0]))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+
+Whiten = Callable[[Float64Array], Float64Array]
+
+
+@dataclass(frozen=True)
+class _Moments:
+    """Moments eps (x) [1, f] and f - mu as functions of theta: betas (N K), gamma (P), mu (K)."""
+
+    returns: Float64Array  # (T, N)
+    factors: Float64Array  # (T, K)
+    zero_beta: bool
+    positions: IntArray  # (T,) on the calendar
+    kernel: str | None
+    lags: float = 0.0
+
+    def unpack(self, theta: Float64Array) -> tuple[Float64Array, Float64Array, Float64Array]:
+        n, k = self.returns.shape[1], self.factors.shape[1]
+        return theta[: n * k].reshape(n, k), theta[n * k : -k], theta[-k:]
+
+    def two_pass(self) -> Float64Array:
+        """Least-squares estimates, the start."""
+        mean = self.factors.mean(axis=0)
+        betas = np.linalg.lstsq(self.factors - mean, self.returns, rcond=None)[0].T
+        exposures = np.hstack([np.ones((len(betas), int(self.zero_beta))), betas])
+        gamma = np.linalg.lstsq(exposures, self.returns.mean(axis=0), rcond=None)[0]
+        return np.concatenate([betas.ravel(), gamma, mean])
+
+    def series(self, theta: Float64Array) -> Float64Array:
+        """Moments of each period (T, M)."""
+        betas, gamma, mu = self.unpack(theta)
+        instruments = np.insert(self.factors, 0, 1.0, axis=1)
+        expected = (self.factors - mu + gamma[-len(mu) :]) @ betas.T + gamma[0] * self.zero_beta
+        products = (self.returns - expected)[:, :, None] * instruments[:, None, :]
+        return np.hstack([products.reshape(len(products), -1), self.factors - mu])
+
+    def jacobian(self, theta: Float64Array, weights: Any = 1.0) -> Float64Array:
+        """Average (M, P) over time of the weighted derivatives of the moments."""
+        betas, gamma, mu = self.unpack(theta)
+        (n, k), t = betas.shape, len(self.factors)
+        instruments = np.insert(self.factors, 0, 1.0, axis=1) * np.reshape(weights, (-1, 1)) / t
+        own = instruments.T @ (self.factors - mu + gamma[-k:])
+        loadings = np.hstack([np.ones((n, int(self.zero_beta))), betas, -betas])
+        level = instruments.sum(axis=0)
+        top = np.hstack([np.kron(np.eye(n), own), np.kron(loadings, level[:, None])])
+        bottom = np.hstack([np.zeros((k, top.shape[1] - k)), level[0] * np.eye(k)])
+        return -np.vstack([top, bottom])
+
+    def covariance(self, series: Float64Array) -> Float64Array:
+        series = series - series.mean(axis=0)
+        return long_run_covariance(series, self.positions, self.kernel, self.lags)
+
+    def whitening(self, theta: Float64Array) -> Whiten:
+        """Function that gives averages of the moments unit covariance."""
+        covariance = self.covariance(self.series(theta))
+        scale = np.maximum(np.sqrt(np.diag(covariance)), _TINY)
+        factor, failed = lapack.dpotrf(covariance / scale / scale[:, None], lower=1)
+        if failed or np.diagonal(factor).min() < _SINGULAR:
+            raise ValueError(
+                "The moments' covariance is singular: drop assets that are combinations of others."
+            )
+        scale /= np.sqrt(len(self.returns))
+        return lambda x: solve_triangular(factor, (x.T / scale).T, lower=True)
+
+    def continuously_updated(self, theta: Float64Array) -> tuple[float, Float64Array]:
+        """J (scalar) with the weights at theta too, and its gradient (P,)."""
+        series, t = self.series(theta), len(self.returns)
+        mean = series.mean(axis=0)
+        weighed = np.linalg.solve(self.covariance(series), mean)
+        smooth = (series - mean) @ weighed
+        if self.kernel is not None:
+            calendar = on_calendar(smooth[:, None], self.positions)
+            window = lag_weights(self.kernel, self.lags, len(calendar) - 1)
+            places = self.positions - self.positions[0]
+            smooth = matmul_toeplitz((window, window), calendar)[places, 0]
+        slopes = self.jacobian(theta, 1.0 + smooth.mean() - smooth)
+        return t * float(mean @ weighed), 2.0 * t * (weighed @ slopes)
+
+
+def _gauss_newton(
+    moments: _Moments, theta: Float64Array, whiten: Whiten, max_iter: int, tol: float
+) -> tuple[Float64Array, float, bool]:
+    """Minimize the squares of whitened averages: parameters, minimum, and whether it settled."""
+    average = whiten(moments.series(theta).mean(axis=0))
+    for _ in range(max_iter):
+        slopes = whiten(moments.jacobian(theta))
+        norm = np.sqrt(np.einsum("mp,mp->p", slopes, slopes))
+        if not norm.all() or (rank := np.linalg.lstsq(slopes / norm, average))[2] < len(norm):
+            raise ValueError(
+                "The premia are not identified: betas are collinear or alike. Drop a factor."
+            )
+        step, size = -rank[0] / norm, 1.0
+        while size > 1e-6:
+            trial = whiten(moments.series(theta + size * step).mean(axis=0))
+            if trial @ trial <= average @ average * (1.0 + 1e-12) + 1e-20:
+                break
+            size /= 2.0
+        theta, average = theta + size * step, trial
+        if np.linalg.norm(slopes @ step) < tol:
+            return theta, float(average @ average), True
+    return theta, float(average @ average), False
