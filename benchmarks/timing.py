@@ -38,7 +38,8 @@ def random_panel(
     """Exposures and returns of a date-sorted panel in which a share of the rows is present."""
     rng = np.random.default_rng(0)
     dates = pd.period_range("1970-01-01", periods=n_dates, freq=freq)
-    index = pd.MultiIndex.from_product([dates, range(n_assets)], names=["date", "asset"])
+    assets = [f"asset{i:05d}" for i in range(n_assets)]
+    index = pd.MultiIndex.from_product([dates, assets], names=["date", "asset"])
     if share < 1.0:
         index = index[rng.random(len(index)) < share]
     values = np.asfortranarray(rng.standard_normal((len(index), n_features)))

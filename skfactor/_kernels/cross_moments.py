@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from skfactor._kernels.segments import chunks
-from skfactor._kernels.threads import run_all
+from skfactor._kernels.threads import Run, run_in_turn, run_on_threads
 from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray
 
 # Sums over many segments win below this many (rows a segment) x (regressors squared), BLAS above.
@@ -60,17 +60,18 @@ def segment_cross_moments(
     moments = _empty(n_segments, n_regressors + 1)
     with np.errstate(invalid="ignore", over="ignore"):
         if offsets[-1] * n_regressors**2 >= _BLAS_FROM * n_segments:
-            _run(_fill_by_products, moments, values, target, offsets, weights)
+            _run(run_in_turn, _fill_by_products, moments, values, target, offsets, weights)
             for s in _center(moments):
                 rows = slice(offsets[s], offsets[s + 1])
                 w = None if weights is None else weights[rows]
                 _recentre(moments, int(s), *complete_rows(values[:, rows], target[rows], w))
         else:
-            _run(_fill_by_sums, moments, values, target, offsets, weights)
+            _run(run_on_threads, _fill_by_sums, moments, values, target, offsets, weights)
     return moments
 
 
 def _run(
+    run: Run,
     fill: Callable[..., None],
     moments: CrossMoments,
     values: FloatArray,
@@ -79,7 +80,7 @@ def _run(
     weights: Float64Array | None,
 ) -> None:
     """Fill the moments of runs of segments, each in one go."""
-    run_all(
+    run(
         [
             partial(fill, moments, values, target, offsets, weights, which)
             for which in chunks(offsets, len(values) + 1)

@@ -175,11 +175,14 @@ def rescale_segments(
                     target[:, start:stop],
                 )
             return
-        scaled = block - spread(center[which, columns], offsets)
+        # In the target itself where it has the precision, else in float64 beside it.
+        scaled = target if target.dtype == np.float64 else np.empty(target.shape)
+        np.subtract(block, spread(center[which, columns], offsets), out=scaled)
         scaled *= spread(factor[which, columns], offsets)
         if limits is not None:
             bound = limits[columns, None]
             np.clip(scaled, -bound, bound, out=scaled)
-        target[...] = scaled
+        if scaled is not target:
+            target[...] = scaled
 
     map_segments(write, values, segments, out)

@@ -15,6 +15,7 @@ from skfactor._kernels.segments import (
     reduce_segments,
     spread,
 )
+from skfactor._kernels.threads import run_on_threads
 from skfactor._typing import Float64Array, FloatArray, IntArray
 
 Interpolation = Literal["linear", "order_statistic"]
@@ -144,7 +145,7 @@ def segment_quantiles(
 
     if tables:
         with np.errstate(invalid="ignore"):
-            reduce_segments(fill, values, segments)
+            reduce_segments(fill, values, segments, run_on_threads)
     return tables
 
 

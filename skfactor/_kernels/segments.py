@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from skfactor._kernels.threads import run_all
+from skfactor._kernels.threads import Run, run_in_turn, run_on_threads
 from skfactor._typing import FloatArray, IntArray
 
 # Values handled at once: so many stay in cache.
@@ -47,7 +47,7 @@ class Segments:
             return values
         taken = np.empty(values.shape, dtype=values.dtype)
         columns = zip(np.atleast_2d(values), np.atleast_2d(taken), strict=True)
-        run_all(
+        run_on_threads(
             [
                 partial(np.take, source, self.order[rows], out=target[rows], mode="clip")
                 for source, target in columns
@@ -102,6 +102,7 @@ def reduce_segments(
     function: Callable[[FloatArray, IntArray, slice, slice], None],
     values: FloatArray,
     segments: Segments,
+    run: Run = run_in_turn,
 ) -> None:
     """Call ``function(block, offsets, columns, which)`` for blocks of whole segments.
 
@@ -116,7 +117,7 @@ def reduce_segments(
             function(block, offsets - offsets[0], columns, which)
 
         tasks = [partial(work, which) for which in chunks(segments.offsets, len(ordered))]
-        run_all(tasks, ordered.size)
+        run(tasks, ordered.size)
 
 
 def map_segments(
@@ -149,7 +150,7 @@ def map_segments(
             for which in chunks(segments.offsets, len(ordered))
             for piece in _pieces(segments.offsets[which.start : which.stop + 1], len(ordered))
         ]
-        run_all(tasks, ordered.size)
+        run_on_threads(tasks, ordered.size)
         if segments.order is not None:
             out[columns, segments.order] = target
 

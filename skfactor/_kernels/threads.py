@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from typing import TypeAlias
 
 # Below so many values the threads cost more than they save.
 _WORTH_THREADS = 500_000
@@ -23,12 +24,25 @@ def usable_threads() -> int:
     return min(processors, int(limit) if limit.isdigit() and int(limit) else _MOST_THREADS)
 
 
-def run_all(tasks: Sequence[Callable[[], None]], n_values: int) -> None:
-    """Run tasks that write to different places, on threads if ``n_values`` make it worth while."""
+Tasks: TypeAlias = Sequence[Callable[[], None]]
+Run: TypeAlias = Callable[[Tasks, int], None]
+
+
+def run_in_turn(tasks: Tasks, n_values: int) -> None:
+    """Run tasks one after the other: best where each is many short calls of NumPy."""
+    del n_values
+    for task in tasks:
+        task()
+
+
+def run_on_threads(tasks: Tasks, n_values: int) -> None:
+    """Run tasks that write to different places, on threads if ``n_values`` make it worth while.
+
+    It pays where a task spends its time within long calls of NumPy, as sorting does.
+    """
     n_threads = min(usable_threads(), _MOST_THREADS, len(tasks))
     if n_threads < 2 or n_values < _WORTH_THREADS:
-        for task in tasks:
-            task()
+        run_in_turn(tasks, n_values)
         return
     with ThreadPoolExecutor(n_threads) as pool:
         # Each in a copy of the context, because NumPy keeps its error state there.

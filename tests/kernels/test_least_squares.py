@@ -215,9 +215,9 @@ def test_regressors_are_solved_accurately_or_reported(seed, n, gap, shift):
     if not found.deficient[0]:
         terms = np.column_stack([np.ones(n), x])
         difference = terms.astype(np.longdouble) @ (found.coefficients[0] - qr_least_squares(x, y))
-        # Coefficients that cancel in the fit have no more digits than their own rounding leaves.
+        # Coefficients that cancel in the fit have no more digits than rounding leaves to either.
         rounding = 1e-15 * (np.abs(terms) @ np.abs(found.coefficients[0])).max()
-        assert_allclose(difference.astype(float), 0.0, atol=1e-6 + 10.0 * rounding)
+        assert_allclose(difference.astype(float), 0.0, atol=1e-6 + 100.0 * rounding)
     assert found.deficient[0] or gap > 1e-16 * (1 + shift)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skfactor._kernels import threads
-from skfactor._kernels.threads import run_all, usable_threads
+from skfactor._kernels.threads import run_in_turn, run_on_threads, usable_threads
 
 
 @pytest.fixture
@@ -23,13 +23,13 @@ def record(seen, barrier=None):
 
 def test_large_work_runs_on_two_threads_at_once(two_processors):
     seen, barrier = [], threading.Barrier(2)
-    run_all([record(seen, barrier), record(seen, barrier)], n_values=10**6)
+    run_on_threads([record(seen, barrier), record(seen, barrier)], n_values=10**6)
     assert len(set(seen)) == 2
 
 
 def test_small_work_stays_on_the_calling_thread(two_processors):
     seen = []
-    run_all([record(seen), record(seen)], n_values=1000)
+    run_on_threads([record(seen), record(seen)], n_values=1000)
     assert seen == [threading.get_ident()] * 2
 
 
@@ -38,7 +38,7 @@ def test_an_error_in_a_thread_reaches_the_caller(two_processors):
         raise ZeroDivisionError("in a thread")
 
     with pytest.raises(ZeroDivisionError, match="in a thread"):
-        run_all([fail, fail], n_values=10**6)
+        run_on_threads([fail, fail], n_values=10**6)
 
 
 def test_threads_keep_the_error_state_of_the_caller(two_processors):
@@ -46,12 +46,18 @@ def test_threads_keep_the_error_state_of_the_caller(two_processors):
         return np.ones(3) / np.zeros(3)
 
     with np.errstate(divide="raise"), pytest.raises(FloatingPointError):
-        run_all([divide, divide], n_values=10**6)
+        run_on_threads([divide, divide], n_values=10**6)
     with np.errstate(divide="ignore"):
-        run_all([divide, divide], n_values=10**6)
+        run_on_threads([divide, divide], n_values=10**6)
 
 
 @pytest.mark.parametrize(("setting", "most"), [("1", 1), ("0", 4), ("many", 4), ("", 4)])
 def test_the_limit_that_joblib_sets_is_kept(monkeypatch, setting, most):
     monkeypatch.setenv("OMP_NUM_THREADS", setting)
     assert 1 <= usable_threads() <= most
+
+
+def test_in_turn_keeps_the_order_and_the_thread(two_processors):
+    seen = []
+    run_in_turn([lambda: seen.append(1), record(seen), lambda: seen.append(3)], n_values=10**9)
+    assert seen == [1, threading.get_ident(), 3]
