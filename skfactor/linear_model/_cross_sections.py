@@ -290,9 +290,11 @@ def average_weights(
 
 def average_over_time(returns: Float64Array, weights: Float64Array | None = None) -> Float64Array:
     """Average return of each asset over the dates on which it has one (n_assets,)."""
-    known = np.isfinite(returns)
-    filled = returns if known.all() else np.where(known, returns, 0.0)
     w = np.ones(len(returns)) if weights is None else weights
+    known: BoolArray = np.isfinite(returns)
+    if known.all():
+        complete: Float64Array = (w @ returns) / w.sum()
+        return complete
     with np.errstate(invalid="ignore", divide="ignore"):
-        average: Float64Array = (w @ filled) / (w @ known)
+        average: Float64Array = (w @ np.where(known, returns, 0.0)) / (w @ known.astype(np.float64))
     return average

@@ -200,9 +200,10 @@ class FactorBetas(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # typ
         residuals = factors @ betas.T
         residuals += alphas
         np.subtract(returns, residuals, out=residuals)
-        squares = np.einsum("ti,ti->i", residuals, residuals)
-        if np.isnan(squares).any():
-            squares = np.nansum(residuals**2, axis=0)
+        filled = residuals
+        if fits.n_rows.min() < len(residuals):
+            filled = np.where(np.isnan(residuals), 0.0, residuals)
+        squares = np.einsum("ti,ti->i", filled, filled)
         free = fits.n_rows - factors.shape[1] - self.fit_intercept
         variance = squares / np.where(free > 0, free, np.nan)
         self.betas_ = pd.DataFrame(betas, index=assets, columns=names)
