@@ -56,7 +56,7 @@ def all_or_nothing(fit: Callable[..., Any]) -> Callable[..., Any]:
     return guarded
 
 
-class PanelTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, metaclass=ABCMeta):  # type: ignore[misc]
+class PanelTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, metaclass=ABCMeta):  # type: ignore[misc]  # scikit-learn is untyped
     """A transformer whose statistics are those of the row's own date.
 
     With dates each date (and group) is a segment with statistics of its own, in `transform` too.
@@ -93,7 +93,7 @@ class PanelTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, me
     def _check_columns(self, values: FloatArray) -> None:
         """Check the data of `transform` against what was learned."""
 
-    @fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    @fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]  # scikit-learn is untyped
     @all_or_nothing
     def fit(
         self, X: Any, y: Any = None, dates: Any = None, groupby: Any = None, weights: Any = None

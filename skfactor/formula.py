@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["FormulaRegressor"]
 
 
-class FormulaRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class FormulaRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
     r"""Fit a model that is written as a formula over the columns of one frame.
 
     Three ways to write it, ``regressor`` being `skfactor.FamaMacBeth` or any other:
@@ -107,7 +107,7 @@ class FormulaRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # ty
         self.formula = formula
         self.regressor = regressor
 
-    @fit_context(prefer_skip_nested_validation=False)  # type: ignore[untyped-decorator]
+    @fit_context(prefer_skip_nested_validation=False)  # type: ignore[untyped-decorator]  # scikit-learn is untyped
     @all_or_nothing
     def fit(self, X: Any, y: Any = None, **fit_params: Any) -> Self:
         """Build the design (and the target) from the formula and fit the regressor.
@@ -152,7 +152,7 @@ class FormulaRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # ty
         self.regressor_ = clone(self.regressor).fit(design, y, **params)
         return self
 
-    @available_if(lambda self: hasattr(self.regressor, "predict"))  # type: ignore[untyped-decorator]
+    @available_if(lambda self: hasattr(self.regressor, "predict"))  # type: ignore[untyped-decorator]  # scikit-learn is untyped
     def predict(self, X: Any, **predict_params: Any) -> Any:
         """Predict with the regressor.
 
@@ -172,7 +172,7 @@ class FormulaRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # ty
         params = self._params_for("predict", predict_params)
         return self.regressor_.predict(self._design(X), **params)
 
-    @available_if(lambda self: hasattr(self.regressor, "score"))  # type: ignore[untyped-decorator]
+    @available_if(lambda self: hasattr(self.regressor, "score"))  # type: ignore[untyped-decorator]  # scikit-learn is untyped
     def score(self, X: Any, y: Any = None, **score_params: Any) -> float:
         """Score of the regressor.
 
@@ -383,7 +383,7 @@ def _with_missing_categories(
         for name in (factor.expr for factor in factors):
             kind, state = spec.encoder_state.get(name, (None, {}))
             if kind is not None and kind.value == "categorical" and "categories" in state:
-                values = pd.Series(materializer.factor_cache[name].values.__wrapped__)  # noqa: PD011
+                values = pd.Series(materializer.factor_cache[name].values.__wrapped__)  # noqa: PD011 - formulaic's values
                 unknown = ~values.isin(state["categories"]).to_numpy()
                 numbers[np.ix_(unknown, list(spec.term_indices[term]))] = np.nan
     frame = pd.DataFrame(numbers, index=matrix.index, columns=matrix.columns)

@@ -64,7 +64,7 @@ class PremiaTable(pd.DataFrame):
     def _constructor(self) -> type[PremiaTable]:
         return PremiaTable
 
-    def to_latex(  # type: ignore[override]
+    def to_latex(  # type: ignore[override]  # without jinja2, which pandas' own needs
         self,
         buf: str | Path | None = None,
         *,

@@ -20,7 +20,7 @@ from skfactor._typing import Float64Array
 _FACTS = {**fmt_2cols, "data_fmts": ["%18s", "%18s"], "stub_fmt": "%s"}
 
 
-class _Summary(Summary):  # type: ignore[misc]
+class _Summary(Summary):  # type: ignore[misc]  # statsmodels is untyped
     """A summary whose HTML has tables of its own: statsmodels does not escape names there."""
 
     html_tables: list[SimpleTable]

@@ -30,7 +30,7 @@ from skfactor._validation import (
 from skfactor.exceptions import RankDeficientWarning
 
 
-class FactorBetas(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class FactorBetas(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
     r"""Exposures of assets to factors, by one time-series regression an asset.
 
     .. math:: R_{it} = \alpha_i + \beta_i' f_t + \varepsilon_{it}
@@ -111,7 +111,7 @@ class FactorBetas(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # typ
         self.missing = missing
         self.date_level = date_level
 
-    @fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    @fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]  # scikit-learn is untyped
     @all_or_nothing
     def fit(self, X: Any, y: Any = None, dates: Any = None, assets: Any = None) -> Self:
         """Estimate the exposures of every asset.
@@ -175,7 +175,7 @@ class FactorBetas(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # typ
                 assets_index = pd.Index(["asset" if name is None else name])
             else:
                 factors, returns = _one_row_a_date(values, returns[:, 0], panel, names)
-                periods, assets_index = panel.dates.labels, panel.assets.labels  # type: ignore[union-attr]
+                periods, assets_index = panel.dates.labels, panel.assets.labels  # type: ignore[union-attr]  # just checked
         if periods is None:
             periods = pd.RangeIndex(len(factors))
         self._fit_wide(factors.astype(np.float64), returns, names, assets_index, periods)

@@ -176,7 +176,7 @@ class FamaMacBeth(PremiaModel):
         self.rank_deficient = rank_deficient
         self.date_level = date_level
 
-    @fit_context(prefer_skip_nested_validation=False)  # type: ignore[untyped-decorator]
+    @fit_context(prefer_skip_nested_validation=False)  # type: ignore[untyped-decorator]  # scikit-learn is untyped
     @all_or_nothing
     def fit(self, X: Any, y: Any, sample_weight: Any = None, dates: Any = None) -> Self:
         """Estimate the premia.

@@ -39,7 +39,7 @@ from skfactor.inference._premia import PremiaInference, TestResult
 _TINY, _SINGULAR = 1e-300, 1e-7
 
 
-class LinearFactorGMM(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class LinearFactorGMM(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
     r"""Linear factor model by the efficient generalized method of moments, in wide form.
 
     Betas, premia and factor means are chosen together so that the averages of
@@ -125,7 +125,7 @@ class LinearFactorGMM(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.max_iter = max_iter
         self.tol = tol
 
-    @fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    @fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]  # scikit-learn is untyped
     @all_or_nothing
     def fit(self, X: Any, y: Any, dates: Any = None) -> Self:
         """Estimate premia, betas and factor means.

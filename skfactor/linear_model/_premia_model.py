@@ -40,7 +40,7 @@ from skfactor.linear_model._cross_sections import (
 from skfactor.linear_model._two_pass_fit import TwoPassFit
 
 
-class PremiaModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class PremiaModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
     """A model of premia in panel or wide form; its `fit` ends in `_store`."""
 
     _fama_macbeth_note: ClassVar = "Exposures taken as known: their estimation adds no error."

@@ -29,7 +29,7 @@ from skfactor.inference._premia import PremiaInference, TestResult
 from skfactor.linear_model._factor_betas import FactorBetas
 
 
-class TradedFactorModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class TradedFactorModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
     r"""Linear factor model whose factors are traded, by time-series regressions.
 
     .. math:: R_{it} = \alpha_i + \beta_i' f_t + \varepsilon_{it}, \qquad \lambda = E[f_t]
@@ -105,7 +105,7 @@ class TradedFactorModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.missing = missing
         self.date_level = date_level
 
-    @fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    @fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]  # scikit-learn is untyped
     @all_or_nothing
     def fit(self, X: Any, y: Any, dates: Any = None) -> Self:
         """Estimate premia, alphas and betas.

@@ -143,7 +143,7 @@ class Winsorizer(PanelTransformer):
             sides = [("lower", "lower", self.lower), ("upper", "upper", self.upper)]
             closed = [(level, side) for _, side, level in sides if level is not None]
             interpolation = self.interpolation
-            tables = segment_quantiles(columns, segments, closed, interpolation)  # type: ignore[arg-type]
+            tables = segment_quantiles(columns, segments, closed, interpolation)  # type: ignore[arg-type]  # a constraint checks its values
             bounds.update({side: table for (_, side), table in zip(closed, tables, strict=True)})
             lower, upper = bounds["lower"], bounds["upper"]
             # Shares that leave no value between the bounds make order statistics cross.
