@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_array, check_consistent_length, valid
 
 from skfactor._panel import check_same_rows
 from skfactor._sklearn import has_default_output
-from skfactor._typing import Float64Array, FloatArray
+from skfactor._typing import BoolArray, Float64Array, FloatArray
 
 # Values looked at together when searching for infinities.
 _BLOCK = 2**16
@@ -27,9 +27,14 @@ def validate_features(estimator: BaseEstimator, X: Any, *, reset: bool) -> Float
         if not len(X.columns):
             raise ValueError("X has no columns.")
     try:
-        values: FloatArray = validate_data(
-            estimator, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite=False
-        )
+        values: FloatArray
+        if _is_plain(X):
+            validate_data(estimator, X, reset=reset, skip_check_array=True)
+            values = X.to_numpy()
+        else:
+            values = validate_data(
+                estimator, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite=False
+            )
     except (ValueError, TypeError) as error:
         _explain_text(X, error)
         raise
@@ -49,8 +54,8 @@ def validate_target(estimator: BaseEstimator, X: Any, y: Any) -> Float64Array:
             "is None."
         )
     values: Float64Array
-    if isinstance(y, pd.DataFrame) and len(y) and (y.dtypes == np.float64).all():
-        values = y.to_numpy()  # scikit-learn looks at each of perhaps thousands of columns
+    if _is_plain(y):
+        values = y.to_numpy()
     else:
         try:
             values = check_array(
@@ -67,6 +72,13 @@ def validate_target(estimator: BaseEstimator, X: Any, y: Any) -> Float64Array:
     return values
 
 
+def _is_plain(data: Any) -> bool:
+    """Whether data is a frame of float64, in which scikit-learn would look at each column."""
+    return (
+        isinstance(data, pd.DataFrame) and len(data) > 0 and bool((data.dtypes == np.float64).all())
+    )
+
+
 def target_names(y: Any, n_columns: int) -> pd.Index:
     """Names of the columns of a target with several, 0, 1, ... where it has none."""
     columns = getattr(y, "columns", None)
@@ -77,8 +89,17 @@ def target_names(y: Any, n_columns: int) -> pd.Index:
 
 def raise_if_empty(target: Float64Array) -> None:
     """Raise ``ValueError`` if the target holds nothing but NaN."""
-    if np.isnan(target).all():
+    if not has_values(target.reshape(len(target), -1)).any():
         raise ValueError("y holds no value at all, only NaN.")
+
+
+def has_values(table: Float64Array) -> BoolArray:
+    """Columns (n_columns,) of a table (n_rows, n_columns) that hold more than NaN."""
+    held: BoolArray = ~np.isnan(table[0])
+    # The first row tells almost always.
+    if not held.all():
+        held[~held] = ~np.isnan(table[:, ~held]).all(axis=0)
+    return held
 
 
 def raise_if_missing(values: FloatArray, what: str) -> None:

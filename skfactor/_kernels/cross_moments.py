@@ -5,7 +5,7 @@ Everything a least-squares fit needs of the data, in one pass over it, accumulat
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -15,7 +15,7 @@ import numpy as np
 
 from skfactor._kernels.segments import chunks
 from skfactor._kernels.threads import Run, run_in_turn, run_on_threads
-from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray
+from skfactor._typing import Float64Array, FloatArray, IntArray
 
 # Sums over many segments win below this many (rows a segment) x (regressors squared), BLAS above.
 _BLAS_FROM = 15_000
@@ -23,8 +23,8 @@ _BLAS_FROM = 15_000
 _CANCELLATION = 1e-5
 # The product of a matrix with itself goes to a routine of its own, which is slow for few variables.
 _SYRK_FROM = 24
-# Series handled at once where each has its own missing values: the block stays in cache.
-_SERIES_BLOCK = 96
+# Series or dates handled at once where each has its own missing values.
+_LINES = 96
 
 
 @dataclass(frozen=True)
@@ -224,39 +224,87 @@ def masked_cross_moments(
 ) -> CrossMoments:
     """Cross-moments of common regressors (K, T) with each of the targets (S, T), NaN left out.
 
-    Masked matrix products over blocks of series; never a mask of the whole. ``weights`` (T,) are
-    positive and common too.
+    ``weights`` (T,) are positive and common too.
     """
     n_regressors, n_series = len(common), len(targets)
     moments = _empty(n_series, n_regressors + 1)
     center = common.mean(axis=1)
     shifted = common - center[:, None]
+    one = np.ones(common.shape[1])
     pairs = [(i, j) for i in range(n_regressors) for j in range(i + 1)]
-    pair_products = np.array([shifted[i] * shifted[j] for i, j in pairs]).T.reshape(-1, len(pairs))
-    w = np.ones(common.shape[1]) if weights is None else weights
-    all_sums, all_second = shifted @ w, w @ pair_products
-    for start in range(0, n_series, _SERIES_BLOCK):
-        which = slice(start, min(start + _SERIES_BLOCK, n_series))
-        y = np.array(targets[which], order="C")
-        observed: BoolArray = np.isfinite(y)
-        if observed.all():
-            n_rows, total = np.full(len(y), y.shape[1]), np.full(len(y), w.sum())
-            sums = np.broadcast_to(all_sums, (len(y), n_regressors))
-            second = np.broadcast_to(all_second, (len(y), len(pairs)))
-        else:
-            n_rows = np.count_nonzero(observed, axis=1)
-            mask = observed * w
-            total, sums, second = mask.sum(axis=1), mask @ shifted.T, mask @ pair_products
-            y[~observed] = 0.0
-        weighted = y if weights is None else y * w
-        moments.n_rows[which], moments.weight[which] = n_rows, total
-        moments.mean[:-1, which], moments.mean[-1, which] = sums.T, weighted.sum(axis=1)
-        for (i, j), product in zip(pairs, second.T, strict=True):
-            moments.products[i, j, which] = moments.products[j, i, which] = product
-        cross = (weighted @ shifted.T).T
-        moments.products[:-1, -1, which] = moments.products[-1, :-1, which] = cross
-        moments.products[-1, -1, which] = np.einsum("st,st->s", weighted, y)
+    # Their sums over the observed part of a target are its moments: rows, weight, sums, products.
+    terms = np.array([one, one, *shifted, *(shifted[i] * shifted[j] for i, j in pairs)])
+    if weights is not None:
+        terms[1:] *= weights
+    sums, cross, squares = _masked_sums(targets, terms, slice(1, n_regressors + 2))
+    moments.n_rows[:], moments.weight[:] = np.rint(sums[0]), sums[1]
+    moments.mean[:-1], moments.mean[-1] = sums[2 : n_regressors + 2], cross[0]
+    for (i, j), product in zip(pairs, sums[n_regressors + 2 :], strict=True):
+        moments.products[i, j] = moments.products[j, i] = product
+    moments.products[:-1, -1] = moments.products[-1, :-1] = cross[1:]
+    moments.products[-1, -1] = squares
     for s in _center(moments):
         _recentre(moments, int(s), *complete_rows(shifted, targets[s], weights))
     moments.mean[:-1] += center[:, None]
     return moments
+
+
+def _masked_sums(
+    targets: Float64Array, terms: Float64Array, crossed: slice
+) -> tuple[Float64Array, Float64Array, Float64Array]:
+    """Sums over what is observed of the targets (S, T).
+
+    Of the terms (Q, T), of the ``crossed`` terms times the target, and of the first of these times
+    its square: (Q, S), (C, S), (S,).
+    """
+    sums = np.zeros((len(terms), len(targets)))
+    cross = np.zeros((crossed.stop - crossed.start, len(targets)))
+    squares = np.zeros(len(targets))
+    for into, over, y, observed in _observed_blocks(targets):
+        along = terms[:, over]
+        if observed is None:
+            sums[:, into] += along.sum(axis=1)[:, None]
+        else:
+            sums[:, into] += along @ observed
+        cross[:, into] += along[crossed] @ y
+        squares[into] += along[crossed.start] @ (y * y)
+    return sums, cross, squares
+
+
+def masked_mean(targets: Float64Array, weights: Float64Array | None = None) -> Float64Array:
+    """Weighted mean of what is observed of each target (S, T); NaN where nothing is."""
+    w = np.ones(targets.shape[1]) if weights is None else weights
+    total, weight = np.zeros(len(targets)), np.zeros(len(targets))
+    for into, over, y, observed in _observed_blocks(targets):
+        total[into] += w[over] @ y
+        weight[into] += w[over].sum() if observed is None else w[over] @ observed
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return total / weight
+
+
+def _observed_blocks(
+    targets: Float64Array,
+) -> Iterator[tuple[slice, slice, Float64Array, Float64Array | None]]:
+    """Blocks (t, s) of the targets (S, T), 0 for NaN, with 1 where observed, or None everywhere.
+
+    Which series and which observations, in lines as they lie in memory, be that series or dates:
+    a block stays in cache, and there is never a mask of the whole. Blocks are overwritten.
+    """
+    by_series = targets.strides[0] >= targets.strides[1]
+    lines = targets if by_series else targets.T
+    every, size = slice(None), min(_LINES, len(lines))
+    filled, mask = np.empty((2, size, lines.shape[1]))
+    for start in range(0, len(lines), _LINES):
+        block = slice(start, min(start + _LINES, len(lines)))
+        y: Float64Array = lines[block]
+        observed: Float64Array | None = None
+        missing = ~np.isfinite(y)
+        if missing.any():
+            observed = np.logical_not(missing, out=mask[: len(y)])
+            filled[: len(y)] = y
+            y = filled[: len(y)]
+            np.copyto(y, 0.0, where=missing)
+        if by_series:
+            yield block, every, y.T, None if observed is None else observed.T
+        else:
+            yield every, block, y, observed

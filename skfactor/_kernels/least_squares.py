@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.linalg import lapack, qr, solve_triangular, svdvals
@@ -35,8 +36,12 @@ class LeastSquares:
 
     coefficients: Float64Array  # (S, K), or (S, 1 + K) with the intercept first
     n_rows: IntArray  # (S,)
-    r2: Float64Array  # (S,) centred with an intercept, uncentred without
-    condition: Float64Array  # (S,) 2-norm condition number of the standardized regressors
+    total: Float64Array  # (S,) sum of squares, centred with an intercept, uncentred without
+    explained: Float64Array  # (S,) what the regressors explain of it
+    correlation: Float64Array  # (K, K, S) of the regressors, about 0 without an intercept
+    norm: Float64Array  # (K, S) roots of the sums of squares of the same
+    pivots: Float64Array  # (K, S) squared, of the correlations' Cholesky factor
+    condition_by_qr: dict[int, float]  # of the segments that were solved from their data
     thin: BoolArray  # (S,) fewer rows than asked for
     deficient: BoolArray  # (S,) collinear or constant regressors
 
@@ -44,6 +49,27 @@ class LeastSquares:
     def solved(self) -> BoolArray:
         """Segments with an estimate (S,)."""
         return ~(self.thin | self.deficient)
+
+    @cached_property
+    def r2(self) -> Float64Array:
+        """Share of the sum of squares that is explained (S,)."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(self.solved, self.explained / self.total, np.nan)
+
+    @cached_property
+    def condition(self) -> Float64Array:
+        """Condition numbers (S,) of the standardized regressors in the 2-norm."""
+        condition = _condition_numbers(self.correlation, self.pivots)
+        condition[list(self.condition_by_qr)] = list(self.condition_by_qr.values())
+        condition[~self.solved] = np.nan
+        return condition
+
+    @cached_property
+    def slope_variances(self) -> Float64Array:
+        """Variances (S, K) of the slopes where the errors have variance one: diag((X'X)^-1)."""
+        variances = _inverse_diagonals(self.correlation) / self.norm**2
+        variances[:, ~self.solved] = np.nan
+        return variances.T
 
 
 def solve_least_squares(
@@ -80,30 +106,56 @@ def solve_least_squares(
         # What is left of a level that centring took off: a constant column leaves only rounding.
         level = moments.weight * moments.mean[:-1] ** 2
         safe &= (norm**2 >= _SPREAD * level).all(axis=0)
-    condition = _condition_numbers(correlation, pivots)
+    condition_by_qr = {}
     for s in np.flatnonzero(~safe & ~thin):
         solution = _solve_from_rows(*rows(int(s)), fit_intercept, resolution)
         deficient[s] = solution is None
         if solution is not None:
-            slopes[:, s], explained[s], condition[s] = solution
+            slopes[:, s], explained[s], condition_by_qr[int(s)] = solution
     slopes[:, thin | deficient] = np.nan
-    condition[thin | deficient] = np.nan
-    with np.errstate(invalid="ignore", divide="ignore"):
-        r2 = np.where(thin | deficient, np.nan, explained / total)
     coefficients = slopes
     if fit_intercept:
         level = moments.mean[-1] - np.einsum("ks,ks->s", moments.mean[:-1], slopes)
         coefficients = np.vstack([level, slopes])
-    return LeastSquares(coefficients.T, moments.n_rows, r2, condition, thin, deficient)
+    return LeastSquares(
+        coefficients.T,
+        moments.n_rows,
+        total,
+        explained,
+        correlation,
+        norm,
+        pivots,
+        condition_by_qr,
+        thin,
+        deficient,
+    )
 
 
 def _cholesky_together(
     correlation: Float64Array, standardized: Float64Array
 ) -> tuple[Float64Array, Float64Array]:
     """Solve systems (K, K, S) for (K, S): solutions and squared pivots, both (K, S)."""
+    factor, inverse, pivots = _factor_together(correlation)
+    solution: list[Float64Array] = []
+    for row, inverted, right in zip(factor, inverse, standardized, strict=True):
+        known = sum(entry * z for entry, z in zip(row, solution, strict=True))
+        solution.append((right - known) * inverted)
+    n = len(factor)
+    for i in reversed(range(n)):
+        known = sum(factor[k][i] * solution[k] for k in range(i + 1, n))
+        solution[i] = (solution[i] - known) * inverse[i]
+    return np.array(solution), np.nan_to_num(np.array(pivots), copy=False, nan=-1.0)
+
+
+def _factor_together(
+    correlation: Float64Array,
+) -> tuple[list[list[Float64Array]], list[Float64Array], list[Float64Array]]:
+    """Cholesky factors of matrices (K, K, S), each entry an array over the segments.
+
+    Rows below the diagonal, inverses of the diagonal, and its squares, the pivots.
+    """
     n = len(correlation)
     factor: list[list[Float64Array]] = [[] for _ in range(n)]
-    solution: list[Float64Array] = []
     inverse: list[Float64Array] = []
     pivots: list[Float64Array] = []
     for j in range(n):
@@ -113,12 +165,31 @@ def _cholesky_together(
         for i in range(j + 1, n):
             known = sum(a * b for a, b in zip(factor[i], factor[j], strict=False))
             factor[i].append((correlation[i, j] - known) * inverse[j])
-        known = sum(entry * z for entry, z in zip(factor[j], solution, strict=True))
-        solution.append((standardized[j] - known) * inverse[j])
-    for i in reversed(range(n)):
-        known = sum(factor[k][i] * solution[k] for k in range(i + 1, n))
-        solution[i] = (solution[i] - known) * inverse[i]
-    return np.array(solution), np.nan_to_num(np.array(pivots), copy=False, nan=-1.0)
+    return factor, inverse, pivots
+
+
+def _inverse_diagonals(correlation: Float64Array) -> Float64Array:
+    """Diagonals (K, S) of the inverses of matrices (K, K, S); NaN where one is not definite."""
+    n = len(correlation)
+    if n > _MANY_REGRESSORS:
+        diagonals = np.full(correlation.shape[1:], np.nan)
+        for s in np.flatnonzero(np.isfinite(correlation).all(axis=(0, 1))):
+            factor, info = lapack.dpotrf(correlation[:, :, s])
+            if info == 0:
+                inverted = solve_triangular(factor, np.eye(n), trans="T", check_finite=False)
+                diagonals[:, s] = np.einsum("kj,kj->j", inverted, inverted)
+        return diagonals
+    with np.errstate(invalid="ignore", divide="ignore"):
+        factor, inverse, _ = _factor_together(correlation)
+        # Columns of the factor's inverse, from top to bottom; their squares add up.
+        diagonals = np.empty(correlation.shape[1:])
+        for j in range(n):
+            column = [inverse[j]]
+            for i in range(j + 1, n):
+                known = sum(a * b for a, b in zip(factor[i][j:], column, strict=True))
+                column.append(-known * inverse[i])
+            diagonals[j] = sum(entry * entry for entry in column)
+    return diagonals
 
 
 def _cholesky_each(
@@ -137,6 +208,9 @@ def _cholesky_each(
 def _condition_numbers(correlation: Float64Array, pivots: Float64Array) -> Float64Array:
     """Condition numbers (S,) of standardized regressors; NaN where a pivot is not positive."""
     n, n_segments = pivots.shape
+    if n_segments > 1 and (correlation == correlation[:, :, :1]).all():
+        # The same regressors everywhere.
+        return np.repeat(_condition_numbers(correlation[:, :, :1], pivots[:, :1]), n_segments)
     condition = np.full(n_segments, np.nan)
     positive = pivots.min(axis=0) > 0.0
     if not positive.all():

@@ -196,8 +196,8 @@ class BiasCorrectedFamaMacBeth(FamaMacBeth):
                 f"Only {np.count_nonzero(used)} of the {len(assets)} columns of y have enough "
                 f"returns{where} for betas with errors: a cross-section needs several assets."
             )
-        known, residuals = returns[:, used], self.first_pass_.residuals_.to_numpy()[:, used]
-        weights = weigh_assets(self.weighting, residuals, known, len(self._names))
+        known = returns[:, used]
+        weights = weigh_assets(self.weighting, self.first_pass_, used, known)
         if instrumental:
             strength = instrument_strength(halves[used], self.fit_intercept)
             labels = ["correlation", "f_odd", "f_even"]
@@ -305,14 +305,13 @@ class CorrectedSystem:
         right, k = self.cross[where], self.cross.shape[1]
         slopes = np.linalg.solve(self.matrix[where], right[:, :, None])[:, :, 0]
         own, mean = self.products[where], self.mean[where]
-        coefficients, r2 = fits.coefficients.copy(), fits.r2.copy()
+        coefficients, explained = fits.coefficients.copy(), fits.explained.copy()
         coefficients[where, -k:] = slopes
         if coefficients.shape[1] > k:
             coefficients[where, 0] = mean[:, -1] - np.einsum("tk,tk->t", mean[:, :k], slopes)
-        explained = 2.0 * np.einsum("tk,tk->t", slopes, own[:, :k, -1])
-        explained -= np.einsum("tk,tkl,tl->t", slopes, own[:, :k, :k], slopes)
-        r2[where] = explained / own[:, -1, -1]
-        return replace(fits, coefficients=coefficients, r2=r2)
+        explained[where] = 2.0 * np.einsum("tk,tk->t", slopes, own[:, :k, -1])
+        explained[where] -= np.einsum("tk,tkl,tl->t", slopes, own[:, :k, :k], slopes)
+        return replace(fits, coefficients=coefficients, explained=explained)
 
 
 def _moments(

@@ -15,6 +15,7 @@ from skfactor._kernels.cross_moments import (
     CrossMoments,
     complete_rows,
     masked_cross_moments,
+    masked_mean,
     segment_cross_moments,
 )
 from skfactor._kernels.least_squares import LeastSquares, solve_least_squares
@@ -60,14 +61,17 @@ def regress_panel(
 
 
 def weigh_assets(
-    weighting: str, residuals: Float64Array, returns: Float64Array, n_factors: int
+    weighting: str, first_pass: Any, used: BoolArray, returns: Float64Array
 ) -> Float64Array | None:
-    """Weights of the second pass from residuals (T, N): None, a diagonal (N,), or (N, N).
+    """Weights of the second pass: None, a diagonal (N,), or (N, N).
 
-    A matrix is the residuals' covariance, by whose inverse generalized least squares weigh.
+    From the first pass' residuals of the ``used`` assets, whose returns are (T, N). A matrix is
+    the residuals' covariance, by whose inverse generalized least squares weigh.
     """
     if weighting == "ols":
         return None
+    residuals = first_pass.residuals_.to_numpy()[:, used]
+    n_factors = first_pass.n_features_in_
     if weighting == "wls":
         observed = np.isfinite(residuals)
         filled = np.where(observed, residuals, 0.0)
@@ -289,12 +293,6 @@ def average_weights(
 
 
 def average_over_time(returns: Float64Array, weights: Float64Array | None = None) -> Float64Array:
-    """Average return of each asset over the dates on which it has one (n_assets,)."""
-    w = np.ones(len(returns)) if weights is None else weights
-    known: BoolArray = np.isfinite(returns)
-    if known.all():
-        complete: Float64Array = (w @ returns) / w.sum()
-        return complete
-    with np.errstate(invalid="ignore", divide="ignore"):
-        average: Float64Array = (w @ np.where(known, returns, 0.0)) / (w @ known.astype(np.float64))
-    return average
+    """Average return (n_assets,) of each asset over the dates on which it has one."""
+    with single_blas_thread():
+        return masked_mean(returns.T, weights)

@@ -29,6 +29,10 @@ from skfactor._validation import (
 )
 from skfactor.exceptions import RankDeficientWarning
 
+# Below this share of an asset's sum of squares the difference to what is explained loses digits:
+# the residuals themselves are squared and summed.
+_LITTLE_LEFT = 1e-5
+
 
 class FactorBetas(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
     r"""Exposures of assets to factors, by one time-series regression an asset.
@@ -66,7 +70,7 @@ class FactorBetas(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # typ
     n_periods_ : Series of shape (n_assets,)
         Observations of each asset.
     residuals_ : DataFrame of shape (n_periods, n_assets)
-        Residuals, one row a date; NaN where the return is missing.
+        Residuals, one row a date; NaN where the return is missing. Computed when asked for.
     n_features_in_ : int
         Number of factors.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -193,28 +197,22 @@ class FactorBetas(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # typ
         with single_blas_thread():
             known = np.isfinite(factors).all(axis=1)
             kept = slice(None) if known.all() else known
-            fits, unscaled = _regressions(factors[kept], returns[kept], self.fit_intercept, fewest)
+            fits = _regressions(factors[kept], returns[kept], self.fit_intercept, fewest)
         self._warn_or_raise(fits, assets, fewest, only_numbers_rows(periods))
         betas = fits.coefficients[:, -len(names) :]
         alphas = fits.coefficients[:, 0] if self.fit_intercept else np.zeros(len(betas))
-        # In the memory order of the returns: operations on mixed orders are several times slower.
-        by_asset = returns.flags.f_contiguous
-        residuals = (betas @ factors.T).T if by_asset else factors @ betas.T
-        residuals += alphas
-        np.subtract(returns, residuals, out=residuals)
-        filled = residuals
-        if fits.n_rows.min() < len(residuals):
-            filled = np.where(np.isnan(residuals), 0.0, residuals)
-        squares = np.einsum("ti,ti->i", filled, filled)
+        squares = fits.total - fits.explained
+        for i in np.flatnonzero(squares < _LITTLE_LEFT * fits.total):
+            squares[i] = np.nansum((returns[:, i] - alphas[i] - factors @ betas[i]) ** 2)
         free = fits.n_rows - factors.shape[1] - self.fit_intercept
         variance = squares / np.where(free > 0, free, np.nan)
         self.betas_ = pd.DataFrame(betas, index=assets, columns=names)
         self.alphas_ = pd.Series(alphas, index=assets, name="alpha")
-        errors = np.sqrt(variance[:, None] * unscaled)
+        errors = np.sqrt(variance[:, None] * fits.slope_variances)
         self.std_errors_ = pd.DataFrame(errors, index=assets, columns=names)
         self.r2_ = pd.Series(fits.r2, index=assets, name="r2")
         self.n_periods_ = pd.Series(fits.n_rows, index=assets, name="n_periods")
-        self.residuals_ = pd.DataFrame(residuals, index=periods, columns=assets, copy=False)
+        self._returns = pd.DataFrame(returns, index=periods, columns=assets, copy=False)
         self._factors = pd.DataFrame(factors, index=periods, columns=names, copy=False)
 
     def _warn_or_raise(
@@ -240,6 +238,21 @@ class FactorBetas(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # typ
             f"(first: {assets[failed][0]}).",
             RankDeficientWarning,
             stacklevel=6,  # the caller of fit
+        )
+
+    @property
+    def residuals_(self) -> pd.DataFrame:
+        """Residuals (n_periods, n_assets), one row a date; NaN where the return is missing."""
+        check_is_fitted(self)
+        returns, factors = self._returns.to_numpy(), self._factors.to_numpy()
+        betas = self.betas_.to_numpy()
+        # In the memory order of the returns: operations on mixed orders are several times slower.
+        by_asset = returns.flags.f_contiguous
+        residuals = (betas @ factors.T).T if by_asset else factors @ betas.T
+        residuals += self.alphas_.to_numpy()
+        np.subtract(returns, residuals, out=residuals)
+        return pd.DataFrame(
+            residuals, index=self._returns.index, columns=self._returns.columns, copy=False
         )
 
     def transform(self, X: Any, dates: Any = None, assets: Any = None) -> Any:
@@ -318,28 +331,16 @@ class FactorBetas(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # typ
 
 def _regressions(
     factors: Float64Array, returns: Float64Array, fit_intercept: bool, fewest: int
-) -> tuple[LeastSquares, Float64Array]:
-    """Each asset's regression, and the diagonal of (F'F)^-1 of its slopes (n_assets, n_factors)."""
+) -> LeastSquares:
+    """Each asset's regression of returns (T, N) on factors (T, K)."""
     common, targets = np.ascontiguousarray(factors.T), returns.T
-    moments = masked_cross_moments(common, targets)
-    fits = solve_least_squares(
-        moments,
+    return solve_least_squares(
+        masked_cross_moments(common, targets),
         lambda i: complete_rows(common, targets[i], None),
         fit_intercept=fit_intercept,
         min_rows=fewest,
         resolution=float(np.finfo(np.float64).eps),
     )
-    gram = moments.products[:-1, :-1]
-    if not fit_intercept:
-        mean = moments.mean[:-1]
-        gram = gram + mean[:, None] * mean * moments.weight
-    unscaled = np.full(targets.shape[:1] + common.shape[:1], np.nan)
-    solved = fits.solved
-    # Scaled to correlations first: the factors' units must not decide how well it inverts.
-    norm = np.sqrt(np.einsum("iis->si", gram))[solved]
-    correlation = gram.transpose(2, 0, 1)[solved] / norm[:, :, None] / norm[:, None, :]
-    unscaled[solved] = np.einsum("sii->si", np.linalg.inv(correlation)) / norm**2
-    return fits, unscaled
 
 
 def _one_row_a_date(

@@ -19,6 +19,7 @@ from skfactor._typing import Float64Array, FloatArray
 from skfactor._validation import (
     check_row_weights,
     feature_names,
+    has_values,
     raise_if_empty,
     raise_if_missing,
     target_names,
@@ -288,7 +289,7 @@ class FamaMacBeth(PremiaModel):
         assets = target_names(y, returns.shape[1])
         factor_frame = pd.DataFrame(factors, index=index, columns=self._names, copy=False)
         return_frame = pd.DataFrame(returns, index=index, columns=assets, copy=False)
-        if np.count_nonzero(np.isfinite(returns).any(axis=0)) < 2:
+        if np.count_nonzero(has_values(returns)) < 2:
             raise ValueError(
                 "Fewer than 2 columns of y hold any return: a cross-section needs several assets."
             )
@@ -296,7 +297,6 @@ class FamaMacBeth(PremiaModel):
         self.betas_ = self.first_pass_.betas_
         betas = self.betas_.to_numpy()
         usable = np.isfinite(betas).all(axis=1)
-        residuals = self.first_pass_.residuals_.to_numpy()
         if periods is not None and np.count_nonzero(usable) < 2:
             raise ValueError(
                 f"Only {np.count_nonzero(usable)} of the {len(assets)} columns of y have enough "
@@ -304,12 +304,11 @@ class FamaMacBeth(PremiaModel):
             )
         kept, kept_frame = returns, return_frame
         if not usable.all():
-            kept, residuals = returns[:, usable], residuals[:, usable]
-            kept_frame = return_frame.loc[:, usable]
+            kept, kept_frame = returns[:, usable], return_frame.loc[:, usable]
         fits = regress_wide(
             betas[usable],
             kept,
-            weigh_assets(self.weighting, residuals, kept, len(self._names)),
+            weigh_assets(self.weighting, self.first_pass_, usable, kept),
             fit_intercept=self.fit_intercept,
             min_assets=self._fewest_assets(),
         )

@@ -14,6 +14,7 @@ from skfactor._kernels import segments as segments_module
 from skfactor._kernels.cross_moments import (
     complete_rows,
     masked_cross_moments,
+    masked_mean,
     segment_cross_moments,
 )
 
@@ -268,3 +269,38 @@ def test_masked_data_are_kept():
         array.flags.writeable = False
     masked_cross_moments(common, targets)
     assert np.isnan(targets[0, 1])
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("n_series", "n_dates"), [(7, 250), (250, 30)])
+def test_masked_sums_do_not_depend_on_the_memory_order(n_series, n_dates, weighted, order):
+    # More lines than a block in one of the orders, and a stretch without anything missing.
+    rng = np.random.default_rng(4)
+    common, targets = rng.normal(size=(3, n_dates)), rng.normal(size=(n_series, n_dates))
+    targets[2:4][rng.random((2, n_dates)) < 0.3] = np.nan
+    weights = rng.random(n_dates) + 0.5 if weighted else None
+    found = masked_cross_moments(common, np.asarray(targets, order=order), weights)
+    for s, target in enumerate(targets):
+        here = np.isfinite(target)
+        data = np.vstack([common, target])[:, here]
+        w = np.ones(here.sum()) if weights is None else weights[here]
+        mean = np.average(data, axis=1, weights=w)
+        centred = data - mean[:, None]
+        assert found.n_rows[s] == here.sum()
+        assert_allclose(found.weight[s], w.sum(), rtol=1e-14)
+        assert_allclose(found.mean[:, s], mean, atol=1e-14)
+        assert_allclose(found.products[:, :, s], centred * w @ centred.T, atol=1e-11)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_masked_means_are_those_of_numpy(order):
+    rng = np.random.default_rng(5)
+    targets, weights = rng.normal(size=(150, 40)), rng.random(40) + 0.5
+    targets[rng.random(targets.shape) < 0.2] = np.nan
+    targets[7] = np.nan
+    filled = np.ma.masked_invalid(targets)
+    expected = np.ma.average(filled, axis=1).filled(np.nan)
+    assert_allclose(masked_mean(np.asarray(targets, order=order)), expected, rtol=1e-12)
+    expected = np.ma.average(filled, axis=1, weights=weights).filled(np.nan)
+    assert_allclose(masked_mean(np.asarray(targets, order=order), weights), expected, rtol=1e-12)

@@ -530,3 +530,27 @@ def test_slope_weights_of_deficient_exposures_are_missing(fit_intercept):
     found = slope_weights(x[[0, 0, 1]], None, fit_intercept, np.finfo(float).eps)
     assert found.shape == (3 + fit_intercept, 10)
     assert np.isnan(found).all()
+
+
+# --- variances of the slopes --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("k", [1, 2, 5, 20])
+def test_slope_variances_are_the_diagonal_of_the_inverse(k, fit_intercept):
+    x, y = draw(np.random.default_rng(9), 3, 60, k)
+    units = np.logspace(-6, 6, k)  # in which statsmodels' inverse would lose its digits
+    found = solve(x * units, y, 60, fit_intercept=fit_intercept)
+    for s in range(3):
+        here = slice(60 * s, 60 * (s + 1))
+        design = sm.add_constant(x[here]) if fit_intercept else x[here]
+        fitted = sm.OLS(y[here], design).fit()
+        expected = np.diag(fitted.normalized_cov_params)[-k:] / units**2
+        assert_allclose(found.slope_variances[s], expected, rtol=1e-10)
+
+
+def test_slope_variances_are_nan_where_there_are_no_slopes():
+    x, y = draw(np.random.default_rng(9), 2, 30, 2)
+    x[:30, 1] = x[:30, 0]
+    found = solve(x, y, 30)
+    assert_array_equal(np.isnan(found.slope_variances), [[True, True], [False, False]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -50,6 +51,15 @@ def test_every_attribute_agrees_with_a_statsmodels_loop(missing, n_factors, fit_
     assert list(betas.betas_.index) == list(y.columns)
     assert list(betas.betas_.columns) == list(X.columns)
     assert_index_equal(betas.residuals_.index, X.index)
+
+
+@pytest.mark.parametrize("noise", [1e-4, 1e-7, 1e-10])
+def test_errors_keep_their_digits_where_factors_explain_nearly_all(data, noise):
+    X, y = data
+    tracking = pd.DataFrame(X.to_numpy() @ np.ones((X.shape[1], y.shape[1])), X.index, y.columns)
+    tracking += noise * y
+    errors = FactorBetas().fit(X, tracking).std_errors_
+    assert_allclose(errors, noise * FactorBetas().fit(X, y).std_errors_, rtol=1e-4)
 
 
 def test_units_of_the_factors_do_not_cost_digits(data):
