@@ -1,0 +1,278 @@
+"""Kenneth R. French's data library: download, keep and read its files.
+
+The reader of pandas-datareader 0.11.1 was tried first: it fails on the daily momentum file of
+2026, whose lines end in commas, takes tables shorter than 800 characters for text, and leaves
+percent and codes for missing values to its caller.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from io import BytesIO, StringIO
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+_LIBRARY = "https://mba.tuck.dartmouth.edu/pages/faculty/ken.french/ftp"
+_TIMEOUT = 60.0  # seconds
+_MISSING = (-99.99, -999.0)
+_ROW = re.compile(r"\s*(\d{4}|\d{6}|\d{8})\s*,")
+# Formats of dates and frequencies of periods, by the number of digits.
+_DATES = {4: ("%Y", "Y"), 6: ("%Y%m", "M"), 8: ("%Y%m%d", "D")}
+
+
+@dataclass
+class _Block:
+    """Lines of one table."""
+
+    title: str
+    header: str
+    rows: list[str] = field(default_factory=list)
+
+
+def fetch_french(
+    name: str,
+    start: object = None,
+    end: object = None,
+    *,
+    table: int | str = 0,
+    data_home: str | os.PathLike[str] | None = None,
+    refresh: bool = False,
+    url: str = _LIBRARY,
+) -> pd.DataFrame:
+    """Fetch a table of Kenneth R. French's data library, from disk if it was fetched before.
+
+    Parameters
+    ----------
+    name : str
+        Data set, named like its CSV file on the library's page without ``_CSV.zip``:
+        ``"F-F_Research_Data_Factors"``, ``"25_Portfolios_5x5_daily"``.
+    start, end : str, date, Timestamp or Period, optional
+        First and last date, both included; ``"2020"`` is the whole year. All dates by default.
+    table : int or str, default=0
+        Which table of the file: its place, from 0, or its title, such as
+        ``"Average Equal Weighted Returns -- Monthly"``. `fetch_french_tables` has them all.
+    data_home : str or path, optional
+        Folder in which files are kept. By default the environment variable ``SKFACTOR_DATA``, else
+        ``skfactor_data`` in the home folder.
+    refresh : bool, default=False
+        Download the file although it is on disk: the library is updated about once a month.
+    url : str, optional
+        Folder from which the file is downloaded, for a mirror of the library.
+
+    Returns
+    -------
+    DataFrame of shape (n_periods, n_columns)
+        A PeriodIndex named "date" of months, years or days. Returns are in decimals, 0.01 is one
+        percent; numbers of firms, sizes and ratios in the units of the file. What the library
+        marks as missing, -99.99 or -999, is NaN.
+
+    Raises
+    ------
+    ConnectionError
+        If the file is not on disk and cannot be downloaded.
+    ValueError
+        If the library has no such data set, the file no such table, or the table no such dates.
+
+    See Also
+    --------
+    load_french : Monthly factors and portfolios that come with the package.
+
+    Notes
+    -----
+    The data are those of Eugene F. Fama and Kenneth R. French. Cite the library [1]_ where you use
+    them. Portfolios are total returns, factors long-short: `skfactor.frames.excess_returns`
+    subtracts the risk-free rate ``RF``.
+
+    References
+    ----------
+    .. [1] Kenneth R. French, Data Library,
+       https://mba.tuck.dartmouth.edu/pages/faculty/ken.french/data_library.html
+
+    Examples
+    --------
+    >>> from skfactor.datasets import fetch_french
+    >>> factors = fetch_french("F-F_Research_Data_Factors", start="1963-07")  # doctest: +SKIP
+    """
+    tables = fetch_french_tables(name, data_home=data_home, refresh=refresh, url=url)
+    titles = list(tables)
+    title = table
+    if isinstance(table, int) and -len(titles) <= table < len(titles):
+        title = titles[table]
+    if title not in tables:
+        listed = "\n".join(f"{place}: {title}" for place, title in enumerate(titles))
+        raise ValueError(f"{name} has no table {table!r}. It has\n{listed}")
+    frame = tables[str(title)]
+    chosen = frame.loc[start:end]
+    if chosen.empty:
+        raise ValueError(
+            f"{name} has no dates between {start} and {end}: it goes from {frame.index[0]} to "
+            f"{frame.index[-1]}. With refresh=True it is downloaded again."
+        )
+    return chosen
+
+
+def fetch_french_tables(
+    name: str,
+    *,
+    data_home: str | os.PathLike[str] | None = None,
+    refresh: bool = False,
+    url: str = _LIBRARY,
+) -> dict[str, pd.DataFrame]:
+    """Fetch all tables of a data set of Kenneth R. French's data library.
+
+    Parameters
+    ----------
+    name, data_home, refresh, url
+        As in `fetch_french`.
+
+    Returns
+    -------
+    dict of str to DataFrame
+        Tables by their titles, in the order of the file; a table without a title has the name of
+        the data set. Units and index are those of `fetch_french`.
+
+    Raises
+    ------
+    ConnectionError
+        If the file is not on disk and cannot be downloaded.
+    ValueError
+        If the library has no such data set, or the file holds no table.
+
+    Examples
+    --------
+    >>> from skfactor.datasets import fetch_french_tables
+    >>> list(fetch_french_tables("5_Industry_Portfolios"))  # doctest: +SKIP
+    ['Average Value Weighted Returns -- Monthly', ...]
+    """
+    if not re.fullmatch(r"[\w\-]+", name):
+        raise ValueError(
+            f"name={name!r} is not the name of a data set, such as 'F-F_Research_Data_Factors'."
+        )
+    kept = _folder(data_home) / f"{name}_CSV.zip"
+    if refresh or not kept.exists():
+        address = f"{url.rstrip('/')}/{name}_CSV.zip"
+        _keep(_download(name, address, kept), kept)
+    try:
+        text = _unzip(kept.read_bytes())
+    except zipfile.BadZipFile as error:
+        raise ValueError(f"{kept} is no zip file. With refresh=True it is replaced.") from error
+    tables: dict[str, pd.DataFrame] = {}
+    for place, block in enumerate(_blocks(text.splitlines())):
+        title = block.title or name
+        while title in tables:
+            title += " (again)"
+        in_percent = place == 0 or re.search("return|factor", block.title, re.IGNORECASE)
+        frame = _read(block)
+        breakpoints = name.endswith("_Breakpoints")
+        tables[title] = frame / 100.0 if in_percent and not breakpoints else frame
+    if not tables:
+        raise ValueError(f"There is no table in {kept}. With refresh=True it is replaced.")
+    return tables
+
+
+def _folder(data_home: str | os.PathLike[str] | None) -> Path:
+    if data_home is None:
+        data_home = os.environ.get("SKFACTOR_DATA") or "~/skfactor_data"
+    return Path(data_home).expanduser() / "french"
+
+
+def _download(name: str, address: str, kept: Path) -> bytes:
+    """Contents of the file, if they are a zip file."""
+    by_hand = (
+        f"Connect this computer, or download {address} on another one and save it as {kept}; "
+        "load_french() needs no network."
+    )
+    try:
+        with urllib.request.urlopen(address, timeout=_TIMEOUT) as response:
+            content: bytes = response.read()
+    except urllib.error.HTTPError as error:
+        if error.code == 404:
+            raise ValueError(
+                f"The library has no data set {name!r}: {address} does not exist. Names are those "
+                "of the CSV files on its page, without _CSV.zip."
+            ) from error
+        raise ConnectionError(f"{address} answered {error.code} {error.reason}.") from error
+    except OSError as error:  # urllib's errors, time-outs and broken connections
+        raise ConnectionError(f"{address} cannot be reached ({error}). {by_hand}") from error
+    if not zipfile.is_zipfile(BytesIO(content)):
+        raise ConnectionError(
+            f"{address} answered with something that is no zip file, such as the page of a proxy. "
+            f"{by_hand}"
+        )
+    return content
+
+
+def _keep(content: bytes, path: Path) -> None:
+    """Write the file whole or not at all: another process may read it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        file.write(content)
+    Path(file.name).replace(path)
+
+
+def _unzip(content: bytes) -> str:
+    with zipfile.ZipFile(BytesIO(content)) as archive:
+        return archive.read(archive.namelist()[0]).decode("cp1252", errors="replace")
+
+
+def _blocks(lines: Iterable[str]) -> Iterator[_Block]:
+    """Tables of a file: a title and a header, either of which may lack, and rows that are dates.
+
+    All text between two tables is the title of the second. Above the first stands the description
+    of the file, of which only the line right above the header is a title. A line of nothing but
+    commas is empty.
+    """
+    block: _Block | None = None
+    above: list[str] = []
+    header, digits = "", 0
+    for line in lines:
+        row = _ROW.match(line)
+        if row is not None:
+            if block is None or above or header or len(row[1]) != digits:
+                if block is not None:
+                    yield block
+                header = header or (block.header if block else "")
+                block, above, digits = _Block(" ".join(above), header), [], len(row[1])
+                header = ""
+            block.rows.append(line)
+        elif not line.strip(" ,"):
+            if block is None and not header:
+                above = []
+        elif line.lstrip().startswith(","):
+            header = line
+        elif block is None:
+            above = [line.strip(" ,")]
+        else:
+            above.append(line.strip(" ,"))
+    if block is not None:
+        yield block
+
+
+def _read(block: _Block) -> pd.DataFrame:
+    """Values of a table, in the units of the file."""
+    table = pd.read_csv(StringIO("\n".join(block.rows)), header=None, index_col=0, dtype=str)
+    columns = [name.strip() for name in block.header.split(",")[1:]]
+    if len(columns) == table.shape[1] and not columns[-1]:  # every line ends in a comma
+        columns, table = columns[:-1], table.iloc[:, :-1]
+    if not columns:
+        columns = [str(place) for place in range(1, table.shape[1] + 1)]
+    if len(columns) != table.shape[1]:
+        raise ValueError(
+            f"The table {block.title!r} has {len(columns)} names for {table.shape[1]} columns. The "
+            "file may be damaged: with refresh=True it is replaced."
+        )
+    values = table.astype(np.float64)
+    dates = table.index.astype(str).str.strip()
+    form, freq = _DATES[len(dates[0])]
+    index = pd.to_datetime(dates, format=form).to_period(freq).rename("date")
+    values = values.mask(values.isin(_MISSING))
+    return pd.DataFrame(values.to_numpy(), index=index, columns=columns)
