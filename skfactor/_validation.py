@@ -150,6 +150,19 @@ def raise_if_infinite(values: FloatArray, names: Any, what: str) -> None:
                     )
 
 
+def numbers(data: Any, what: str) -> Float64Array:
+    """Values of any shape as floats; NaN is allowed, text and infinity raise ``ValueError``."""
+    try:
+        values = np.asarray(data, dtype=np.float64)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{what} does not hold numbers: {error}.") from error
+    if np.isinf(values).any():
+        raise ValueError(
+            f"{what} holds {np.isinf(values).sum()} infinite values. Replace them by NaN."
+        )
+    return values
+
+
 def feature_names(estimator: BaseEstimator, X: Any = None) -> list[Any]:
     """Names of the features: those seen in fit, else X's columns, else x0, x1, ..."""
     if hasattr(estimator, "feature_names_in_"):

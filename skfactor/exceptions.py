@@ -1,6 +1,11 @@
 """Warnings that skfactor emits; its errors are plain ``ValueError`` and ``TypeError``."""
 
-__all__ = ["DegenerateScaleWarning", "NoDatesWarning", "RankDeficientWarning"]
+__all__ = [
+    "DegenerateScaleWarning",
+    "NoDatesWarning",
+    "RankDeficientWarning",
+    "UndefinedPortfolioWarning",
+]
 
 
 class NoDatesWarning(UserWarning):
@@ -13,3 +18,7 @@ class RankDeficientWarning(UserWarning):
 
 class DegenerateScaleWarning(UserWarning):
     """Some columns vary on a date although their measure of scale is zero; the result is NaN."""
+
+
+class UndefinedPortfolioWarning(UserWarning):
+    """Some portfolios have too few assets, or weights that sum to zero; the result is NaN."""
