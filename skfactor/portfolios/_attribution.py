@@ -1,0 +1,174 @@
+"""A portfolio's returns split by factor: per date and linked over time, adding up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from skfactor._panel import time_index
+from skfactor._typing import Float64Array
+from skfactor._validation import numbers, raise_if_repeated
+from skfactor.portfolios._inputs import factors_named, same_dates
+
+_SPECIFIC = "specific"
+
+
+@dataclass(frozen=True, eq=False)
+class Attribution:
+    """Returns split into what each factor gave and the specific rest.
+
+    Made by `attribute`.
+
+    Attributes
+    ----------
+    contributions : DataFrame of shape (n_dates, n_factors + 1)
+        Exposure times factor return for each factor, and ``"specific"``; each row sums to the
+        return of its date.
+    returns : Series of shape (n_dates,)
+        The returns.
+
+    Examples
+    --------
+    >>> from skfactor import FactorBetas
+    >>> from skfactor.datasets import load_french
+    >>> from skfactor.portfolios import attribute
+    >>> french = load_french().loc["2016":]
+    >>> factors, returns = french[["MktRF", "SMB", "HML"]], french["BusEq"] - french["RF"]
+    >>> betas = FactorBetas().fit(factors, returns).betas_.iloc[0]
+    >>> attribute(returns, betas, factors).linked().iloc[-1].round(4)
+    MktRF       0.2455
+    SMB        -0.0147
+    HML        -0.0674
+    specific    0.0948
+    Name: 2017-03, dtype: float64
+    """
+
+    contributions: pd.DataFrame
+    returns: pd.Series
+
+    def linked(self, linking: str = "carino") -> pd.DataFrame:
+        r"""Contributions to the return from the first date through each date.
+
+        Parameters
+        ----------
+        linking : {"carino", "sum"}, default="carino"
+            ``"carino"`` splits the compound return: contributions of date t are multiplied by
+            :math:`k_t = \log(1 + R_t) / R_t` and divided by the same of the compound return.
+            ``"sum"`` adds up contributions, to the sum of the returns.
+
+        Returns
+        -------
+        DataFrame of shape (n_dates, n_factors + 1)
+            Each row sums to the compound return (or the sum) through its date.
+
+        Raises
+        ------
+        ValueError
+            If ``linking`` is unknown, or a return is -1 or below, which cannot be compounded.
+
+        References
+        ----------
+        .. [1] Cariño, D. R. (1999), "Combining Attribution Effects Over Time", Journal of
+           Performance Measurement 3(4), 5-14.
+        """
+        if linking == "sum":
+            total, linked = self.returns.cumsum(), self.contributions.cumsum()
+        elif linking == "carino":
+            if (self.returns <= -1.0).any():
+                raise ValueError(
+                    f"A return of {self.returns.min():g} cannot be compounded. Returns have to be "
+                    "in decimals; linking='sum' adds up any."
+                )
+            growth = np.log1p(self.returns).cumsum()
+            total = np.expm1(growth)
+            linked = self.contributions.mul(_ratio(np.log1p(self.returns), self.returns), axis=0)
+            linked = linked.cumsum().div(_ratio(growth, total), axis=0)
+        else:
+            raise ValueError(f"linking={linking!r} has to be 'carino' or 'sum'.")
+        return linked.assign(**{_SPECIFIC: total - linked.drop(columns=_SPECIFIC).sum(axis=1)})
+
+
+def attribute(
+    returns: pd.Series,
+    exposures: pd.Series | pd.DataFrame,
+    factor_returns: pd.DataFrame,
+) -> Attribution:
+    """Split the returns of a portfolio or asset into those of its factors and a specific rest.
+
+    Parameters
+    ----------
+    returns : Series of shape (n_dates,)
+        Returns of the portfolio, indexed by date.
+    exposures : Series of shape (n_factors,) or DataFrame of shape (n_dates, n_factors)
+        Exposures to the factors, the same on all dates or one row a date: those with which the
+        return in the same row was earned. `skfactor.FactorBetas` estimates them.
+    factor_returns : DataFrame of shape (n_dates, n_factors)
+        Returns of the factors, such as ``FamaMacBeth.lambdas_`` or traded factors. The factors are
+        those of the exposures, in any order; others are left out.
+
+    Returns
+    -------
+    Attribution
+
+    Raises
+    ------
+    TypeError
+        If an input is not a Series or DataFrame.
+    ValueError
+        If dates differ, a factor is missing, or a value is: contributions add up over dates on
+        which all is known.
+
+    References
+    ----------
+    .. [1] Grinold, R. C. and R. N. Kahn (2000), Active Portfolio Management, 2nd edition,
+       McGraw-Hill, chapter 17.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skfactor.portfolios import attribute
+    >>> months = pd.period_range("2024-01", periods=2, freq="M")
+    >>> returns = pd.Series([0.03, -0.01], months)
+    >>> factors = pd.DataFrame({"market": [0.02, -0.01], "value": [0.01, 0.02]}, months)
+    >>> attribute(returns, pd.Series({"market": 1.0, "value": 0.5}), factors).contributions
+             market  value  specific
+    2024-01    0.02  0.005     0.005
+    2024-02   -0.01  0.010    -0.010
+    """
+    if not isinstance(returns, pd.Series):
+        raise TypeError(f"returns has to be a Series by date; found {type(returns).__name__}.")
+    if not isinstance(exposures, pd.Series | pd.DataFrame):
+        raise TypeError(
+            "exposures has to be a Series by factor, or a DataFrame by date and factor; found "
+            f"{type(exposures).__name__}."
+        )
+    names = exposures.index if isinstance(exposures, pd.Series) else exposures.columns
+    raise_if_repeated(names, "exposures")
+    factors = factors_named(factor_returns, names, returns)
+    if _SPECIFIC in names:
+        raise ValueError("A factor is called 'specific', the name of the rest. Rename it.")
+    if isinstance(exposures, pd.DataFrame):
+        same_dates(returns, exposures, ("returns", "exposures"))
+    parts = {"returns": returns, "exposures": exposures, "factor_returns": factors}
+    arrays = {name: numbers(part, name) for name, part in parts.items()}
+    for name, values in arrays.items():
+        if np.isnan(values).any():
+            raise ValueError(
+                f"{name} has {np.isnan(values).sum()} missing values. Restrict all inputs to dates "
+                "on which everything is known."
+            )
+    products = arrays["factor_returns"] * arrays["exposures"]
+    contributions = pd.DataFrame(products, index=returns.index, columns=names)
+    contributions[_SPECIFIC] = arrays["returns"] - products.sum(axis=1)
+    dates = time_index(returns)
+    order = np.arange(len(returns)) if dates is None else dates.argsort()
+    return Attribution(contributions.iloc[order], returns.iloc[order].astype(np.float64))
+
+
+def _ratio(log: pd.Series, plain: pd.Series) -> Float64Array:
+    """Logarithmic over simple returns, 1 where both are 0."""
+    ratio = np.ones(len(log))
+    np.divide(log, plain, out=ratio, where=plain.to_numpy() != 0.0)
+    return ratio

@@ -1,0 +1,267 @@
+"""Hedges: factor portfolios that bring a portfolio's exposures to where they should be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from sklearn.base import clone
+
+from skfactor._panel import time_index
+from skfactor._typing import Float64Array, IntArray
+from skfactor._validation import numbers, raise_if_repeated
+from skfactor.linear_model import FactorBetas
+from skfactor.portfolios._inputs import factors_named, same_dates
+
+
+@dataclass(frozen=True, eq=False)
+class Hedge:
+    """A hedged portfolio, and what the hedge leaves.
+
+    Made by `hedge`. Rows of series are dates in ascending order; on those of the warm-up of a
+    rolling hedge, positions and hedged returns are NaN.
+
+    Attributes
+    ----------
+    positions : DataFrame of shape (n_dates, n_hedged)
+        What is held of each factor beside the portfolio, a unit of which has one unit of wealth.
+    returns : Series of shape (n_dates,)
+        Returns of the portfolio with its hedge.
+    unhedged : Series of shape (n_dates,)
+        Returns of the portfolio alone.
+    betas : DataFrame of shape (n_factors, 4)
+        Exposures of the unhedged returns: ``beta``, ``std_error``, ``t_value`` and ``p_value`` of
+        their regression on all factors, over the dates that have hedged returns.
+    remaining : DataFrame of shape (n_factors, 4)
+        The same of the hedged returns.
+    comparison : DataFrame of shape (2, 3)
+        ``mean``, ``volatility`` and ``r2`` of the unhedged and of the hedged returns, over those
+        dates.
+
+    Examples
+    --------
+    >>> from skfactor.datasets import load_french
+    >>> from skfactor.portfolios import hedge
+    >>> french = load_french()
+    >>> small_growth = french["S1V1"] - french["RF"]
+    >>> hedged = hedge(small_growth, french[["MktRF", "SMB", "HML"]], names=["MktRF", "SMB"])
+    >>> hedged.remaining["beta"].abs().round(3)
+    factor
+    MktRF    0.000
+    SMB      0.000
+    HML      0.184
+    Name: beta, dtype: float64
+    >>> hedged.comparison.round(4)
+                mean  volatility      r2
+    unhedged  0.0034      0.0762  0.8559
+    hedged   -0.0060      0.0293  0.0285
+    """
+
+    positions: pd.DataFrame
+    returns: pd.Series
+    unhedged: pd.Series
+    betas: pd.DataFrame
+    remaining: pd.DataFrame
+    comparison: pd.DataFrame
+
+
+def hedge(
+    returns: pd.Series | pd.DataFrame,
+    factors: pd.DataFrame,
+    *,
+    weights: pd.Series | pd.DataFrame | None = None,
+    names: Sequence[str] | None = None,
+    target: float | pd.Series = 0.0,
+    betas: FactorBetas | pd.Series | pd.DataFrame | None = None,
+) -> Hedge:
+    r"""Hold factor portfolios against a portfolio's exposures.
+
+    With the exposures :math:`\beta_t` the hedge holds :math:`\beta^* - \beta_t` of each factor
+    that is hedged, where :math:`\beta^*` is the target.
+
+    Parameters
+    ----------
+    returns : Series of shape (n_dates,) or DataFrame of shape (n_dates, n_assets)
+        Returns of the portfolio; or of assets, with ``weights``.
+    factors : DataFrame of shape (n_dates, n_factors)
+        Returns of the factors. To hedge with them they have to be traded, and like the returns
+        either in excess of the risk-free rate or long-short.
+    weights : Series of shape (n_assets,) or DataFrame of shape (n_dates, n_assets), optional
+        Weights of the assets in the portfolio, on all dates alike or those with which the return
+        of the same row is earned. Assets that are not named weigh nothing.
+    names : list of str, optional
+        Factors to hedge; by default all. Exposures are those of the regression on all factors.
+    target : float or Series of shape (n_hedged,), default=0.0
+        Exposures that should remain, the same for all hedged factors or by factor.
+    betas : FactorBetas, Series (n_factors,) or DataFrame (n_dates, n_factors), optional
+        How exposures are estimated, by default in sample: one regression of the portfolio's
+        returns over all dates. Or exposures that are known, on all dates alike or those with
+        which the return of the same row is earned; where they are NaN there is no hedge.
+
+    Returns
+    -------
+    Hedge
+
+    Raises
+    ------
+    TypeError
+        If returns, factors or weights are no pandas objects of the shapes above.
+    ValueError
+        If dates, assets or factors differ, weights are missing, or there are too few dates.
+
+    Notes
+    -----
+    A date has a return of the portfolio if all assets that have a weight then have one.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skfactor.datasets import make_two_pass
+    >>> from skfactor.portfolios import hedge
+    >>> factors, returns = make_two_pass(random_state=0, return_X_y=True)
+    >>> weights = pd.Series(1.0 / returns.shape[1], returns.columns)
+    >>> bool(hedge(returns, factors, weights=weights).remaining["beta"].abs().max() < 1e-12)
+    True
+    """
+    if not isinstance(factors, pd.DataFrame):
+        raise TypeError(
+            f"factors has to be a DataFrame by date and factor; found {type(factors).__name__}."
+        )
+    portfolio = _portfolio(returns, weights)
+    factors = factors_named(factors, factors.columns, portfolio)
+    dates = time_index(portfolio)
+    order: IntArray = np.arange(len(portfolio)) if dates is None else dates.argsort()
+    portfolio = portfolio.iloc[order]
+    factors = factors.iloc[order].set_axis(portfolio.index, axis=0)
+    first_pass = betas if isinstance(betas, FactorBetas) else FactorBetas()
+    if isinstance(betas, pd.Series | pd.DataFrame):
+        exposures = _known(betas, returns, factors, order)
+    else:
+        exposures = _in_sample(portfolio, factors, first_pass)
+    wanted = _target(target, names, factors.columns)
+    positions = wanted - exposures[wanted.index]
+    hedged = portfolio + (positions * factors[wanted.index]).sum(axis=1, skipna=False)
+    known = hedged.notna()
+    if not known.any():
+        raise ValueError("No date has a return, factor returns and exposures: nothing to hedge.")
+    fits = [clone(first_pass).fit(factors[known], series[known]) for series in (portfolio, hedged)]
+    return Hedge(
+        positions=positions,
+        returns=hedged.rename("hedged"),
+        unhedged=portfolio.rename("unhedged"),
+        betas=_table(fits[0]),
+        remaining=_table(fits[1]),
+        comparison=pd.DataFrame(
+            {
+                "mean": [portfolio[known].mean(), hedged[known].mean()],
+                "volatility": [portfolio[known].std(), hedged[known].std()],
+                "r2": [fit.r2_.iloc[0] for fit in fits],
+            },
+            index=["unhedged", "hedged"],
+        ),
+    )
+
+
+def _portfolio(
+    returns: pd.Series | pd.DataFrame, weights: pd.Series | pd.DataFrame | None
+) -> pd.Series:
+    """Returns of the portfolio, NaN where an asset that it holds has none."""
+    if isinstance(returns, pd.Series) and weights is None:
+        return pd.Series(numbers(returns, "returns"), index=returns.index)
+    if not isinstance(returns, pd.DataFrame) or not isinstance(weights, pd.Series | pd.DataFrame):
+        found = f"{type(returns).__name__} and {type(weights).__name__}"
+        raise TypeError(
+            "returns has to be a Series of the portfolio's returns, or a DataFrame of assets with "
+            f"weights= by asset; found {found}."
+        )
+    held = _weights(returns, weights)
+    products = held * numbers(returns, "returns")
+    return pd.Series(np.where(held == 0.0, 0.0, products).sum(axis=1), index=returns.index)
+
+
+def _weights(returns: pd.DataFrame, weights: pd.Series | pd.DataFrame) -> Float64Array:
+    """Weights (n_dates, n_assets) or (1, n_assets) in order of the assets of returns."""
+    wide = weights.to_frame().T if isinstance(weights, pd.Series) else weights
+    raise_if_repeated(wide.columns, "weights")
+    raise_if_repeated(returns.columns, "returns")
+    unknown = wide.columns.difference(returns.columns)
+    if len(unknown):
+        raise ValueError(f"The assets {list(unknown)} of the weights are not in returns.")
+    if isinstance(weights, pd.DataFrame):
+        same_dates(returns, weights, ("returns", "weights"))
+    values = numbers(wide, "weights")
+    if np.isnan(values).any():
+        raise ValueError("weights holds NaN. Pass 0 for no position.")
+    held = np.zeros((len(values), returns.shape[1]))
+    held[:, returns.columns.get_indexer(wide.columns)] = values
+    return held
+
+
+def _target(target: float | pd.Series, names: Sequence[str] | None, factors: pd.Index) -> pd.Series:
+    """Exposure that each hedged factor should have."""
+    if isinstance(names, str):
+        names = [names]
+    hedged = list(factors) if names is None else list(names)
+    unknown = [name for name in hedged if name not in factors]
+    if unknown or not hedged:
+        raise ValueError(
+            f"The factors {unknown or hedged} cannot be hedged; there are {list(factors)}."
+        )
+    if isinstance(target, pd.Series):
+        lacking = [name for name in hedged if name not in target.index]
+        if lacking or len(target) != len(hedged):
+            raise ValueError(f"target has factors {list(target.index)}, hedged are {hedged}.")
+        wanted = target[hedged].astype(np.float64)
+    else:
+        wanted = pd.Series(target, index=hedged, dtype=np.float64)
+    if not np.isfinite(wanted).all():
+        raise ValueError("target holds NaN or infinite values.")
+    return wanted
+
+
+def _in_sample(
+    portfolio: pd.Series, factors: pd.DataFrame, first_pass: FactorBetas
+) -> pd.DataFrame:
+    """Exposures of one regression over all dates, on each date (n_dates, n_factors)."""
+    betas = np.repeat(
+        clone(first_pass).fit(factors, portfolio).betas_.to_numpy(), len(factors), axis=0
+    )
+    return pd.DataFrame(betas, index=factors.index, columns=factors.columns)
+
+
+def _known(
+    betas: pd.Series | pd.DataFrame,
+    returns: pd.Series | pd.DataFrame,
+    factors: pd.DataFrame,
+    order: IntArray,
+) -> pd.DataFrame:
+    """Known exposures on each date (n_dates, n_factors), rows of the returns taken in order."""
+    wide = betas.to_frame().T if isinstance(betas, pd.Series) else betas
+    raise_if_repeated(wide.columns, "betas")
+    lacking = [name for name in factors.columns if name not in wide.columns]
+    if lacking:
+        raise ValueError(f"betas has no exposures to the factors {lacking}.")
+    values = numbers(wide[list(factors.columns)], "betas")
+    if isinstance(betas, pd.DataFrame):
+        same_dates(returns, betas, ("returns", "betas"))
+        values = values[order]
+    values = np.broadcast_to(values, factors.shape)
+    return pd.DataFrame(values, index=factors.index, columns=factors.columns)
+
+
+def _table(fit: FactorBetas) -> pd.DataFrame:
+    """Betas of the one series with their errors and tests."""
+    beta, error = fit.betas_.iloc[0], fit.std_errors_.iloc[0]
+    free = fit.n_periods_.iloc[0] - len(beta) - fit.fit_intercept
+    t_value = beta / error
+    return pd.DataFrame(
+        {
+            "beta": beta,
+            "std_error": error,
+            "t_value": t_value,
+            "p_value": 2.0 * stats.t.sf(np.abs(t_value), free),
+        }
+    ).rename_axis("factor")

@@ -1,0 +1,172 @@
+"""Attribution against compounding in exact fractions and Carino's formula written out."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import log, prod
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+from pandas.testing import assert_frame_equal, assert_series_equal
+
+from skfactor import FactorBetas
+from skfactor.datasets import load_french
+from skfactor.portfolios import Attribution, attribute
+
+FACTORS = ["MktRF", "SMB", "HML"]
+
+
+@pytest.fixture
+def french():
+    french = load_french().loc["1990":]
+    return french["BusEq"] - french["RF"], french[FACTORS]
+
+
+@pytest.fixture
+def betas(french):
+    returns, factors = french
+    return FactorBetas().fit(factors, returns).betas_.iloc[0]
+
+
+def test_the_specific_part_of_fitted_betas_is_alpha_and_residual(french, betas):
+    returns, factors = french
+    model = FactorBetas().fit(factors, returns)
+    parts = attribute(returns, betas, factors).contributions
+    assert_frame_equal(parts[FACTORS], factors * betas)
+    expected = model.residuals_.iloc[:, 0] + model.alphas_.iloc[0]
+    assert_allclose(parts["specific"], expected, atol=1e-15)
+
+
+def test_contributions_add_up_on_each_date_and_over_time(french, betas):
+    returns, factors = french
+    split = attribute(returns, betas, factors)
+    assert_series_equal(split.returns, returns)
+    size = split.contributions.abs().sum(axis=1)
+    assert ((split.contributions.sum(axis=1) - returns).abs() <= 1e-15 * size).all()
+    compound, plain = split.linked(), split.linked("sum")
+    exact = float(prod(1 + Fraction(r) for r in returns) - 1)
+    exact_sum = float(sum(Fraction(r) for r in returns))
+    assert compound.iloc[-1].sum() == pytest.approx(exact, rel=1e-13)
+    assert plain.iloc[-1].sum() == pytest.approx(exact_sum, rel=1e-13)
+    for linked, total in (
+        (compound, np.expm1(np.log1p(returns).cumsum())),
+        (plain, returns.cumsum()),
+    ):
+        size = linked.abs().sum(axis=1)
+        assert ((linked.sum(axis=1) - total).abs() <= 1e-15 * size).all()
+
+
+def test_linking_is_carinos_formula_at_every_date(french, betas):
+    returns, factors = french
+    split = attribute(returns.iloc[:24], betas, factors.iloc[:24])
+    linked = split.linked()
+    for end in (1, 2, 24):
+        r = returns.iloc[:end]
+        whole = prod(1.0 + r) - 1.0
+        k = [log(1.0 + x) / x for x in r]
+        weights = np.array(k) / (log(1.0 + whole) / whole)
+        expected = weights @ split.contributions.iloc[:end].to_numpy()
+        assert_allclose(linked.iloc[end - 1], expected, rtol=1e-9, atol=1e-13)
+
+
+def test_first_dates_and_dates_without_a_return_are_plain():
+    months = pd.period_range("2024-01", periods=3, freq="M")
+    factors = pd.DataFrame({"f": [0.1, 0.05, -0.2]}, months)
+    returns = pd.Series([0.0, 0.02, 0.0], months)
+    linked = attribute(returns, pd.Series({"f": 1.0}), factors).linked()
+    assert linked.iloc[0].tolist() == pytest.approx([0.1, -0.1])
+    assert linked.sum(axis=1).tolist() == pytest.approx([0.0, 0.02, 0.02])
+    assert np.isfinite(linked).all(axis=None)
+
+
+@settings(max_examples=40)
+@given(st.lists(st.tuples(*[st.floats(-0.5, 0.5)] * 3), min_size=1, max_size=20))
+def test_any_returns_add_up(rows):
+    index = pd.period_range("2000-01", periods=len(rows), freq="M")
+    table = pd.DataFrame(rows, index, ["r", "f", "b"])
+    split = attribute(table["r"], table[["b"]].set_axis(["f"], axis=1), table[["f"]])
+    for linked, total in (
+        (split.linked(), (1.0 + table["r"]).prod() - 1.0),
+        (split.linked("sum"), table["r"].sum()),
+    ):
+        scale = 1.0 + linked.iloc[-1].abs().sum()
+        assert abs(linked.iloc[-1].sum() - total) <= 1e-14 * scale
+
+
+def test_exposures_may_change_from_date_to_date(french, betas):
+    returns, factors = french
+    moving = pd.DataFrame([betas] * len(returns), returns.index)
+    moving.iloc[7:] *= 2.0
+    parts = attribute(returns, moving, factors).contributions
+    assert_frame_equal(parts[FACTORS].iloc[7:], (2.0 * factors * betas).iloc[7:])
+    constant = attribute(returns, betas, factors).contributions
+    assert_frame_equal(parts.iloc[:7], constant.iloc[:7])
+
+
+def test_order_of_rows_and_factors_does_not_matter(french, betas):
+    returns, factors = french
+    expected = attribute(returns, betas, factors)
+    order = np.random.default_rng(0).permutation(len(returns))
+    found = attribute(returns.iloc[order], betas[::-1], factors.iloc[order].assign(other=1.0))
+    assert_frame_equal(found.contributions[expected.contributions.columns], expected.contributions)
+    assert_series_equal(found.returns, expected.returns)
+
+
+def test_the_result_is_frozen(french, betas):
+    split = attribute(french[0], betas, french[1])
+    assert isinstance(split, Attribution)
+    with pytest.raises(AttributeError):
+        split.returns = None
+
+
+MONTHS = pd.period_range("2024-01", periods=3, freq="M")
+GOOD = {
+    "returns": pd.Series([0.1, 0.0, 0.2], MONTHS),
+    "exposures": pd.Series({"f": 1.0}),
+    "factor_returns": pd.DataFrame({"f": [0.1, 0.2, 0.3]}, MONTHS),
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"returns": [0.1, 0.0, 0.2]}, TypeError, r"returns has to be a Series by date"),
+        ({"exposures": {"f": 1.0}}, TypeError, r"exposures has to be a Series by factor, or"),
+        ({"factor_returns": GOOD["returns"]}, TypeError, r"factor returns have to be a DataFrame"),
+        ({"exposures": pd.Series({"g": 1.0})}, ValueError, r"factors \['g'\] are not among"),
+        ({"exposures": pd.Series([1.0, 1.0], ["f", "f"])}, ValueError, r"\['f'\] of exposures occ"),
+        ({"exposures": pd.Series({"f": np.nan})}, ValueError, r"exposures has 1 missing values"),
+        ({"returns": GOOD["returns"] * np.nan}, ValueError, r"returns has 3 missing values"),
+        ({"returns": GOOD["returns"].iloc[:2]}, ValueError, r"returns has 2 rows, the factor"),
+        ({"returns": GOOD["returns"].iloc[::-1]}, ValueError, r"have different indexes"),
+        (
+            {"exposures": GOOD["factor_returns"].iloc[:2]},
+            ValueError,
+            r"returns has 3 rows, exposures has 2",
+        ),
+        (
+            {
+                "exposures": pd.Series({"specific": 1.0}),
+                "factor_returns": GOOD["factor_returns"].rename(columns={"f": "specific"}),
+            },
+            ValueError,
+            r"A factor is called 'specific'",
+        ),
+    ],
+)
+def test_a_mistake_raises_and_says_what_to_do(changes, error, message):
+    with pytest.raises(error, match=message):
+        attribute(**(GOOD | changes))
+
+
+def test_what_cannot_be_linked_raises():
+    ruin = attribute(**(GOOD | {"returns": GOOD["returns"] - 1.0}))
+    with pytest.raises(ValueError, match=r"A return of -1 cannot be compounded"):
+        ruin.linked()
+    assert ruin.linked("sum").iloc[-1].sum() == pytest.approx(-2.7)
+    with pytest.raises(ValueError, match=r"linking='menchero' has to be 'carino' or 'sum'"):
+        ruin.linked("menchero")
