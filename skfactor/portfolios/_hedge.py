@@ -97,9 +97,10 @@ def hedge(
     target : float or Series of shape (n_hedged,), default=0.0
         Exposures that should remain, the same for all hedged factors or by factor.
     betas : FactorBetas, Series (n_factors,) or DataFrame (n_dates, n_factors), optional
-        How exposures are estimated, by default in sample: one regression of the portfolio's
-        returns over all dates. Or exposures that are known, on all dates alike or those with
-        which the return of the same row is earned; where they are NaN there is no hedge.
+        How exposures are estimated from the portfolio's returns, by default in sample: one
+        regression over all dates. Or exposures that are known, on all dates alike or those with
+        which the return of the same row is earned: rolling ones, moved to the date from which on
+        they are known, or those of the holdings. Where they are NaN there is no hedge.
 
     Returns
     -------
@@ -140,14 +141,17 @@ def hedge(
     if isinstance(betas, pd.Series | pd.DataFrame):
         exposures = _known(betas, returns, factors, order)
     else:
-        exposures = _in_sample(portfolio, factors, first_pass)
+        exposures = _estimated(portfolio, factors, first_pass)
     wanted = _target(target, names, factors.columns)
     positions = wanted - exposures[wanted.index]
     hedged = portfolio + (positions * factors[wanted.index]).sum(axis=1, skipna=False)
     known = hedged.notna()
     if not known.any():
         raise ValueError("No date has a return, factor returns and exposures: nothing to hedge.")
-    fits = [clone(first_pass).fit(factors[known], series[known]) for series in (portfolio, hedged)]
+    fits = [
+        FactorBetas(fit_intercept=first_pass.fit_intercept).fit(factors[known], series[known])
+        for series in (portfolio, hedged)
+    ]
     return Hedge(
         positions=positions,
         returns=hedged.rename("hedged"),
@@ -222,14 +226,14 @@ def _target(target: float | pd.Series, names: Sequence[str] | None, factors: pd.
     return wanted
 
 
-def _in_sample(
+def _estimated(
     portfolio: pd.Series, factors: pd.DataFrame, first_pass: FactorBetas
 ) -> pd.DataFrame:
-    """Exposures of one regression over all dates, on each date (n_dates, n_factors)."""
-    betas = np.repeat(
-        clone(first_pass).fit(factors, portfolio).betas_.to_numpy(), len(factors), axis=0
-    )
-    return pd.DataFrame(betas, index=factors.index, columns=factors.columns)
+    """Exposures on each date (n_dates, n_factors), as the first pass gives them to its rows."""
+    rows = pd.MultiIndex.from_product([factors.index, ["portfolio"]], names=["date", "asset"])
+    X = factors.set_axis(rows, axis=0)
+    exposures = clone(first_pass).fit(X, portfolio.set_axis(rows)).transform(X)
+    return pd.DataFrame(np.asarray(exposures), index=factors.index, columns=factors.columns)
 
 
 def _known(

@@ -128,6 +128,35 @@ def test_betas_say_how_exposures_are_estimated(french):
     assert sm.OLS(hedged.returns, factors).fit().params.abs().max() < 1e-12
 
 
+class LaterBetas(FactorBetas):
+    """Betas of the first 100 dates, known from the 101st on."""
+
+    def fit(self, X, y, dates=None, assets=None):
+        return super().fit(X.iloc[:100], y.iloc[:100], dates, assets)
+
+    def transform(self, X, dates=None, assets=None):
+        betas = super().transform(X, dates, assets)
+        betas.iloc[:100] = np.nan
+        return betas
+
+
+def test_exposures_are_those_that_the_first_pass_gives_to_each_date(french):
+    factors, returns = french
+    hedged = hedge(returns["Money"], factors, betas=LaterBetas())
+    early = ols(returns["Money"].iloc[:100], factors.iloc[:100]).params[FACTORS]
+    assert hedged.positions.iloc[:100].isna().all(axis=None)
+    assert_allclose(hedged.positions.iloc[100:], np.tile(-early, (347, 1)), rtol=1e-10)
+    known = slice(100, None)
+    assert_table(hedged.betas, ols(returns["Money"].iloc[known], factors.iloc[known]))
+    assert_table(hedged.remaining, ols(hedged.returns.iloc[known], factors.iloc[known]))
+
+
+def test_rows_without_dates_are_hedged_as_they_come(french):
+    factors, returns = (frame.reset_index(drop=True) for frame in french)
+    hedged = hedge(returns["Money"], factors)
+    assert_allclose(hedged.returns, hedge(R["Money"], F).returns, rtol=1e-10, atol=1e-15)
+
+
 def test_order_of_rows_and_of_weights_does_not_matter(french, weights):
     factors, returns = french
     expected = hedge(returns, factors, weights=weights)
