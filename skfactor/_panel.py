@@ -187,10 +187,10 @@ def _comparable(left: pd.Index, right: pd.Index) -> tuple[pd.Index, pd.Index]:
     return left, right
 
 
-def check_same_rows(X: object, y: object, name: str = "y", of: str = "X") -> None:
+def check_same_rows(X: object, y: object, name: str = "y", x_name: str = "X") -> None:
     """Raise if X and y both say who their rows are, and say it differently.
 
-    ``name`` is what the message calls y, ``of`` what it calls X.
+    ``name`` and ``x_name`` are what the message calls them.
     """
     x_index, y_index = _index_of(X), _index_of(y)
     if x_index is None or y_index is None or len(x_index) != len(y_index):
@@ -199,10 +199,10 @@ def check_same_rows(X: object, y: object, name: str = "y", of: str = "X") -> Non
         row = _first_difference(x_index, y_index)
         left, right = x_index[row], y_index[row]
         raise ValueError(
-            f"{of} and {name} have different indexes: row {row} is {left} in {of} and {right} in "
-            f"{name}. Rows are not aligned by label: bring both into one order first, for example "
-            f"{name} = {name}.loc[{of}.index]. (A permutation test shuffles y's index with its "
-            "values: pass y without an index there.)"
+            f"{x_name} and {name} have different indexes: row {row} is {left} in {x_name} and "
+            f"{right} in {name}. Rows are not aligned by label: bring both into one order first, "
+            f"for example {name} = {name}.loc[{x_name}.index]. (A permutation test shuffles y's "
+            "index with its values: pass y without an index there.)"
         )
 
 

@@ -188,7 +188,7 @@ class _Rows:
 
     @classmethod
     def _of_panel(cls, weights: pd.Series, returns: pd.Series, date_level: str | int) -> Self:
-        check_same_rows(weights, returns, "returns", of="weights")
+        check_same_rows(weights, returns, "returns", x_name="weights")
         panel = find_panel(weights, n_rows=len(weights), date_level=date_level)
         if panel is None or panel.assets is None:
             raise ValueError("weights has to be indexed by (date, asset), or be a wide frame.")
@@ -213,7 +213,7 @@ class _Rows:
                 f"weights has {len(weights)} dates, returns has {len(returns)}. "
                 "skfactor.frames.align_dates restricts them to common dates."
             )
-        check_same_rows(weights, returns, "returns", of="weights")
+        check_same_rows(weights, returns, "returns", x_name="weights")
         dates = time_index(weights)
         if dates is None:
             raise ValueError("The rows of weights are only numbered. Set its dates as index.")

@@ -17,7 +17,7 @@ def same_dates(
             f"{names[0]} has {len(left)} rows, {names[1]} has {len(right)}. "
             "skfactor.frames.align_dates restricts them to common dates."
         )
-    check_same_rows(left, right, names[1], of=names[0])
+    check_same_rows(left, right, names[1], x_name=names[0])
 
 
 def factors_named(

@@ -101,7 +101,7 @@ def long_short_weights(
     segments = panel.segments
     segment_dates: IntArray = np.arange(len(panel.dates))
     if groupby is not None:
-        check_same_rows(expected_returns, groupby, "groupby", of="expected_returns")
+        check_same_rows(expected_returns, groupby, "groupby", x_name="expected_returns")
         groups = group_labels(groupby, n_rows)
         segments, cells = segments_from_codes(date_codes * len(groups) + groups.codes)
         segment_dates = cells // len(groups)
@@ -174,7 +174,7 @@ def long_short(
             f"expected_returns has {np.size(expected_returns)} values, returns has {len(returns)}."
         )
     for rows, name in ((expected_returns, "expected_returns"), (groupby, "groupby")):
-        check_same_rows(returns, rows, name, of="returns")
+        check_same_rows(returns, rows, name, x_name="returns")
     weights = long_short_weights(
         np.asarray(expected_returns),
         leg_size=leg_size,
