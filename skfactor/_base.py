@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache, wraps
+from inspect import signature
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -16,7 +17,12 @@ from threadpoolctl import ThreadpoolController
 
 from skfactor._kernels.segments import Segments, one_segment, segments_from_codes
 from skfactor._panel import Labels, Panel, check_same_rows, find_panel, group_labels
-from skfactor._sklearn import fit_context
+from skfactor._sklearn import (
+    CallbackSupportMixin,
+    callback_management_context,
+    fit_context,
+    fit_task,
+)
 from skfactor._typing import Float64Array, FloatArray
 from skfactor._validation import check_row_weights, like_input, validate_features
 
@@ -34,20 +40,30 @@ def single_blas_thread() -> Iterator[None]:
         yield
 
 
-def all_or_nothing(fit: Callable[..., Any]) -> Callable[..., Any]:
+def all_or_nothing(
+    fit: Callable[..., Any], *, forget: bool = True, one_task: bool = True
+) -> Callable[..., Any]:
     """Make a `fit` forget what an earlier one learned, and restore that if it fails.
 
     Otherwise a model that was fitted, and then failed to fit other data, would mix the two.
+    ``forget=False`` is for a `partial_fit`. Callbacks see one task, unless the `fit` reports its
+    own: then ``one_task=False``.
     """
+    takes = signature(fit)
 
     @wraps(fit)
     def guarded(self: BaseEstimator, *args: Any, **kwargs: Any) -> Any:
         before = vars(self).copy()
-        for name in before:
+        for name in before if forget else ():
             if name.endswith("_") and not name.startswith("_"):
                 delattr(self, name)
         try:
-            return fit(self, *args, **kwargs)
+            task: Any = nullcontext()
+            if one_task:
+                data = takes.bind_partial(self, *args, **kwargs).arguments
+                task = fit_task(self, data.get("X"), data.get("y"))
+            with callback_management_context(self), task:
+                return fit(self, *args, **kwargs)
         except BaseException:
             vars(self).clear()
             vars(self).update(before)
@@ -56,7 +72,13 @@ def all_or_nothing(fit: Callable[..., Any]) -> Callable[..., Any]:
     return guarded
 
 
-class PanelTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, metaclass=ABCMeta):  # type: ignore[misc]  # scikit-learn is untyped
+class PanelTransformer(
+    CallbackSupportMixin,  # type: ignore[misc]  # scikit-learn is untyped
+    OneToOneFeatureMixin,  # type: ignore[misc]
+    TransformerMixin,  # type: ignore[misc]
+    BaseEstimator,  # type: ignore[misc]
+    metaclass=ABCMeta,
+):
     """A transformer whose statistics are those of the row's own date.
 
     With dates each date (and group) is a segment with statistics of its own, in `transform` too.

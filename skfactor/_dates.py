@@ -102,6 +102,34 @@ def _check_iso_text(values: list[str]) -> None:
             )
 
 
+def append_dates(known: pd.Index, new: pd.Index) -> pd.Index:
+    """Dates followed by other ones, which have to be of the same kind, and new."""
+    before, now = _kind(known), _kind(new)
+    if before != now:
+        raise ValueError(
+            f"Dates are {now} here, and were {before} before. Convert them to one kind with "
+            "pandas.to_datetime or pandas.PeriodIndex."
+        )
+    repeated = new[new.isin(known)]
+    if len(repeated):
+        raise ValueError(
+            f"{len(repeated)} of these {len(new)} dates were there before, the first is "
+            f"{repeated[0]}. Pass all rows of a date together, and each date once."
+        )
+    return known.append(new.rename(known.name))
+
+
+def _kind(dates: pd.Index) -> str:
+    """What dates are, in words; only those of one kind can be put in order."""
+    if isinstance(dates, pd.PeriodIndex):
+        return f"periods of frequency {dates.freqstr}"
+    if isinstance(dates, pd.DatetimeIndex):
+        return "times" if dates.tz is None else "times with a zone"
+    if pd.api.types.is_integer_dtype(dates.dtype):
+        return "integers"
+    return f"text like {re.sub('[0-9]', '0', dates[0])!r}"
+
+
 def is_dated(index: pd.Index) -> bool:
     """Whether a single-level index holds dates, by its type or by its name."""
     return is_time(index) or str(index.name).lower() in _DATE_NAMES

@@ -6,6 +6,7 @@ import ast
 import builtins
 import re
 import warnings
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -19,7 +20,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skfactor._base import all_or_nothing
-from skfactor._sklearn import HasMethods, fit_context
+from skfactor._sklearn import CallbackSupportMixin, HasMethods, fit_context, sub_fit_task
 from skfactor._validation import raise_if_repeated
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["FormulaRegressor"]
 
 
-class FormulaRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
+class FormulaRegressor(CallbackSupportMixin, MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
     r"""Fit a model that is written as a formula over the columns of one frame.
 
     Three ways to write it, ``regressor`` being `skfactor.FamaMacBeth` or any other:
@@ -108,7 +109,7 @@ class FormulaRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # ty
         self.regressor = regressor
 
     @fit_context(prefer_skip_nested_validation=False)  # type: ignore[untyped-decorator]  # scikit-learn is untyped
-    @all_or_nothing
+    @partial(all_or_nothing, one_task=False)
     def fit(self, X: Any, y: Any = None, **fit_params: Any) -> Self:
         """Build the design (and the target) from the formula and fit the regressor.
 
@@ -149,7 +150,9 @@ class FormulaRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # ty
         used = [name for name in frame.columns if name in needed]
         self.feature_names_in_ = np.array(used, dtype=object)
         self.n_features_in_ = len(used)
-        self.regressor_ = clone(self.regressor).fit(design, y, **params)
+        self.regressor_ = clone(self.regressor)
+        with sub_fit_task(self, X, y, self.regressor_, "fit-regressor"):
+            self.regressor_.fit(design, y, **params)
         return self
 
     @available_if(lambda self: hasattr(self.regressor, "predict"))  # type: ignore[untyped-decorator]  # scikit-learn is untyped

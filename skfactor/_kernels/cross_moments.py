@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from skfactor._kernels.segments import chunks
-from skfactor._kernels.threads import Run, run_in_turn, run_on_threads
+from skfactor._kernels.threads import Done, Run, report_nothing, run_in_turn, run_on_threads
 from skfactor._typing import Float64Array, FloatArray, IntArray
 
 # Sums over many segments win below this many (rows a segment) x (regressors squared), BLAS above.
@@ -51,22 +51,24 @@ def segment_cross_moments(
     target: FloatArray,
     offsets: IntArray,
     weights: Float64Array | None = None,
+    done: Done = report_nothing,
 ) -> CrossMoments:
     """Cross-moments of values (K, n) and target (n,) in each segment of rows that lie in runs.
 
-    A row with a NaN in any variable, or of zero weight, is left out.
+    A row with a NaN in any variable, or of zero weight, is left out. ``done`` is called with
+    numbers of segments that are done.
     """
     n_segments, n_regressors = len(offsets) - 1, len(values)
     moments = _empty(n_segments, n_regressors + 1)
     with np.errstate(invalid="ignore", over="ignore"):
         if offsets[-1] * n_regressors**2 >= _BLAS_FROM * n_segments:
-            _run(run_in_turn, _fill_by_products, moments, values, target, offsets, weights)
+            _run(run_in_turn, _fill_by_products, moments, values, target, offsets, weights, done)
             for s in _center(moments):
                 rows = slice(offsets[s], offsets[s + 1])
                 w = None if weights is None else weights[rows]
                 _recentre(moments, int(s), *complete_rows(values[:, rows], target[rows], w))
         else:
-            _run(run_on_threads, _fill_by_sums, moments, values, target, offsets, weights)
+            _run(run_on_threads, _fill_by_sums, moments, values, target, offsets, weights, done)
     return moments
 
 
@@ -78,14 +80,14 @@ def _run(
     target: FloatArray,
     offsets: IntArray,
     weights: Float64Array | None,
+    done: Done,
 ) -> None:
     """Fill the moments of runs of segments, each in one go."""
+    runs = list(chunks(offsets, len(values) + 1))
     run(
-        [
-            partial(fill, moments, values, target, offsets, weights, which)
-            for which in chunks(offsets, len(values) + 1)
-        ],
+        [partial(fill, moments, values, target, offsets, weights, which) for which in runs],
         values.size,
+        lambda number: done(runs[number].stop - runs[number].start),
     )
 
 

@@ -97,7 +97,7 @@ def solve_least_squares(
         standardized = cross / norm
         solve = _cholesky_each if n_regressors > _MANY_REGRESSORS else _cholesky_together
         slopes, pivots = solve(correlation, standardized)
-        explained = np.einsum("ks,ks->s", slopes, standardized)
+        explained = _dot_in_order(slopes, standardized)
         slopes /= norm
     thin = moments.n_rows < min_rows
     deficient = np.zeros(len(total), dtype=bool)
@@ -115,7 +115,7 @@ def solve_least_squares(
     slopes[:, thin | deficient] = np.nan
     coefficients = slopes
     if fit_intercept:
-        level = moments.mean[-1] - np.einsum("ks,ks->s", moments.mean[:-1], slopes)
+        level = moments.mean[-1] - _dot_in_order(moments.mean[:-1], slopes)
         coefficients = np.vstack([level, slopes])
     return LeastSquares(
         coefficients.T,
@@ -129,6 +129,17 @@ def solve_least_squares(
         thin,
         deficient,
     )
+
+
+def _dot_in_order(left: Float64Array, right: Float64Array) -> Float64Array:
+    """Sums (S,) of products over the regressors (K, S), to the last bit whatever the S.
+
+    Those of ``einsum`` depend on it, so that one segment alone would differ from one among others.
+    """
+    total = left[0] * right[0]
+    for a, b in zip(left[1:], right[1:], strict=True):
+        total += a * b
+    return total
 
 
 def _cholesky_together(

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from skfactor._kernels.threads import Run, run_in_turn, run_on_threads
+from skfactor._kernels.threads import Run, report_nothing, run_in_turn, run_on_threads
 from skfactor._typing import FloatArray, IntArray
 
 # Values handled at once: so many stay in cache.
@@ -117,7 +117,7 @@ def reduce_segments(
             function(block, offsets - offsets[0], columns, which)
 
         tasks = [partial(work, which) for which in chunks(segments.offsets, len(ordered))]
-        run(tasks, ordered.size)
+        run(tasks, ordered.size, report_nothing)
 
 
 def map_segments(

@@ -25,27 +25,36 @@ def usable_threads() -> int:
 
 
 Tasks: TypeAlias = Sequence[Callable[[], None]]
-Run: TypeAlias = Callable[[Tasks, int], None]
+# Called with the number of each task that is done, in their order.
+Done: TypeAlias = Callable[[int], None]
+Run: TypeAlias = Callable[[Tasks, int, Done], None]
 
 
-def run_in_turn(tasks: Tasks, n_values: int) -> None:
+def report_nothing(number: int) -> None:
+    """The `Done` of tasks that nobody waits for."""
+
+
+def run_in_turn(tasks: Tasks, n_values: int, done: Done = report_nothing) -> None:
     """Run tasks one after the other: best where each is many short calls of NumPy."""
     del n_values
-    for task in tasks:
+    for number, task in enumerate(tasks):
         task()
+        done(number)
 
 
-def run_on_threads(tasks: Tasks, n_values: int) -> None:
+def run_on_threads(tasks: Tasks, n_values: int, done: Done = report_nothing) -> None:
     """Run tasks that write to different places, on threads if ``n_values`` make it worth while.
 
-    It pays where a task spends its time within long calls of NumPy, as sorting does.
+    It pays where a task spends its time within long calls of NumPy, as sorting does. ``done`` is
+    called in this thread.
     """
     n_threads = min(usable_threads(), _MOST_THREADS, len(tasks))
     if n_threads < 2 or n_values < _WORTH_THREADS:
-        run_in_turn(tasks, n_values)
+        run_in_turn(tasks, n_values, done)
         return
     with ThreadPoolExecutor(n_threads) as pool:
         # Each in a copy of the context, because NumPy keeps its error state there.
         futures = [pool.submit(copy_context().run, task) for task in tasks]
-        for future in futures:
+        for number, future in enumerate(futures):
             future.result()
+            done(number)

@@ -123,6 +123,7 @@ class BiasCorrectedFamaMacBeth(FamaMacBeth):
     f1         0.53  192.05  192.05
     """
 
+    _takes_panels: ClassVar = False
     _fama_macbeth_note: ClassVar = "Slopes corrected for errors in the betas, date by date."
     _parameter_constraints: ClassVar = {
         **FamaMacBeth._parameter_constraints,
@@ -160,7 +161,7 @@ class BiasCorrectedFamaMacBeth(FamaMacBeth):
         self.method = method
         self.min_reliability = min_reliability
 
-    def _fit_panel(self, *args: Any) -> None:
+    def _fit_panel(self, *args: Any, **kwargs: Any) -> None:
         raise ValueError(
             "BiasCorrectedFamaMacBeth needs several assets, y with one column each: it corrects "
             "for the errors of the betas that it estimates itself, and in a panel the exposures "

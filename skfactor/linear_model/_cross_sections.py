@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -20,12 +21,10 @@ from skfactor._kernels.cross_moments import (
 )
 from skfactor._kernels.least_squares import LeastSquares, solve_least_squares
 from skfactor._kernels.segments import Segments
+from skfactor._kernels.threads import Done
 from skfactor._panel import is_time_series
 from skfactor._typing import BoolArray, Float64Array, FloatArray
 from skfactor.exceptions import RankDeficientWarning
-
-# A spread of so many units in the last place of the values is rounding.
-_ROUNDING_UNITS = 8.0
 
 
 def regress_panel(
@@ -34,11 +33,16 @@ def regress_panel(
     weights: Float64Array | None,
     segments: Segments,
     *,
-    names: list[Any],
+    check: Callable[[CrossMoments, float], None],
+    done: Done,
     fit_intercept: bool,
     min_assets: int,
 ) -> LeastSquares:
-    """One regression a segment of returns (n_rows,) on exposures (n_features, n_rows)."""
+    """One regression a segment of returns (n_rows,) on exposures (n_features, n_rows).
+
+    ``check`` sees the cross-moments and the resolution of the exposures before they are used;
+    ``done`` is called with numbers of segments.
+    """
     x, y = segments.take(columns), segments.take(returns)
     w = None if weights is None else weights if segments.order is None else weights[segments.order]
     offsets = segments.offsets
@@ -49,8 +53,8 @@ def regress_panel(
 
     resolution = float(np.finfo(columns.dtype).eps)
     with single_blas_thread():
-        moments = segment_cross_moments(x, y, offsets, w)
-        _raise_if_constant(moments, names, fit_intercept, resolution)
+        moments = segment_cross_moments(x, y, offsets, w, done)
+        check(moments, resolution)
         return solve_least_squares(
             moments,
             rows,
@@ -159,44 +163,6 @@ def raise_if_time_series(X: Any, y: Any) -> None:
         )
 
 
-def _raise_if_constant(
-    moments: CrossMoments, names: list[Any], fit_intercept: bool, resolution: float
-) -> None:
-    """Raise for columns that are constant on every one of several dates."""
-    several = np.flatnonzero(moments.n_rows >= 2)
-    if len(several) < 2:
-        return
-    squares = np.einsum("iis->is", moments.products)
-    # A few dates clear almost every column; only the others are looked at on all of them.
-    few = several[:50]
-    rounding = _ROUNDING_UNITS * resolution * np.abs(moments.mean[:-1])
-    suspects = [
-        k
-        for k in range(len(names))
-        if (squares[k, few] <= moments.weight[few] * rounding[k, few] ** 2).all()
-        and (squares[k, several] <= moments.weight[several] * rounding[k, several] ** 2).all()
-    ]
-    constant = np.isin(np.arange(len(names)), suspects)
-    spread = [np.ptp(moments.mean[k, several]) > rounding[k, several].max() for k in suspects]
-    varies = constant.copy()
-    varies[suspects] = spread
-    if varies.any():
-        raise ValueError(
-            f"The columns {_select(names, varies)} vary over dates but not within any: "
-            "these look like factor returns, not exposures. Put FactorBetas() before FamaMacBeth "
-            "in a pipeline, or pass y with one column an asset."
-        )
-    if fit_intercept and constant.any():
-        raise ValueError(
-            f"The columns {_select(names, constant)} are constant everywhere, as the intercept is. "
-            "Drop them or set fit_intercept=False."
-        )
-
-
-def _select(names: list[Any], which: BoolArray) -> list[Any]:
-    return [name for name, chosen in zip(names, which, strict=True) if chosen]
-
-
 def report_failures(
     fits: LeastSquares,
     dates: pd.Index | None,
@@ -205,11 +171,13 @@ def report_failures(
     refuse: bool,
     values: FloatArray | None,
     names: list[Any],
+    more_to_come: bool = False,
 ) -> None:
     """Warn once about cross-sections without an estimate, or raise if none is left.
 
     ``dates`` None are rows without dates, which scikit-learn's checks fit whatever their number.
-    ``values`` (n_rows, n_features) tell of columns without any value.
+    ``values`` (n_rows, n_features) tell of columns without any value. With ``more_to_come`` other
+    dates make up for those that all fail.
     """
     failed = ~fits.solved
     if not failed.any():
@@ -224,7 +192,7 @@ def report_failures(
     if fits.deficient.any():
         parts.append(f"{int(fits.deficient.sum())} with collinear or constant exposures")
     found = "; ".join(parts)
-    if dates is not None and (refuse or failed.all()):
+    if dates is not None and (refuse or (failed.all() and not more_to_come)):
         missing = []
         if values is not None:
             missing = [
@@ -250,32 +218,34 @@ def report_failures(
     )
 
 
-def cross_section_table(
-    fits: LeastSquares, index: pd.Index, n_slopes: int, fit_intercept: bool
-) -> pd.DataFrame:
-    """Number of assets, R squared, adjusted R squared and condition number of each date."""
-    free = fits.n_rows - n_slopes - fit_intercept
+def date_tables(fits: LeastSquares, labels: list[Any], fit_intercept: bool) -> list[pd.DataFrame]:
+    """The slopes; number of assets, R squared, adjusted R squared and condition number."""
+    free = fits.n_rows - len(labels)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(free > 0, (fits.n_rows - fit_intercept) / free, np.nan)
         adjusted = 1.0 - (1.0 - fits.r2) * ratio
-    return pd.DataFrame(
-        {
-            "n_assets": fits.n_rows,
-            "r2": fits.r2,
-            "adj_r2": adjusted,
-            "condition_number": fits.condition,
-        },
-        index=index,
-    )
+    cross_sections = {
+        "n_assets": fits.n_rows,
+        "r2": fits.r2,
+        "adj_r2": adjusted,
+        "condition_number": fits.condition,
+    }
+    return [pd.DataFrame(fits.coefficients, columns=labels), pd.DataFrame(cross_sections)]
 
 
 def average_weights(
-    positions: Any, estimated: BoolArray, window: int | None, halflife: float | None
+    positions: Any,
+    estimated: BoolArray,
+    window: int | None,
+    halflife: float | None,
+    *,
+    more_to_come: bool = False,
 ) -> Float64Array:
     """Weight of each date in the premia, adding up to 1 over the estimated dates.
 
     ``window`` takes the last so many dates, estimated or not; ``halflife`` halves the weight for
-    every so many dates of distance from the last.
+    every so many dates of distance from the last. Where all of them weigh nothing, with
+    ``more_to_come``, the weights are NaN.
     """
     distance = positions[-1] - np.asarray(positions, dtype=np.float64)
     weights = estimated.astype(np.float64)
@@ -284,7 +254,7 @@ def average_weights(
     if halflife is not None:
         weights *= 0.5 ** (distance / halflife)
     total = weights.sum()
-    if total == 0.0 and estimated.any():
+    if total == 0.0 and estimated.any() and not more_to_come:
         raise ValueError(
             f"None of the last {window} dates could be estimated, so they have no average. "
             "Use a longer premia_window."

@@ -15,7 +15,7 @@ from skfactor._base import all_or_nothing, single_blas_thread
 from skfactor._kernels.cross_moments import complete_rows, masked_cross_moments
 from skfactor._kernels.least_squares import LeastSquares, solve_least_squares
 from skfactor._panel import Panel, asset_labels, find_panel, only_numbers_rows, time_index
-from skfactor._sklearn import Interval, StrOptions, fit_context
+from skfactor._sklearn import CallbackSupportMixin, Interval, StrOptions, fit_context
 from skfactor._typing import Float64Array
 from skfactor._validation import (
     feature_names,
@@ -34,7 +34,7 @@ from skfactor.exceptions import RankDeficientWarning
 _LITTLE_LEFT = 1e-5
 
 
-class FactorBetas(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
+class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
     r"""Exposures of assets to factors, by one time-series regression an asset.
 
     .. math:: R_{it} = \alpha_i + \beta_i' f_t + \varepsilon_{it}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -14,33 +14,27 @@ from sklearn.utils.validation import check_is_fitted
 from skfactor._base import all_or_nothing
 from skfactor._kernels.segments import one_segment
 from skfactor._panel import find_panel, time_index
-from skfactor._sklearn import HasMethods, Interval, StrOptions, fit_context
-from skfactor._typing import Float64Array, FloatArray
+from skfactor._sklearn import HasMethods, Interval, StrOptions, fit_context, fit_task
+from skfactor._typing import Float64Array
 from skfactor._validation import (
     check_row_weights,
-    feature_names,
     has_values,
     raise_if_empty,
-    raise_if_missing,
     target_names,
     validate_features,
-    validate_target,
 )
-from skfactor.exceptions import NoDatesWarning
 from skfactor.linear_model._cross_sections import (
     average_over_time,
-    raise_if_time_series,
-    regress_panel,
     regress_wide,
     weigh_assets,
 )
 from skfactor.linear_model._factor_betas import FactorBetas
+from skfactor.linear_model._panel_fit import PanelRegression
 from skfactor.linear_model._portfolios import portfolio_betas, slope_portfolios
-from skfactor.linear_model._premia_model import PremiaModel
 from skfactor.linear_model._two_pass_fit import TwoPassFit
 
 
-class FamaMacBeth(PremiaModel):
+class FamaMacBeth(PanelRegression):
     """Risk premia by the regressions of Fama and MacBeth (1973).
 
     On each date the returns of the assets are regressed on their exposures; the premia are the
@@ -50,6 +44,8 @@ class FamaMacBeth(PremiaModel):
       row's date, the dates are in the index of X, of y, or in ``dates=``;
     - **wide**, y (n_periods, n_assets): X holds the factor returns of each period, and the
       exposures are estimated by a first pass of time-series regressions.
+
+    `partial_fit` takes a panel in several calls, some dates in each.
 
     Parameters
     ----------
@@ -142,6 +138,7 @@ class FamaMacBeth(PremiaModel):
     """
 
     __metadata_request__fit: ClassVar = {"dates": True}
+    __metadata_request__partial_fit: ClassVar = {"dates": True}
     _parameter_constraints: ClassVar = {
         "betas": [HasMethods(["fit", "get_params"]), None],
         "fit_intercept": ["boolean"],
@@ -178,7 +175,7 @@ class FamaMacBeth(PremiaModel):
         self.date_level = date_level
 
     @fit_context(prefer_skip_nested_validation=False)  # type: ignore[untyped-decorator]  # scikit-learn is untyped
-    @all_or_nothing
+    @partial(all_or_nothing, one_task=False)
     def fit(self, X: Any, y: Any, sample_weight: Any = None, dates: Any = None) -> Self:
         """Estimate the premia.
 
@@ -211,71 +208,21 @@ class FamaMacBeth(PremiaModel):
         NoDatesWarning
             If there are no dates anywhere, so that all rows make one cross-section.
         """
-        values = validate_features(self, X, reset=True)
-        target = validate_target(self, X, y)
+        values, target = self._validate(X, y, reset=True)
         raise_if_empty(target)
-        if self.missing == "raise":
-            raise_if_missing(values, "X")
-            raise_if_missing(target, "y")
-        self._names = feature_names(self, X)
-        if self.fit_intercept and "const" in self._names:
-            raise ValueError(
-                "X has a column 'const', which is the name of the intercept. Rename the column, or "
-                "drop it if it is a constant."
-            )
         self._two_pass = None
-        self._target_shape = target.shape[1:]
         if target.ndim == 2 and target.shape[1] > 1:
             if sample_weight is not None:
                 raise ValueError(
                     "sample_weight weighs the rows of a panel; with one column an asset in y each "
                     "row is a period. Leave it out."
                 )
-            self._fit_wide(values.astype(np.float64), target, X, y, dates)
+            with fit_task(self, X, y, len(target), "date") as done:
+                self._fit_wide(values.astype(np.float64), target, X, y, dates)
+                done(len(target))
         else:
             self._fit_panel(values, target.reshape(-1), X, y, sample_weight, dates)
         return self
-
-    def _fit_panel(
-        self,
-        values: FloatArray,
-        returns: Float64Array,
-        X: Any,
-        y: Any,
-        sample_weight: Any,
-        dates: Any,
-    ) -> None:
-        if self.betas is not None:
-            raise ValueError(
-                "betas= is the first pass of the wide form, y with one column an asset; here y "
-                "has one column. Put FactorBetas() before FamaMacBeth in a pipeline instead."
-            )
-        if self.weighting != "ols":
-            raise ValueError(
-                f"weighting={self.weighting!r} weighs assets by their residuals of the first pass, "
-                "which a panel does not have. Pass sample_weight instead."
-            )
-        n_rows = len(values)
-        weights = check_row_weights(sample_weight, X, n_rows, "sample_weight")
-        panel = find_panel(X, y, n_rows=n_rows, dates=dates, date_level=self.date_level)
-        if panel is None:
-            raise_if_time_series(X, y)
-            warnings.warn(
-                "No dates were found: all rows are taken as one cross-section. Index X or y by "
-                "(date, asset), or pass dates=.",
-                NoDatesWarning,
-                stacklevel=5,  # the caller of fit
-            )
-        fits = regress_panel(
-            values.T,
-            returns,
-            weights,
-            one_segment(n_rows) if panel is None else panel.segments,
-            names=self._names,
-            fit_intercept=self.fit_intercept,
-            min_assets=self._fewest_assets(),
-        )
-        self._store(fits, None if panel is None else panel.dates.labels, values)
 
     def _fit_wide(
         self, factors: Float64Array, returns: Float64Array, X: Any, y: Any, dates: Any

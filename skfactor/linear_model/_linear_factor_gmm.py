@@ -23,7 +23,7 @@ from skfactor._base import all_or_nothing
 from skfactor._dates import calendar_positions
 from skfactor._kernels.long_run import KERNELS, lag_weights, long_run_covariance, on_calendar
 from skfactor._panel import time_index
-from skfactor._sklearn import Interval, StrOptions, fit_context
+from skfactor._sklearn import CallbackSupportMixin, Interval, StrOptions, fit_context
 from skfactor._typing import Float64Array, IntArray
 from skfactor._validation import (
     check_row_weights,
@@ -39,7 +39,7 @@ from skfactor.inference._premia import PremiaInference, TestResult
 _TINY, _SINGULAR = 1e-300, 1e-7
 
 
-class LinearFactorGMM(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
+class LinearFactorGMM(CallbackSupportMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
     r"""Linear factor model by the efficient generalized method of moments, in wide form.
 
     Betas, premia and factor means are chosen together so that the averages of

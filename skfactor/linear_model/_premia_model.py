@@ -14,6 +14,7 @@ from statsmodels.iolib.summary import Summary
 
 from skfactor._dates import calendar_positions
 from skfactor._kernels.least_squares import LeastSquares
+from skfactor._sklearn import CallbackSupportMixin
 from skfactor._typing import Float64Array, FloatArray
 from skfactor._validation import (
     check_row_weights,
@@ -34,13 +35,13 @@ from skfactor.inference._long_run import LongRun
 from skfactor.linear_model._cross_sections import (
     average_over_time,
     average_weights,
-    cross_section_table,
+    date_tables,
     report_failures,
 )
 from skfactor.linear_model._two_pass_fit import TwoPassFit
 
 
-class PremiaModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
+class PremiaModel(CallbackSupportMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
     """A model of premia in panel or wide form; its `fit` ends in `_store`."""
 
     _fama_macbeth_note: ClassVar = "Exposures taken as known: their estimation adds no error."
@@ -53,6 +54,8 @@ class PremiaModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sciki
     n_features_in_: int
     expected_returns_: pd.Series
     betas_: pd.DataFrame
+    lambdas_: pd.DataFrame
+    cross_sections_: pd.DataFrame
     _two_pass: TwoPassFit | None
     _names: list[Any]
     _target_shape: tuple[int, ...]
@@ -60,7 +63,16 @@ class PremiaModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sciki
     def _fewest_assets(self) -> int:
         return max(self.min_assets or 0, int(self.n_features_in_) + self.fit_intercept)
 
-    def _store(self, fits: LeastSquares, dates: pd.Index | None, values: FloatArray | None) -> None:
+    def _store(
+        self,
+        fits: LeastSquares,
+        dates: pd.Index | None,
+        values: FloatArray | None,
+        *,
+        all_dates: pd.Index | None = None,
+        more_to_come: bool = False,
+    ) -> None:
+        """Store slopes and premia; with ``all_dates``, those of earlier calls, then these."""
         report_failures(
             fits,
             dates,
@@ -68,21 +80,34 @@ class PremiaModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sciki
             refuse=self.rank_deficient == "raise",
             values=values,
             names=self._names,
+            more_to_come=more_to_come,
         )
-        index = pd.RangeIndex(len(fits.n_rows)) if dates is None else dates
         labels = ["const", *self._names] if self.fit_intercept else self._names
-        self.dates_ = index
-        self.lambdas_ = pd.DataFrame(fits.coefficients, index=index, columns=labels)
-        self.cross_sections_ = cross_section_table(
-            fits, index, self.n_features_in_, self.fit_intercept
+        tables = date_tables(fits, labels, self.fit_intercept)
+        index = pd.RangeIndex(len(fits.n_rows)) if dates is None else dates
+        if all_dates is not None:
+            index, earlier = all_dates, (self.lambdas_, self.cross_sections_)
+            tables = [
+                pd.concat(pair, ignore_index=True) for pair in zip(earlier, tables, strict=True)
+            ]
+        order = slice(None) if index.is_monotonic_increasing else index.argsort()
+        self.dates_ = index[order]
+        self.lambdas_, self.cross_sections_ = (
+            table.iloc[order].set_axis(self.dates_) for table in tables
         )
+        # In one memory order: sums must not depend on how the slopes came together.
+        slopes = np.ascontiguousarray(self.lambdas_.to_numpy())
+        solved = np.isfinite(slopes).all(axis=1)
         self._average = average_weights(
-            calendar_positions(index), fits.solved, self.premia_window, self.premia_halflife
+            calendar_positions(self.dates_),
+            solved,
+            self.premia_window,
+            self.premia_halflife,
+            more_to_come=more_to_come,
         )
         # Dates without an estimate weigh nothing, but 0 * NaN would still be NaN.
-        weighing = slice(None) if fits.solved.all() else fits.solved
-        premia = self._average[weighing] @ fits.coefficients[weighing]
-        if not fits.solved.any():
+        premia = self._average[solved] @ slopes[solved]
+        if not solved.any():
             premia = np.full(len(labels), np.nan)
         self.premia_ = pd.Series(premia, index=labels, name="premium")
         self.coef_ = premia[-self.n_features_in_ :]
