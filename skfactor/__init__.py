@@ -2,6 +2,7 @@
 
 from skfactor.linear_model import (
     BiasCorrectedFamaMacBeth,
+    CrossSectionalTargetRegressor,
     FactorBetas,
     FamaMacBeth,
     LinearFactorGMM,
@@ -11,6 +12,7 @@ from skfactor.preprocessing import FactorZScorer, Winsorizer
 
 __all__ = [
     "BiasCorrectedFamaMacBeth",
+    "CrossSectionalTargetRegressor",
     "FactorBetas",
     "FactorZScorer",
     "FamaMacBeth",

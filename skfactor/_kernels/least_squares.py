@@ -136,7 +136,7 @@ def _dot_in_order(left: Float64Array, right: Float64Array) -> Float64Array:
 
     Those of ``einsum`` depend on it, so that one segment alone would differ from one among others.
     """
-    total = left[0] * right[0]
+    total: Float64Array = left[0] * right[0]
     for a, b in zip(left[1:], right[1:], strict=True):
         total += a * b
     return total

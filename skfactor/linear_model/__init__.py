@@ -1,6 +1,7 @@
 """Linear factor models."""
 
 from skfactor.linear_model._bias_corrected import BiasCorrectedFamaMacBeth
+from skfactor.linear_model._cross_sectional_target import CrossSectionalTargetRegressor
 from skfactor.linear_model._factor_betas import FactorBetas
 from skfactor.linear_model._fama_macbeth import FamaMacBeth
 from skfactor.linear_model._linear_factor_gmm import LinearFactorGMM
@@ -8,6 +9,7 @@ from skfactor.linear_model._traded_factor_model import TradedFactorModel
 
 __all__ = [
     "BiasCorrectedFamaMacBeth",
+    "CrossSectionalTargetRegressor",
     "FactorBetas",
     "FamaMacBeth",
     "LinearFactorGMM",

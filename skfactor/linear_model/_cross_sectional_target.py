@@ -1,0 +1,312 @@
+"""CrossSectionalTargetRegressor: fit to returns that were ranked or scaled date by date."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from functools import partial
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+from sklearn import get_config
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
+from sklearn.utils import get_tags
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from skfactor._base import all_or_nothing
+from skfactor._dates import is_dated
+from skfactor._panel import only_numbers_rows, time_index
+from skfactor._sklearn import CallbackSupportMixin, HasMethods, fit_context, sub_fit_task
+from skfactor._typing import Float64Array
+from skfactor._validation import raise_if_repeated, target_names, validate_target
+from skfactor.exceptions import NoDatesWarning
+from skfactor.linear_model._fama_macbeth import FamaMacBeth
+from skfactor.preprocessing import FactorZScorer
+
+
+class CrossSectionalTargetRegressor(
+    CallbackSupportMixin,  # type: ignore[misc]  # scikit-learn is untyped
+    MetaEstimatorMixin,  # type: ignore[misc]
+    RegressorMixin,  # type: ignore[misc]
+    BaseEstimator,  # type: ignore[misc]
+):
+    """Fit a regressor to a target that is transformed date by date.
+
+    Ranks or z-scores of returns within their date take the level and the spread of the market out
+    of what is to be learned. `sklearn.compose.TransformedTargetRegressor` cannot do that: it strips
+    y of its index, and it demands an inverse, which a rank does not have.
+
+    The transformer sees the target as a frame of one column that carries the dates: from the
+    index of X or y, or from ``dates=``. With one column an asset in y it sees the same frame, one
+    row a date and asset, indexed by both. A transformer of this package then works date by date,
+    in either form; one that knows no dates learns from all the cells of the training rows
+    together.
+
+    Predictions are those of the regressor, **on the scale of the transformed target**: a rank or a
+    z-score, not a return.
+
+    Parameters
+    ----------
+    regressor : estimator or None, default=None
+        Model to fit; cloned. None is `skfactor.FamaMacBeth()`. It can be a pipeline that
+        preprocesses X too.
+    transformer : estimator or None, default=None
+        Transformer of the target; cloned. None is ``FactorZScorer(indicators=None)``.
+
+    Attributes
+    ----------
+    regressor_ : estimator
+        The fitted model.
+    transformer_ : estimator
+        The fitted transformer of the target.
+    n_features_in_ : int
+        Number of features, if the regressor has it.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, if the regressor has them.
+
+    Notes
+    -----
+    `score` is that of the regressor against the transformed target. Scores of different
+    transformers are then in different units. To choose between them use a scorer that does not
+    depend on the scale, such as a rank correlation within each date, which sees predictions
+    beside the returns themselves; mean squared errors of such a pair mean nothing.
+
+    To clip all returns at the percentiles of all dates and assets together, as is often seen, use
+    a transformer that knows no dates, such as ``FunctionTransformer(lambda r: r.clip(*
+    np.nanpercentile(r, [1, 99])))``. To clip each column of a wide y at its own percentiles over
+    time, do so before: ``y.clip(y.quantile(0.01), y.quantile(0.99), axis=1)``. Both take extremes
+    of one date from other dates.
+
+    Examples
+    --------
+    >>> from sklearn.model_selection import KFold, cross_val_score
+    >>> from skfactor import CrossSectionalTargetRegressor, FamaMacBeth, FactorZScorer
+    >>> from skfactor.datasets import make_panel
+    >>> X, y = make_panel(random_state=0, return_X_y=True)
+    >>> model = CrossSectionalTargetRegressor(FamaMacBeth(), FactorZScorer(clip=3.0))
+    >>> cross_val_score(model, X, y, cv=KFold(3)).shape
+    (3,)
+
+    Returns in wide form, clipped at the percentiles of each month:
+
+    >>> from skfactor import Winsorizer
+    >>> from skfactor.datasets import load_french
+    >>> french = load_french()
+    >>> returns = french.filter(regex="^S[135][VM]").sub(french["RF"], axis=0)
+    >>> model = CrossSectionalTargetRegressor(FamaMacBeth(), Winsorizer(0.05, 0.95))
+    >>> model.fit(french[["MktRF", "HML", "Mom"]], returns).regressor_.premia_.round(4)
+    const    0.0024
+    MktRF    0.0050
+    HML      0.0043
+    Mom      0.0086
+    Name: premium, dtype: float64
+    """
+
+    _parameter_constraints: ClassVar = {
+        "regressor": [HasMethods(["fit", "predict", "get_params"]), None],
+        "transformer": [HasMethods(["fit", "transform", "get_params"]), None],
+    }
+
+    def __init__(
+        self, regressor: BaseEstimator | None = None, transformer: BaseEstimator | None = None
+    ) -> None:
+        self.regressor = regressor
+        self.transformer = transformer
+
+    @fit_context(prefer_skip_nested_validation=False)  # type: ignore[untyped-decorator]  # scikit-learn is untyped
+    @partial(all_or_nothing, one_task=False)
+    def fit(self, X: Any, y: Any, **fit_params: Any) -> Self:
+        """Transform the target and fit the regressor to it.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            What the regressor takes.
+        y : array-like of shape (n_rows,) or (n_periods, n_assets)
+            Returns.
+        **fit_params
+            ``dates``, ``groupby``, ``weights``, ``sample_weight`` and others. With metadata
+            routing enabled they go to whom requests them; without, to whose method has a
+            parameter of that name, transformer and regressor, and else to the regressor.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If y is missing, infinite or text, its index differs from that of X, or the
+            transformer does not give one column.
+
+        Warns
+        -----
+        NoDatesWarning
+            If y has one column and there are no dates, so that all rows make one cross-section.
+        """
+        target = validate_target(self, X, y)
+        params = self._route("fit", fit_params)
+        self.transformer_ = clone(self._transformer())
+        transformed = self._transform(X, y, target, fit_params, params, fit=True)
+        self.regressor_ = clone(self._regressor())
+        with sub_fit_task(self, X, y, self.regressor_, "fit-regressor"):
+            self.regressor_.fit(X, transformed, **params["regressor"]["fit"])
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(self.regressor_, name):
+                setattr(self, name, getattr(self.regressor_, name))
+        return self
+
+    def predict(self, X: Any, **predict_params: Any) -> Any:
+        """Predict with the regressor, on the scale of the transformed target.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            What the regressor takes.
+        **predict_params
+            As in `fit`, for the regressor.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,) or (n_periods, n_assets)
+            What the regressor predicts; nothing is transformed back.
+        """
+        check_is_fitted(self)
+        params = self._route("predict", predict_params)
+        return self.regressor_.predict(X, **params["regressor"]["predict"])
+
+    @available_if(lambda self: hasattr(self._regressor(), "score"))  # type: ignore[untyped-decorator]  # scikit-learn is untyped
+    def score(self, X: Any, y: Any, **score_params: Any) -> float:
+        """Score of the regressor against the target, transformed as in `fit`.
+
+        Parameters
+        ----------
+        X, y : array-like
+            As in `fit`. A transformer that works date by date uses the dates of these rows.
+        **score_params
+            As in `fit`.
+
+        Returns
+        -------
+        float
+            What the regressor's own `score` gives.
+        """
+        check_is_fitted(self)
+        params = self._route("score", score_params)
+        target = validate_target(self, X, y)
+        transformed = self._transform(X, y, target, score_params, params, fit=False)
+        return float(self.regressor_.score(X, transformed, **params["regressor"]["score"]))
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Which metadata goes where: to the transformer and the regressor, as they request."""
+        target, model = MethodMapping(), MethodMapping()
+        for caller, callee in (("fit", "fit"), ("fit", "transform"), ("score", "transform")):
+            target.add(caller=caller, callee=callee)
+        for method in ("fit", "predict", "score"):
+            model.add(caller=method, callee=method)
+        router = MetadataRouter(owner=type(self).__name__)
+        router.add(transformer=self._transformer(), method_mapping=target)
+        return router.add(regressor=self._regressor(), method_mapping=model)
+
+    def _transformer(self) -> Any:
+        return FactorZScorer(indicators=None) if self.transformer is None else self.transformer
+
+    def _regressor(self) -> Any:
+        return FamaMacBeth() if self.regressor is None else self.regressor
+
+    def _route(self, method: str, params: dict[str, Any]) -> Any:
+        """Parameters for the methods of the transformer and of the regressor, by their names."""
+        if get_config()["enable_metadata_routing"]:
+            return process_routing(self, method, **params)
+        transformer, regressor = self._transformer(), self._regressor()
+        for_target = {
+            name: {key: value for key, value in params.items() if key in _parameters(call)}
+            for name, call in (("fit", transformer.fit), ("transform", transformer.transform))
+        }
+        taken = set().union(*for_target.values()) - _parameters(getattr(regressor, method))
+        rest = {key: value for key, value in params.items() if key not in taken}
+        return {"transformer": for_target, "regressor": {method: rest}}
+
+    def _transform(
+        self,
+        X: Any,
+        y: Any,
+        target: Float64Array,
+        passed: dict[str, Any],
+        params: Any,
+        *,
+        fit: bool,
+    ) -> Any:
+        """The transformed target, in the container of y and with an index, if there is one."""
+        for_fit, for_transform = (
+            dict(params["transformer"][name]) for name in ("fit", "transform")
+        )
+        index = _row_index(X, y, len(target))
+        cells = index
+        if target.ndim == 2 and target.shape[1] > 1:
+            cells = _cell_index(X, y, target, passed.get("dates"))
+            for given in (for_fit, for_transform):
+                given.pop("dates", None)  # they are in the index now
+                if given:
+                    raise ValueError(
+                        f"{sorted(given)} are one value a row of a panel; y has one column an "
+                        "asset, so that each row is a period. Leave them out, or pass a panel."
+                    )
+        column = pd.DataFrame({"y": target.reshape(-1)}, index=cells)
+        if fit:
+            if passed.get("dates") is None and not _says_dates(cells):
+                warnings.warn(
+                    "No dates were found: the target is transformed over all rows together. Index "
+                    "X or y by (date, asset), or pass dates=.",
+                    NoDatesWarning,
+                    stacklevel=5,  # the caller of fit
+                )
+            self.transformer_.fit(column, **for_fit)
+        values = np.asarray(self.transformer_.transform(column, **for_transform))
+        if values.size != target.size:
+            raise ValueError(
+                f"{type(self.transformer_).__name__} made {values.shape} of one column of "
+                f"{target.size} values. A transformer of the target has to return one column."
+            )
+        values = values.reshape(target.shape)
+        if isinstance(y, pd.DataFrame):
+            return pd.DataFrame(values, index=y.index, columns=y.columns)
+        if values.ndim == 1 and not only_numbers_rows(index):
+            return pd.Series(values, index=index, name=getattr(y, "name", None))
+        return values
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        inner = get_tags(self._regressor())
+        tags.input_tags = inner.input_tags
+        tags.target_tags.multi_output = inner.target_tags.multi_output
+        return tags
+
+
+def _parameters(method: Any) -> set[str]:
+    return set(inspect.signature(method).parameters)
+
+
+def _says_dates(index: pd.Index) -> bool:
+    """Whether rows of an index can make several cross-sections."""
+    return index.nlevels > 1 or (is_dated(index) and not index.is_unique)
+
+
+def _row_index(X: Any, y: Any, n_rows: int) -> pd.Index:
+    """The index of X or y that says who the rows are, else their numbers."""
+    for data in (X, y):
+        if isinstance(data, pd.DataFrame | pd.Series) and not only_numbers_rows(data.index):
+            return data.index
+    return pd.RangeIndex(n_rows)
+
+
+def _cell_index(X: Any, y: Any, target: Float64Array, dates: Any) -> pd.MultiIndex:
+    """(date, asset) of the cells of a wide target (n_periods, n_assets), row by row."""
+    n_periods, n_assets = target.shape
+    periods, assets = time_index(X, y, dates), target_names(y, n_assets)
+    raise_if_repeated(assets, "y")
+    rows = pd.RangeIndex(n_periods) if periods is None else periods
+    return pd.MultiIndex.from_product([rows, assets], names=["date", "asset"])
