@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from functools import partial
+from inspect import signature
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -25,6 +25,9 @@ from skfactor._validation import raise_if_repeated, target_names, validate_targe
 from skfactor.exceptions import NoDatesWarning
 from skfactor.linear_model._fama_macbeth import FamaMacBeth
 from skfactor.preprocessing import FactorZScorer
+
+# What each method calls of the transformer; of the regressor it calls its own like.
+_TARGET_CALLS = {"fit": ("fit", "transform"), "predict": (), "score": ("transform",)}
 
 
 class CrossSectionalTargetRegressor(
@@ -203,10 +206,10 @@ class CrossSectionalTargetRegressor(
     def get_metadata_routing(self) -> MetadataRouter:
         """Which metadata goes where: to the transformer and the regressor, as they request."""
         target, model = MethodMapping(), MethodMapping()
-        for caller, callee in (("fit", "fit"), ("fit", "transform"), ("score", "transform")):
-            target.add(caller=caller, callee=callee)
-        for method in ("fit", "predict", "score"):
+        for method, calls in _TARGET_CALLS.items():
             model.add(caller=method, callee=method)
+            for call in calls:
+                target.add(caller=method, callee=call)
         router = MetadataRouter(owner=type(self).__name__)
         router.add(transformer=self._transformer(), method_mapping=target)
         return router.add(regressor=self._regressor(), method_mapping=model)
@@ -221,13 +224,15 @@ class CrossSectionalTargetRegressor(
         """Parameters for the methods of the transformer and of the regressor, by their names."""
         if get_config()["enable_metadata_routing"]:
             return process_routing(self, method, **params)
-        transformer, regressor = self._transformer(), self._regressor()
         for_target = {
-            name: {key: value for key, value in params.items() if key in _parameters(call)}
-            for name, call in (("fit", transformer.fit), ("transform", transformer.transform))
+            call: {
+                name: params[name]
+                for name in params.keys() & _parameters(self._transformer(), call)
+            }
+            for call in _TARGET_CALLS[method]
         }
-        taken = set().union(*for_target.values()) - _parameters(getattr(regressor, method))
-        rest = {key: value for key, value in params.items() if key not in taken}
+        taken = set().union(*for_target.values()) - _parameters(self._regressor(), method)
+        rest = {name: value for name, value in params.items() if name not in taken}
         return {"transformer": for_target, "regressor": {method: rest}}
 
     def _transform(
@@ -241,18 +246,16 @@ class CrossSectionalTargetRegressor(
         fit: bool,
     ) -> Any:
         """The transformed target, in the container of y and with an index, if there is one."""
-        for_fit, for_transform = (
-            dict(params["transformer"][name]) for name in ("fit", "transform")
-        )
+        given = {name: dict(values) for name, values in params["transformer"].items()}
         index = _row_index(X, y, len(target))
         cells = index
         if target.ndim == 2 and target.shape[1] > 1:
             cells = _cell_index(X, y, target, passed.get("dates"))
-            for given in (for_fit, for_transform):
-                given.pop("dates", None)  # they are in the index now
-                if given:
+            for values in given.values():
+                values.pop("dates", None)  # they are in the index now
+                if values:
                     raise ValueError(
-                        f"{sorted(given)} are one value a row of a panel; y has one column an "
+                        f"{sorted(values)} are one value a row of a panel; y has one column an "
                         "asset, so that each row is a period. Leave them out, or pass a panel."
                     )
         column = pd.DataFrame({"y": target.reshape(-1)}, index=cells)
@@ -264,19 +267,19 @@ class CrossSectionalTargetRegressor(
                     NoDatesWarning,
                     stacklevel=5,  # the caller of fit
                 )
-            self.transformer_.fit(column, **for_fit)
-        values = np.asarray(self.transformer_.transform(column, **for_transform))
-        if values.size != target.size:
+            self.transformer_.fit(column, **given["fit"])
+        result = np.asarray(self.transformer_.transform(column, **given["transform"]))
+        if result.size != target.size:
             raise ValueError(
-                f"{type(self.transformer_).__name__} made {values.shape} of one column of "
+                f"{type(self.transformer_).__name__} made {result.shape} of one column of "
                 f"{target.size} values. A transformer of the target has to return one column."
             )
-        values = values.reshape(target.shape)
+        result = result.reshape(target.shape)
         if isinstance(y, pd.DataFrame):
-            return pd.DataFrame(values, index=y.index, columns=y.columns)
-        if values.ndim == 1 and not only_numbers_rows(index):
-            return pd.Series(values, index=index, name=getattr(y, "name", None))
-        return values
+            return pd.DataFrame(result, index=y.index, columns=y.columns)
+        if result.ndim == 1 and not only_numbers_rows(index):
+            return pd.Series(result, index=index, name=getattr(y, "name", None))
+        return result
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -286,8 +289,8 @@ class CrossSectionalTargetRegressor(
         return tags
 
 
-def _parameters(method: Any) -> set[str]:
-    return set(inspect.signature(method).parameters)
+def _parameters(estimator: BaseEstimator, method: str) -> set[str]:
+    return set(signature(getattr(estimator, method)).parameters)
 
 
 def _says_dates(index: pd.Index) -> bool:

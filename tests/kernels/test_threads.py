@@ -61,3 +61,12 @@ def test_in_turn_keeps_the_order_and_the_thread(two_processors):
     seen = []
     run_in_turn([lambda: seen.append(1), record(seen), lambda: seen.append(3)], n_values=10**9)
     assert seen == [1, threading.get_ident(), 3]
+
+
+@pytest.mark.parametrize("run", [run_in_turn, run_on_threads])
+@pytest.mark.parametrize("n_values", [10, 10**7])
+def test_done_is_called_for_each_task_in_order_in_the_calling_thread(run, n_values):
+    calls = []
+    tasks = [lambda: None] * 5
+    run(tasks, n_values, lambda number: calls.append((number, threading.get_ident())))
+    assert calls == [(number, threading.get_ident()) for number in range(5)]
