@@ -50,6 +50,31 @@ def short_cross_sections() -> None:
     print_table("Minute bars: 500,000 dates x 22 assets x 3 exposures", [row])
 
 
+def streaming(n_dates: int, n_assets: int, n_features: int) -> None:
+    X, y = random_panel(n_dates, n_assets, n_features)
+    whole = median_seconds(lambda: FamaMacBeth().fit(X, y))
+    expected = FamaMacBeth().fit(X, y)
+    rows = []
+    for n_together in (1, 12, 60, n_dates):
+        parts = [
+            slice(i, i + n_together * n_assets) for i in range(0, len(X), n_together * n_assets)
+        ]
+        calls = [(X.iloc[part], y.iloc[part]) for part in parts]
+
+        def stream(calls: list = calls) -> FamaMacBeth:
+            model = FamaMacBeth()
+            for call in calls:
+                model.partial_fit(*call)
+            return model
+
+        seconds = median_seconds(stream)
+        row = {"dates a call": n_together, "seconds": seconds, "times one fit": seconds / whole}
+        row["ms a call"] = 1e3 * seconds / len(calls)
+        row["same to the last bit"] = stream().lambdas_.equals(expected.lambdas_)
+        rows.append(row)
+    print_table(f"Calls of partial_fit: {n_dates} x {n_assets} x {n_features}", rows)
+
+
 def wide() -> None:
     rng = np.random.default_rng(0)
     index = pd.period_range("1949-01", periods=819, freq="M")
@@ -82,4 +107,5 @@ if __name__ == "__main__":
     panel(240, 2_000, 10, 0.8)
     panel(600, 4_000, 10, 1.0)
     short_cross_sections()
+    streaming(600, 4_000, 10)
     wide()

@@ -22,6 +22,7 @@ from skfactor._sklearn import (
     callback_management_context,
     fit_context,
     fit_task,
+    has_callbacks,
 )
 from skfactor._typing import Float64Array, FloatArray
 from skfactor._validation import check_row_weights, like_input, validate_features
@@ -59,7 +60,7 @@ def all_or_nothing(
                 delattr(self, name)
         try:
             task: Any = nullcontext()
-            if one_task:
+            if one_task and has_callbacks(self):
                 data = takes.bind_partial(self, *args, **kwargs).arguments
                 task = fit_task(self, data.get("X"), data.get("y"))
             with callback_management_context(self), task:

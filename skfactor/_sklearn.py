@@ -37,6 +37,7 @@ __all__ = [
     "callback_management_context",
     "fit_context",
     "fit_task",
+    "has_callbacks",
     "has_default_output",
     "sub_fit_task",
 ]
@@ -47,7 +48,8 @@ def has_default_output(estimator: object) -> bool:
     return bool(_get_output_config("transform", estimator)["dense"] == "default")
 
 
-def _has_callbacks(estimator: object) -> bool:
+def has_callbacks(estimator: object) -> bool:
+    """Whether anyone listens to the fit of an estimator."""
     return bool(getattr(estimator, "_skl_callbacks", None))
 
 
@@ -60,7 +62,7 @@ def fit_task(
     What it gives is to be called with the number of steps done since the last call. A step is a
     subtask with the step's name, and of very many steps several together. None can be stopped.
     """
-    if not _has_callbacks(estimator):
+    if not has_callbacks(estimator):
         yield report_nothing
         return
     at_once = max(1, ceil(n_steps / _MOST_SUBTASKS))
@@ -90,7 +92,7 @@ def sub_fit_task(estimator: Any, X: Any, y: Any, inner: Any, name: str) -> Itera
 
     Callbacks that are made to be handed down are handed to the inner estimator.
     """
-    if not _has_callbacks(estimator):
+    if not has_callbacks(estimator):
         yield
         return
     task = estimator._init_callback_context(max_subtasks=1)

@@ -218,7 +218,9 @@ def report_failures(
     )
 
 
-def date_tables(fits: LeastSquares, labels: list[Any], fit_intercept: bool) -> list[pd.DataFrame]:
+def date_tables(
+    fits: LeastSquares, labels: list[Any], index: pd.Index, fit_intercept: bool
+) -> list[pd.DataFrame]:
     """The slopes; number of assets, R squared, adjusted R squared and condition number."""
     free = fits.n_rows - len(labels)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -230,7 +232,8 @@ def date_tables(fits: LeastSquares, labels: list[Any], fit_intercept: bool) -> l
         "adj_r2": adjusted,
         "condition_number": fits.condition,
     }
-    return [pd.DataFrame(fits.coefficients, columns=labels), pd.DataFrame(cross_sections)]
+    lambdas = pd.DataFrame(fits.coefficients, index=index, columns=labels)
+    return [lambdas, pd.DataFrame(cross_sections, index=index)]
 
 
 def average_weights(

@@ -83,18 +83,18 @@ class PremiaModel(CallbackSupportMixin, RegressorMixin, BaseEstimator):  # type:
             more_to_come=more_to_come,
         )
         labels = ["const", *self._names] if self.fit_intercept else self._names
-        tables = date_tables(fits, labels, self.fit_intercept)
         index = pd.RangeIndex(len(fits.n_rows)) if dates is None else dates
+        tables = date_tables(fits, labels, index, self.fit_intercept)
         if all_dates is not None:
-            index, earlier = all_dates, (self.lambdas_, self.cross_sections_)
+            earlier = (self.lambdas_, self.cross_sections_)
             tables = [
                 pd.concat(pair, ignore_index=True) for pair in zip(earlier, tables, strict=True)
             ]
-        order = slice(None) if index.is_monotonic_increasing else index.argsort()
-        self.dates_ = index[order]
-        self.lambdas_, self.cross_sections_ = (
-            table.iloc[order].set_axis(self.dates_) for table in tables
-        )
+            order = all_dates.argsort()
+            index = all_dates[order]
+            tables = [table.iloc[order].set_axis(index) for table in tables]
+        self.lambdas_, self.cross_sections_ = tables
+        self.dates_ = index
         # In one memory order: sums must not depend on how the slopes came together.
         slopes = np.ascontiguousarray(self.lambdas_.to_numpy())
         solved = np.isfinite(slopes).all(axis=1)
