@@ -5,8 +5,9 @@ from __future__ import annotations
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from functools import cache, wraps
+from functools import cache, partial, wraps
 from inspect import signature
+from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -15,16 +16,20 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import ThreadpoolController
 
-from skfactor._kernels.segments import Segments, one_segment, segments_from_codes
+from skfactor._kernels.cells import Cells, cells_of_dates
+from skfactor._kernels.moments import segment_counts
+from skfactor._kernels.segments import Segments, chunks, one_segment, segments_from_codes
+from skfactor._kernels.threads import run_on_threads
 from skfactor._panel import Labels, Panel, check_same_rows, find_panel, group_labels
 from skfactor._sklearn import (
     CallbackSupportMixin,
+    Interval,
     callback_management_context,
     fit_context,
     fit_task,
     has_callbacks,
 )
-from skfactor._typing import Float64Array, FloatArray
+from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray
 from skfactor._validation import check_row_weights, like_input, validate_features
 
 
@@ -82,16 +87,26 @@ class PanelTransformer(
 ):
     """A transformer whose statistics are those of the row's own date.
 
-    With dates each date (and group) is a segment with statistics of its own, in `transform` too.
-    Without dates the statistics are learned in `fit` and applied in `transform`. A subclass says
-    what the statistics are and how they are applied.
+    With dates each date, and each group on it, has statistics of its own, in `transform` too.
+    Without dates the statistics are learned in `fit` and applied in `transform`. A group that has
+    fewer than ``min_group_size`` values of a column takes the statistics of its date (without
+    dates: of the sample) for that column. A subclass says what the statistics are and how they
+    are applied.
     """
 
     __metadata_request__fit: ClassVar = {"dates": True, "groupby": True, "weights": True}
     __metadata_request__transform: ClassVar = {"dates": True, "groupby": True, "weights": True}
 
+    # Constraints on the parameters that all subclasses have.
+    _panel_constraints: ClassVar[dict[str, list[Any]]] = {
+        "min_group_size": [Interval(Integral, 1, None, closed="left"), None],
+        "date_level": [str, int],
+    }
     # Names under which statistics that `fit` learned without dates are stored.
     _statistic_names: ClassVar[tuple[str, ...]]
+    # Why weights raise, in a transformer whose statistics have no use for them.
+    _weightless: ClassVar[str | None] = None
+    min_group_size: int | None
     date_level: str | int
 
     @abstractmethod
@@ -108,13 +123,17 @@ class PanelTransformer(
         statistics: tuple[Float64Array, ...],
         out: FloatArray,
     ) -> None:
-        """Write the transformed values (n_features, n_rows) to ``out``."""
+        """Write the transformed values (n_features, n_rows) to ``out``, which may be ``columns``."""
 
     def _learn_columns(self, X: Any, values: FloatArray) -> None:
         """Check the parameters against the data, learn what belongs to no date."""
 
     def _check_columns(self, values: FloatArray) -> None:
         """Check the data of `transform` against what was learned."""
+
+    def _checked(self, statistics: tuple[Float64Array, ...]) -> tuple[Float64Array, ...]:
+        """Raise or warn of all statistics that were used in a call together."""
+        return statistics
 
     @fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]  # scikit-learn is untyped
     @all_or_nothing
@@ -133,8 +152,9 @@ class PanelTransformer(
         dates : array-like of shape (n_rows,) or scalar, optional
             Date of each row, if it is not in the index of X. A scalar: one cross-section.
         groupby : array-like of shape (n_rows,), optional
-            Group of each row, such as its industry. Statistics are then those of the row's group
-            (on its date). Rows without a label form a group of their own.
+            Group of each row, such as its industry: text, categories or integers. Statistics are
+            then those of the row's group (on its date). Rows without a label form a group of
+            their own. See ``min_group_size`` for small groups.
         weights : array-like of shape (n_rows,), optional
             Weight of each row, such as its market capitalization.
 
@@ -159,12 +179,7 @@ class PanelTransformer(
         groups = self._groups(groupby, X, len(values))
         if panel is None:
             self.groups_: Any = None if groups is None else groups.labels
-            segments = one_segment(len(values))
-            if groups is not None:
-                segments, _ = segments_from_codes(groups.codes)
-            tables = self._statistics(values.T, segments, weights)
-            for name, table in zip(self._statistic_names, tables, strict=True):
-                setattr(self, name, table[0] if groups is None else table)
+            self._learn(values.T, groups, weights)
         return self
 
     def transform(self, X: Any, dates: Any = None, groupby: Any = None, weights: Any = None) -> Any:
@@ -193,14 +208,13 @@ class PanelTransformer(
         panel = self._panel(X, dates, len(values), time_series=self.per_date_)
         weights = self._check_weights(weights, X, len(values))
         groups = self._groups(groupby, X, len(values))
+        out = np.empty_like(values)
         if self.per_date_:
-            segments = self._segments_of(panel, groups)
-            tables = self._statistics(values.T, segments, weights)
+            dates = self._dates_of(panel)
+            self._transform_within_dates(values.T, dates, groups, weights, out.T)
         else:
             self._raise_if_dated(panel)
-            segments, tables = self._learned(groups, len(values))
-        out = np.empty_like(values)
-        self._apply(values.T, segments, tables, out.T)
+            self._transform_as_learned(values.T, self._place_in_fit(groups), out.T)
         return like_input(self, X, out)
 
     def fit_transform(
@@ -226,11 +240,20 @@ class PanelTransformer(
 
     def _groups(self, groupby: Any, X: Any, n_rows: int) -> Labels | None:
         if groupby is None:
+            if self.min_group_size is not None and self.min_group_size > 1:
+                raise ValueError(
+                    f"min_group_size={self.min_group_size} is about groups, but there is no "
+                    "groupby= here. Pass it, inside a Pipeline through metadata routing "
+                    "(sklearn.set_config(enable_metadata_routing=True)), or leave min_group_size "
+                    "out."
+                )
             return None
         check_same_rows(X, groupby, "groupby")
         return group_labels(groupby, n_rows)
 
     def _check_weights(self, weights: Any, X: Any, n_rows: int) -> Float64Array | None:
+        if weights is not None and self._weightless is not None:
+            raise ValueError(f"{type(self).__name__} takes no weights: {self._weightless}.")
         return check_row_weights(weights, X, n_rows, "weights")
 
     def _raise_if_index_was_lost(self, X: Any, y: Any, n_rows: int) -> None:
@@ -241,7 +264,7 @@ class PanelTransformer(
                 'Call set_output(transform="pandas") on the pipeline, or pass dates=.'
             )
 
-    def _segments_of(self, panel: Panel | None, groups: Labels | None) -> Segments:
+    def _dates_of(self, panel: Panel | None) -> Segments:
         if panel is None:
             raise ValueError(
                 f"{type(self).__name__} was fitted on rows with dates, but X has none here. "
@@ -249,10 +272,7 @@ class PanelTransformer(
                 "index; with arrays pass dates=, inside a Pipeline through metadata routing "
                 "(sklearn.set_config(enable_metadata_routing=True))."
             )
-        if groups is None:
-            return panel.segments
-        codes = panel.dates.codes.astype(np.int64) * len(groups) + groups.codes
-        return segments_from_codes(codes)[0]
+        return panel.segments
 
     def _raise_if_dated(self, panel: Panel | None) -> None:
         if panel is not None:
@@ -261,19 +281,103 @@ class PanelTransformer(
                 "dates here. Fit it on rows that carry their dates too, in the index or as dates=."
             )
 
-    def _learned(
-        self, groups: Labels | None, n_rows: int
-    ) -> tuple[Segments, tuple[Float64Array, ...]]:
-        tables = tuple(np.atleast_2d(getattr(self, name)) for name in self._statistic_names)
+    def _place_in_fit(self, groups: Labels | None) -> IntArray | None:
+        """For each row the position of its group among those of `fit`."""
         if (groups is None) != (self.groups_ is None):
             had, has = ("no groups", "groupby=") if self.groups_ is None else ("groups", "none")
             raise ValueError(f"{type(self).__name__} was fitted with {had}, but got {has} here.")
         if groups is None:
-            return one_segment(n_rows), tables
+            return None
         known: pd.Index = self.groups_
         place = known.get_indexer(groups.labels)
         if (place < 0).any():
             unseen = list(groups.labels[place < 0])
             raise ValueError(f"The groups {unseen} were not there in fit: {list(known)}.")
-        segments, which = segments_from_codes(place[groups.codes])
-        return segments, tuple(table[which] for table in tables)
+        codes: IntArray = place[groups.codes]
+        return codes
+
+    def _learn(
+        self, columns: FloatArray, groups: Labels | None, weights: Float64Array | None
+    ) -> None:
+        """Store the statistics of all rows, or of each group of them."""
+        rows = one_segment(columns.shape[1])
+        cells = _cells(rows, slice(0, 1), groups)
+        tables = self._checked(self._statistics_of(cells.take(columns), cells, weights))
+        for name, table in zip(self._statistic_names, tables, strict=True):
+            setattr(self, name, table[0] if groups is None else table)
+
+    def _transform_as_learned(
+        self, columns: FloatArray, groups: IntArray | None, out: FloatArray
+    ) -> None:
+        """Transform rows with what `_learn` stored, given the position of their group in it."""
+        tables = tuple(np.atleast_2d(getattr(self, name)) for name in self._statistic_names)
+        segments = one_segment(columns.shape[1])
+        if groups is not None:
+            segments, which = segments_from_codes(groups)
+            tables = tuple(table[which] for table in tables)
+        self._apply(columns, segments, tables, out)
+
+    def _transform_within_dates(
+        self,
+        columns: FloatArray,
+        dates: Segments,
+        groups: Labels | None,
+        weights: Float64Array | None,
+        out: FloatArray,
+    ) -> None:
+        """Transform some whole dates at a time: their rows are brought together only once."""
+        if not (columns.flags.c_contiguous or columns.T.flags.c_contiguous):
+            columns = np.ascontiguousarray(columns)
+        pieces = list(chunks(dates.offsets, len(columns)))
+        tables: list[tuple[Float64Array, ...]] = [()] * len(pieces)
+
+        def work(i: int, which: slice) -> None:
+            cells = _cells(dates, which, groups)
+            block = cells.take(columns)
+            target = out[:, cells.rows] if cells.in_place else block
+            tables[i] = self._transform_cells(block, cells, weights, target)
+            if target is block:
+                cells.put(block, out)
+
+        run_on_threads([partial(work, i, which) for i, which in enumerate(pieces)], columns.size)
+        self._checked(tuple(np.concatenate(parts) for parts in zip(*tables, strict=True)))
+
+    def _transform_cells(
+        self,
+        block: FloatArray,
+        cells: Cells,
+        weights: Float64Array | None,
+        out: FloatArray,
+    ) -> tuple[Float64Array, ...]:
+        """Transform the rows of some dates, with statistics of theirs that are returned."""
+        tables = self._statistics_of(block, cells, weights)
+        self._apply(block, cells.cells, tables, out)
+        return tables
+
+    def _statistics_of(
+        self, block: FloatArray, cells: Cells, weights: Float64Array | None
+    ) -> tuple[Float64Array, ...]:
+        """Statistics of each cell, those of its date where it is too small."""
+        if weights is not None:
+            weights = cells.take(weights)
+        tables = self._statistics(block, cells.cells, weights)
+        small = self._is_small(block, cells)
+        if small is not None:
+            for table, whole in zip(
+                tables, self._statistics(block, cells.dates, weights), strict=True
+            ):
+                np.copyto(table, whole[cells.date_of_cell], where=small)
+        return tables
+
+    def _is_small(self, block: FloatArray, cells: Cells) -> BoolArray | None:
+        """Which cells have too few values in which column (n_cells, n_columns); None if none."""
+        if self.min_group_size is None or len(cells.cells) == len(cells.dates):
+            return None
+        small: BoolArray = segment_counts(block, cells.cells) < self.min_group_size
+        return small if small.any() else None
+
+
+def _cells(dates: Segments, which: slice, groups: Labels | None) -> Cells:
+    if groups is None:
+        return cells_of_dates(dates, which)
+    return cells_of_dates(dates, which, groups.codes, len(groups))

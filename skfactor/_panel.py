@@ -348,8 +348,21 @@ def group_labels(groupby: Any, n_rows: int) -> Labels:
     index = _index_of_values(groupby)
     if len(index) != n_rows:
         raise ValueError(f"groupby= has {len(index)} labels, X has {n_rows} rows.")
+    if isinstance(index, pd.CategoricalIndex):
+        return _labels_of_categories(index)
     codes, labels = pd.factorize(index, use_na_sentinel=False, sort=True)
     return Labels(codes, labels)
+
+
+def _labels_of_categories(index: pd.CategoricalIndex) -> Labels:
+    """Labels that occur among categories, in the order of the labels, a missing one last."""
+    codes, labels = _ascending(index.codes.astype(np.intp), index.categories)
+    missing = codes < 0
+    if missing.any():
+        codes = np.where(missing, len(labels), codes)
+        labels = labels.append(pd.Index([np.nan]))
+    used = np.flatnonzero(np.bincount(codes, minlength=len(labels)))
+    return _compact(codes, labels, used)
 
 
 def asset_labels(

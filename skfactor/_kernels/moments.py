@@ -9,7 +9,6 @@ import numpy as np
 
 from skfactor._kernels.segments import (
     Segments,
-    are_long,
     map_segments,
     reduce_segments,
     spread,
@@ -18,6 +17,8 @@ from skfactor._typing import Float64Array, FloatArray, IntArray
 
 # A sum of squares about a shift is kept while centring it loses fewer than two digits.
 _CANCELLATION = 1e-2
+# Segments are worked on one by one if they hold so many values, else many in one call.
+_WORTH_A_CALL = 30_000
 # Spread below so many units in the last place of the values is rounding, not variation.
 _ROUNDING_UNITS = 8.0
 
@@ -37,7 +38,7 @@ def segment_moments(values: FloatArray, segments: Segments) -> Moments:
     moments = Moments(np.empty(shape), np.empty(shape), np.empty(shape))
 
     def fill(block: FloatArray, offsets: IntArray, columns: slice, which: slice) -> None:
-        if are_long(offsets):
+        if block.size >= _WORTH_A_CALL * (len(offsets) - 1):
             parts = _moments_one_by_one(block, offsets)
         else:
             parts = _moments_together(block, offsets)
@@ -48,6 +49,19 @@ def segment_moments(values: FloatArray, segments: Segments) -> Moments:
     with np.errstate(invalid="ignore", divide="ignore"):
         reduce_segments(fill, values, segments)
     return moments
+
+
+def segment_counts(values: FloatArray, segments: Segments) -> Float64Array:
+    """Number of values (n_segments, n_columns) that are not NaN."""
+    counts = np.empty((len(segments), len(values)))
+
+    def fill(block: FloatArray, offsets: IntArray, columns: slice, which: slice) -> None:
+        for k, column in zip(range(*columns.indices(len(values))), block, strict=True):
+            missing = np.isnan(column).astype(np.float64)
+            counts[which, k] = np.diff(offsets) - np.add.reduceat(missing, offsets[:-1])
+
+    reduce_segments(fill, values, segments)
+    return counts
 
 
 def _moments_one_by_one(block: FloatArray, offsets: IntArray) -> Moments:
@@ -164,7 +178,7 @@ def rescale_segments(
     def write(
         block: FloatArray, offsets: IntArray, columns: slice, which: slice, target: FloatArray
     ) -> None:
-        if len(offsets) > 2 and are_long(offsets):
+        if len(offsets) > 2 and block.size >= _WORTH_A_CALL * (len(offsets) - 1):
             for s, (start, stop) in enumerate(pairwise(offsets)):
                 one = slice(which.start + s, which.start + s + 1)
                 write(

@@ -42,6 +42,9 @@ class Winsorizer(PanelTransformer):
         at 0.1 and 0.9 are clipped to 1.9 and 9.1. ``"order_statistic"`` replaces the
         ``floor(share * n)`` values beyond each bound by the next one, as
         ``scipy.stats.mstats.winsorize`` does: 2 and 9.
+    min_group_size : int or None, default=None
+        A group of ``groupby=`` with fewer values of a column on a date is clipped to the bounds
+        of the whole date there. None: every group has bounds of its own, however small it is.
     date_level : str or int, default="auto"
         Name or position of the date level in the index of X.
 
@@ -87,13 +90,14 @@ class Winsorizer(PanelTransformer):
 
     __metadata_request__fit: ClassVar = {"weights": False}
     __metadata_request__transform: ClassVar = {"weights": False}
+    _weightless: ClassVar = "its bounds count assets, not capital"
     _statistic_names: ClassVar = ("lower_bounds_", "upper_bounds_")
     _parameter_constraints: ClassVar = {
         "lower": [Interval(Real, None, None, closed="neither"), None],
         "upper": [Interval(Real, None, None, closed="neither"), None],
         "rule": [StrOptions({"quantile", "std", "mad"})],
         "interpolation": [StrOptions({"linear", "order_statistic"})],
-        "date_level": [str, int],
+        **PanelTransformer._panel_constraints,
     }
 
     def __init__(
@@ -103,12 +107,14 @@ class Winsorizer(PanelTransformer):
         *,
         rule: str = "quantile",
         interpolation: str = "linear",
+        min_group_size: int | None = None,
         date_level: str | int = "auto",
     ) -> None:
         self.lower = lower
         self.upper = upper
         self.rule = rule
         self.interpolation = interpolation
+        self.min_group_size = min_group_size
         self.date_level = date_level
 
     def _learn_columns(self, X: Any, values: FloatArray) -> None:
@@ -128,10 +134,6 @@ class Winsorizer(PanelTransformer):
                 f"interpolation={self.interpolation!r} is for rule='quantile'; "
                 f"found rule={self.rule!r}."
             )
-
-    def _check_weights(self, weights: Any, X: Any, n_rows: int) -> None:
-        if weights is not None:
-            raise ValueError("Winsorizer takes no weights: its bounds count assets, not capital.")
 
     def _statistics(
         self, columns: FloatArray, segments: Segments, weights: Float64Array | None

@@ -23,6 +23,10 @@ from skfactor._typing import BoolArray, Float64Array, FloatArray
 from skfactor._validation import check_row_weights, feature_names
 from skfactor.exceptions import DegenerateScaleWarning
 
+# Marks of a center without a weight, and of a scale that is 0 for a column that varies: a small
+# group may yet take the statistics of its date instead.
+_WEIGHTLESS, _DEGENERATE = np.inf, np.inf
+
 
 class FactorZScorer(PanelTransformer):
     """Center and scale every column within the row's own date.
@@ -48,6 +52,9 @@ class FactorZScorer(PanelTransformer):
     indicators : "auto", list of column names or None, default="auto"
         Columns that stay as they are. ``"auto"``: those of boolean dtype, and those that hold 0
         and 1 and nothing else in `fit`. A list names them (positions in an array). None: none.
+    min_group_size : int or None, default=None
+        A group of ``groupby=`` with fewer values of a column on a date is scored by the center and
+        scale of the whole date there. None: every group has its own, however small it is.
     date_level : str or int, default="auto"
         Name or position of the date level in the index of X.
 
@@ -106,7 +113,7 @@ class FactorZScorer(PanelTransformer):
         "ddof": [Interval(Integral, 0, None, closed="left")],
         "clip": [Interval(Real, 0, None, closed="neither"), None],
         "indicators": [StrOptions({"auto"}), list, None],
-        "date_level": [str, int],
+        **PanelTransformer._panel_constraints,
     }
 
     def __init__(
@@ -117,6 +124,7 @@ class FactorZScorer(PanelTransformer):
         ddof: int = 0,
         clip: float | None = None,
         indicators: str | list[Any] | None = "auto",
+        min_group_size: int | None = None,
         date_level: str | int = "auto",
     ) -> None:
         self.center = center
@@ -124,6 +132,7 @@ class FactorZScorer(PanelTransformer):
         self.ddof = ddof
         self.clip = clip
         self.indicators = indicators
+        self.min_group_size = min_group_size
         self.date_level = date_level
 
     def _learn_columns(self, X: Any, values: FloatArray) -> None:
@@ -176,7 +185,7 @@ class FactorZScorer(PanelTransformer):
             center = moments.mean
             if weights is not None:
                 center = weighted_mean(columns, segments, weights)
-                _raise_if_weightless(moments.count, center)
+                center[np.isnan(center) & (moments.count > 0.0)] = _WEIGHTLESS
         elif self.center == "median":
             center = segment_median(columns, segments)
         if self.scale == "std":
@@ -185,6 +194,25 @@ class FactorZScorer(PanelTransformer):
             scale = _median_absolute_deviation(columns, segments, ~self._is_indicator)
         center[:, self._is_indicator], scale[:, self._is_indicator] = 0.0, 1.0
         return center, scale
+
+    def _checked(self, statistics: tuple[Float64Array, ...]) -> tuple[Float64Array, ...]:
+        center, scale = statistics
+        weightless = int((center == _WEIGHTLESS).any(axis=1).sum())
+        if weightless:
+            raise ValueError(
+                f"All weights of the values of {weightless} date(s) or group(s) are zero: they "
+                "have no weighted mean. Give at least one asset there a weight."
+            )
+        degenerate = scale == _DEGENERATE
+        if degenerate.any():
+            warnings.warn(
+                f"In {int(degenerate.sum())} case(s) (a column on a date) more than half of the "
+                "values are equal: their median absolute deviation is 0 although the column "
+                "varies, and its scores are NaN there. Use scale='std' for such columns.",
+                DegenerateScaleWarning,
+                stacklevel=2,
+            )
+        return center, np.where(degenerate, np.nan, scale)
 
     def _apply(
         self,
@@ -196,10 +224,12 @@ class FactorZScorer(PanelTransformer):
         center, scale = statistics
         with np.errstate(divide="ignore"):
             factor = np.where(scale == 0.0, 0.0, 1.0 / scale)
+        factor[scale == _DEGENERATE] = np.nan
         limits = None
         if self.clip is not None:
             limits = np.where(self._is_indicator, np.inf, float(self.clip))
-        rescale_segments(columns, segments, center, factor, limits, out)
+        with np.errstate(invalid="ignore"):  # marks, which raise or warn once all dates are done
+            rescale_segments(columns, segments, center, factor, limits, out)
 
 
 def _is_zero_or_one(column: FloatArray) -> bool:
@@ -222,34 +252,15 @@ def _boolean_columns(X: Any) -> list[Any]:
     return [name for name, dtype in X.dtypes.items() if pd.api.types.is_bool_dtype(dtype)]
 
 
-def _raise_if_weightless(count: Float64Array, center: Float64Array) -> None:
-    weightless: BoolArray = np.isnan(center) & (count > 0.0)
-    if weightless.any():
-        n = int(weightless.any(axis=1).sum())
-        raise ValueError(
-            f"All weights of the values of {n} date(s) or group(s) are zero: they have no "
-            "weighted mean. Give at least one asset there a weight."
-        )
-
-
 def _median_absolute_deviation(
     columns: FloatArray, segments: Segments, scored: BoolArray
 ) -> Float64Array:
-    """1.4826 MAD (n_segments, n_columns); NaN where it is 0 although a scored column varies."""
+    """1.4826 MAD (n_segments, n_columns), marked where it is 0 although a scored column varies."""
     median = segment_median(columns, segments)
     scale = MAD_TO_STD * segment_median(columns, segments, deviations_from=median)
     zero = (scale == 0.0) & scored
     if zero.any():
         moments = segment_moments(columns, segments)
         varies = standard_deviation(moments, 0, float(np.finfo(columns.dtype).eps)) > 0.0
-        degenerate = zero & varies
-        if degenerate.any():
-            scale[degenerate] = np.nan
-            warnings.warn(
-                f"In {int(degenerate.sum())} case(s) (a column on a date) more than half of the "
-                "values are equal: their median absolute deviation is 0 although the column "
-                "varies, and its scores are NaN there. Use scale='std' for such columns.",
-                DegenerateScaleWarning,
-                stacklevel=2,
-            )
+        scale[zero & varies] = _DEGENERATE
     return scale
