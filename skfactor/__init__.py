@@ -8,12 +8,14 @@ from skfactor.linear_model import (
     LinearFactorGMM,
     TradedFactorModel,
 )
-from skfactor.preprocessing import FactorZScorer, Winsorizer
+from skfactor.preprocessing import FactorImputer, FactorRanker, FactorZScorer, Winsorizer
 
 __all__ = [
     "BiasCorrectedFamaMacBeth",
     "CrossSectionalTargetRegressor",
     "FactorBetas",
+    "FactorImputer",
+    "FactorRanker",
     "FactorZScorer",
     "FamaMacBeth",
     "LinearFactorGMM",

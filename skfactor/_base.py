@@ -123,7 +123,7 @@ class PanelTransformer(
         statistics: tuple[Float64Array, ...],
         out: FloatArray,
     ) -> None:
-        """Write the transformed values (n_features, n_rows) to ``out``, which may be ``columns``."""
+        """Write the transformed values (n_features, n_rows) to ``out``; it may be ``columns``."""
 
     def _learn_columns(self, X: Any, values: FloatArray) -> None:
         """Check the parameters against the data, learn what belongs to no date."""
@@ -359,7 +359,7 @@ class PanelTransformer(
     ) -> tuple[Float64Array, ...]:
         """Statistics of each cell, those of its date where it is too small."""
         if weights is not None:
-            weights = cells.take(weights)
+            weights = cells.take(weights[None])[0].astype(np.float64, copy=False)
         tables = self._statistics(block, cells.cells, weights)
         small = self._is_small(block, cells)
         if small is not None:

@@ -30,15 +30,13 @@ class Cells:
         return isinstance(self.rows, slice) and self.order is None
 
     def take(self, values: FloatArray) -> FloatArray:
-        """The rows of values (n_rows,) or (n_columns, n_rows)."""
-        if values.ndim == 1:
-            found = values[self.rows]
-            return found if self.order is None else found.take(self.order)
-        if self.in_place:
-            return values[:, self.rows]
-        block, order = values, self.rows
+        """The rows of values (n_columns, n_rows)."""
         if isinstance(self.rows, slice):
             block, order = values[:, self.rows], self.order
+        else:
+            block, order = values, self.rows
+        if order is None:
+            return block
         if values.T.flags.c_contiguous:
             return np.ascontiguousarray(block.T.take(order, axis=0).T)
         # Column by column: ``take`` along the rows of a strided block copies the whole of it.

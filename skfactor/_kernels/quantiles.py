@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from skfactor._kernels.lines import lines_of_segments
 from skfactor._kernels.segments import (
     Segments,
     are_long,
@@ -30,8 +31,6 @@ _LEVEL_ROUNDING = 1e-12
 _LONG_LINE, _TAIL = 1_000, 0.12
 # Values drawn of such a line to find out where its tails start.
 _SAMPLE = 256
-# Segments are padded to one length unless that makes them so many times larger.
-_PADDING = 4
 
 
 def _ranks(
@@ -131,17 +130,15 @@ def segment_quantiles(
     tables = [np.empty((len(segments), len(values))) for _ in levels]
 
     def fill(block: FloatArray, offsets: IntArray, columns: slice, which: slice) -> None:
-        n_segments, longest = len(offsets) - 1, int(np.diff(offsets).max())
-        if n_segments > 1 and n_segments * longest > _PADDING * offsets[-1]:
-            for s, (start, stop) in enumerate(pairwise(offsets)):
-                one = slice(which.start + s, which.start + s + 1)
-                fill(block[:, start:stop], np.array([0, stop - start]), columns, one)
-            return
-        center = None if deviations_from is None else deviations_from[which, columns]
-        lines, count = _lines(block, offsets, center)
-        results = _quantiles_of_lines(lines, count, levels, interpolation)
-        for table, result in zip(tables, results, strict=True):
-            table[which, columns] = result.reshape(n_segments, -1)
+        for lines in lines_of_segments(offsets):
+            cube, chosen = lines.read(block), which.start + lines.which
+            if deviations_from is not None:
+                cube -= deviations_from[chosen, columns, None].astype(cube.dtype)
+                np.abs(cube, out=cube)
+            flat = cube.reshape(-1, lines.longest)
+            results = _quantiles_of_lines(flat, _count(flat), levels, interpolation)
+            for table, result in zip(tables, results, strict=True):
+                table[chosen, columns] = result.reshape(len(chosen), -1)
 
     if tables:
         with np.errstate(invalid="ignore"):
@@ -149,32 +146,14 @@ def segment_quantiles(
     return tables
 
 
-def _lines(
-    block: FloatArray, offsets: IntArray, center: Float64Array | None
-) -> tuple[FloatArray, IntArray]:
-    """A line for each segment and column, padded with NaN to one length, and its finite values."""
-    n_columns, lengths = len(block), np.diff(offsets)
-    longest = int(lengths.max())
-    lines = np.empty((len(lengths), n_columns, longest), dtype=block.dtype)
-    if len(lengths) * longest == offsets[-1]:
-        lines[...] = block.reshape(n_columns, len(lengths), longest).swapaxes(0, 1)
-    elif are_long(offsets):
-        for line, start, length in zip(lines, offsets, lengths, strict=False):
-            line[:, :length] = block[:, start : start + length]
-            line[:, length:] = np.nan
-    else:
-        held = np.arange(longest) < lengths[:, None]
-        lines[...] = np.nan
-        lines.swapaxes(0, 1)[:, held] = block
-    if center is not None:
-        lines -= center[:, :, None].astype(block.dtype)
-        np.abs(lines, out=lines)
-    count = np.repeat(lengths, n_columns)
-    flat: FloatArray = lines.reshape(-1, longest)
+def _count(lines: FloatArray) -> IntArray:
+    """Number of values in each of the lines (n_lines, n) that are not NaN."""
+    n = lines.shape[1]
     # A product with ones is the fastest way to learn that nothing is missing.
-    if not np.isfinite(block @ np.ones(block.shape[1], dtype=block.dtype)).all():
-        count = longest - np.count_nonzero(np.isnan(flat), axis=1)
-    return flat, count
+    if np.isfinite(lines @ np.ones(n, dtype=lines.dtype)).all():
+        return np.full(len(lines), n)
+    count: IntArray = n - np.count_nonzero(np.isnan(lines), axis=1)
+    return count
 
 
 def segment_median(

@@ -35,6 +35,11 @@ class Segments:
         """Rows in each segment, (n_segments,)."""
         return np.diff(self.offsets)
 
+    @property
+    def slices(self) -> list[slice]:
+        """Where each segment lies in rows that are in order."""
+        return [slice(start, stop) for start, stop in pairwise(self.offsets)]
+
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
@@ -125,12 +130,15 @@ def map_segments(
     values: FloatArray,
     segments: Segments,
     out: FloatArray,
+    *,
+    whole_segments: bool = False,
 ) -> None:
     """Call ``function(block, offsets, columns, which, target)`` and keep what it writes to target.
 
-    ``values`` and ``out`` are (n_columns, n_rows). The function works value by value, so a long
-    segment comes in several blocks.
+    ``values`` and ``out`` are (n_columns, n_rows). A long segment comes in several blocks, as
+    suits a function that works value by value, unless ``whole_segments`` are asked for.
     """
+    pieces = _not_cut if whole_segments else _pieces
     for columns in _column_groups(values, segments):
         ordered = segments.take(values[columns])
         target = out[columns] if segments.order is None else ordered
@@ -148,11 +156,16 @@ def map_segments(
         tasks = [
             partial(work, piece, which)
             for which in chunks(segments.offsets, len(ordered))
-            for piece in _pieces(segments.offsets[which.start : which.stop + 1], len(ordered))
+            for piece in pieces(segments.offsets[which.start : which.stop + 1], len(ordered))
         ]
         run_on_threads(tasks, ordered.size)
         if segments.order is not None:
             out[columns, segments.order] = target
+
+
+def _not_cut(offsets: IntArray, n_columns: int) -> list[IntArray]:
+    del n_columns
+    return [offsets]
 
 
 def _pieces(offsets: IntArray, n_columns: int) -> list[IntArray]:

@@ -1,0 +1,166 @@
+"""Ranks of every column in every segment, and the scores that are made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from scipy.special import ndtri
+
+from skfactor._kernels.lines import lines_of_segments
+from skfactor._kernels.segments import Segments, map_segments
+from skfactor._typing import Float64Array, FloatArray, IntArray
+
+# From average ranks (from 1) and the number of values among which they are taken.
+Score: TypeAlias = Callable[[Float64Array, IntArray], Float64Array]
+
+# Values ranked at once: few, because each takes several integers beside it.
+_TILE = 32_000
+_ALL_BITS_BUT_THE_SIGN = np.int64(2**63 - 1)
+
+
+def uniform_score(rank: Float64Array, count: IntArray) -> Float64Array:
+    """Ranks evenly spaced from -1 to 1; the rank of a single value is 0."""
+    # 2 (r - 1) / (n - 1) - 1 on one fraction, which is antisymmetric to the last digit.
+    scores: Float64Array = (2.0 * rank - (count + 1.0)) / np.maximum(count - 1, 1)
+    return scores
+
+
+def percent_score(rank: Float64Array, count: IntArray) -> Float64Array:
+    """Share of the values that are not above, 1 for the highest."""
+    scores: Float64Array = rank / np.maximum(count, 1)
+    return scores
+
+
+def normal_score(rank: Float64Array, count: IntArray) -> Float64Array:
+    """Quantiles of the normal distribution at (r - 1/2) / n."""
+    # The smaller tail, so that scores are antisymmetric too.
+    upper = 2.0 * rank > count + 1.0
+    tail = np.where(upper, count - rank + 0.5, rank - 0.5) / np.maximum(count, 1)
+    scores: Float64Array = ndtri(tail)
+    return np.where(upper, -scores, scores)
+
+
+def rank_segments(values: FloatArray, segments: Segments, score: Score, out: FloatArray) -> None:
+    """Write the scores of the average ranks of values (n_columns, n_rows); NaN kept in place."""
+
+    def write(
+        block: FloatArray, offsets: IntArray, columns: slice, which: slice, target: FloatArray
+    ) -> None:
+        del columns, which
+        for lines in lines_of_segments(offsets):
+            cube = lines.read(block)
+            flat = cube.reshape(-1, lines.longest)
+            step = max(_TILE // lines.longest, 1)
+            for first in range(0, len(flat), step):
+                tile = flat[first : first + step]
+                tile[...] = _scores_of_lines(tile, score)
+            lines.write(cube, target)
+
+    map_segments(write, values, segments, out, whole_segments=True)
+
+
+def _scores_of_lines(lines: FloatArray, score: Score) -> FloatArray:
+    """Scores of the ranks of the values within each of the lines (n_lines, n); NaN of NaN.
+
+    The bits of a float, as an integer, sort as the float does. With the position of a value in
+    place of its last bits a plain sort, which is vectorized, tells the order of the positions.
+    Values that differ in those bits only show up as out of order, and are sorted once more.
+    """
+    n_lines, n = lines.shape
+    exact = np.ascontiguousarray(lines, dtype=np.float64)
+    count, missing = np.full(n_lines, n), None
+    if not np.isfinite(exact @ np.ones(n)).all():
+        missing = np.isnan(exact)
+        count = n - np.count_nonzero(missing, axis=1)
+    low_bits = np.int64((1 << (n - 1).bit_length()) - 1)
+    bits = exact.view(np.int64)
+    keys = bits >> 63
+    keys &= _ALL_BITS_BUT_THE_SIGN
+    keys ^= bits
+    if missing is not None:
+        np.copyto(keys, _ALL_BITS_BUT_THE_SIGN, where=missing)  # beyond all numbers
+    keys &= ~low_bits
+    keys |= np.arange(n)
+    keys.sort(axis=1)
+    keys &= low_bits
+    place = keys
+    place += (np.arange(n_lines) * n)[:, None]
+    ordered = exact.reshape(-1).take(place, mode="clip")
+    rises = np.count_nonzero(ordered[:, 1:] > ordered[:, :-1], axis=1)
+    counts, same = np.unique(count, return_inverse=True)
+    ranks = np.arange(1.0, n + 1.0)
+    scores = score(ranks, counts[:, None]).astype(lines.dtype, copy=False)[same]
+    tied = np.flatnonzero(rises < count - 1)
+    if tied.size:
+        place[tied], ordered_ties = _sorted_exactly(exact[tied], ordered[tied], place[tied], tied)
+        scores[tied] = score(_average_ranks(ordered_ties), count[tied, None])
+    out = np.empty_like(scores)
+    out.reshape(-1)[place.reshape(-1)] = scores.reshape(-1)
+    if missing is not None:
+        np.copyto(out, np.nan, where=missing)
+    return out
+
+
+def _sorted_exactly(
+    lines: Float64Array, ordered: Float64Array, place: IntArray, numbers: IntArray
+) -> tuple[IntArray, Float64Array]:
+    """Places and values of lines in order, given those in the order of their leading bits.
+
+    ``numbers`` are the lines' own numbers, which ``place`` counts from.
+    """
+    wrong = np.flatnonzero((ordered[:, 1:] < ordered[:, :-1]).any(axis=1))
+    if wrong.size:
+        again = lines[wrong]
+        # NaN slows numpy's argsort down; there are no infinities among the values.
+        order = np.argsort(np.where(np.isnan(again), np.inf, again), axis=1)
+        place[wrong] = order + (numbers[wrong] * lines.shape[1])[:, None]
+        ordered[wrong] = np.take_along_axis(again, order, axis=1)
+    return place, ordered
+
+
+def _average_ranks(ordered: Float64Array) -> Float64Array:
+    """Ranks from 1 of lines of ascending values, equal values sharing the average of theirs."""
+    first = np.ones(ordered.shape, dtype=bool)
+    np.not_equal(ordered[:, 1:], ordered[:, :-1], out=first[:, 1:])
+    starts = np.flatnonzero(first)
+    lengths = np.diff(starts, append=ordered.size)
+    ranks = starts % ordered.shape[1] + (lengths + 1) / 2.0
+    return np.repeat(ranks, lengths).reshape(ordered.shape)
+
+
+@dataclass(frozen=True)
+class RankTable:
+    """What is known of a sample to rank other values among it: its values and their ranks."""
+
+    values: Float64Array  # distinct, ascending
+    ranks: Float64Array  # average rank of each
+    count: int
+
+    def rank(self, values: FloatArray) -> Float64Array:
+        """Ranks of values (n,): linear between those of the sample, that of its ends beyond it."""
+        if not self.count:
+            return np.full(len(values), np.nan)
+        known, last = self.values, len(self.values) - 1
+        x = np.clip(values.astype(np.float64), known[0], known[-1])
+        above = np.minimum(np.searchsorted(known, x), last)
+        below = np.where(known[above] > x, above - 1, above)
+        # In halves, because the distance of two large values may be beyond the largest number,
+        # unless that makes it zero.
+        with np.errstate(over="ignore"):
+            whole = np.isfinite(known[above] - known[below])
+        unit = np.where(whole, 1.0, 0.5)
+        low = known[below] * unit
+        gap = known[above] * unit - low
+        share = np.divide(x * unit - low, gap, out=np.zeros(len(x)), where=gap > 0.0)
+        rank: Float64Array = self.ranks[below] + share * (self.ranks[above] - self.ranks[below])
+        return rank
+
+
+def rank_table(values: FloatArray) -> RankTable:
+    """Table of a sample (n,), its NaN left out."""
+    known, counts = np.unique(values[~np.isnan(values)].astype(np.float64), return_counts=True)
+    ends = np.cumsum(counts)
+    return RankTable(known, ends - (counts - 1) / 2.0, int(counts.sum()))

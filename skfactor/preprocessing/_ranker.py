@@ -1,0 +1,176 @@
+"""FactorRanker: every column as scores of its ranks within its own date."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from skfactor._base import PanelTransformer
+from skfactor._kernels.cells import Cells
+from skfactor._kernels.ranks import (
+    Score,
+    normal_score,
+    percent_score,
+    rank_segments,
+    rank_table,
+    uniform_score,
+)
+from skfactor._kernels.segments import Segments
+from skfactor._sklearn import StrOptions
+from skfactor._typing import Float64Array, FloatArray
+
+# How scores are made of ranks, and the score in the middle.
+_SCORES: dict[str, tuple[Score, float]] = {
+    "uniform": (uniform_score, 0.0),
+    "percent": (percent_score, 0.5),
+    "normal": (normal_score, 0.0),
+}
+
+
+class FactorRanker(PanelTransformer):
+    """Replace every value by a score of its rank within the row's own date.
+
+    With dates, in the index of X or as ``dates=``, a value is ranked within the date's
+    cross-section (within the row's group in it, with ``groupby=``), in `transform` as in `fit`.
+    Without dates the values of `fit` are kept, and a value is ranked among those, as by
+    scikit-learn's ``QuantileTransformer``.
+
+    Parameters
+    ----------
+    output : {"uniform", "percent", "normal"}, default="uniform"
+        The score of the value with average rank r, counted from 1, among n values:
+
+        - ``"uniform"``: 2 (r - 1) / (n - 1) - 1, from -1 to 1 (0 where n = 1), as in [1]_.
+        - ``"percent"``: r / n, as ``pandas.DataFrame.rank(pct=True)``.
+        - ``"normal"``: the quantile of the normal distribution at (r - 1/2) / n.
+    missing : {"keep", "middle"}, default="keep"
+        Missing values are never ranked. They stay missing, or get the score in the middle, which
+        is 0 ("percent": 0.5), as in [1]_; so does a column without any value on a date.
+    min_group_size : int or None, default=None
+        A value whose group of ``groupby=`` has fewer values of the column on the date is ranked
+        among all rows of the date. None: every group is ranked by itself, however small it is.
+    date_level : str or int, default="auto"
+        Name or position of the date level in the index of X.
+
+    Attributes
+    ----------
+    rank_tables_ : ndarray of shape (n_features,) or (n_groups, n_features)
+        The values of `fit` and their ranks, an object with ``values`` (distinct, ascending),
+        ``ranks`` and ``count`` for each feature; only there if `fit` had no dates.
+    per_date_ : bool
+        Whether ranks are taken date by date.
+    groups_ : Index or None
+        The groups of the rows of the tables; only there if `fit` had no dates.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Their names, if X was a DataFrame with text for names.
+
+    Notes
+    -----
+    Equal values, -0.0 and 0.0 among them, share the average of their ranks. Without dates a new
+    value between two of the sample has a rank between theirs, in proportion to its distance from
+    them, and one beyond the sample has the rank of its lowest or highest value.
+
+    An indicator of zeros and ones is ranked like any other column. Its uniform score is the
+    indicator less its mean on the date, times n / (n - 1).
+
+    ``weights`` raise: a rank counts assets, not capital.
+
+    References
+    ----------
+    .. [1] Gu, S., B. Kelly and D. Xiu (2020), "Empirical Asset Pricing via Machine Learning",
+       Review of Financial Studies 33(5), 2223-2273. https://doi.org/10.1093/rfs/hhaa009
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skfactor import FactorRanker
+    >>> index = pd.MultiIndex.from_product([["2024-01", "2024-02"], list("abcde")],
+    ...                                    names=["date", "asset"])
+    >>> size = pd.DataFrame({"size": [1.0, 2.0, 3.0, 90.0, 5.0, 20.0, None, 30.0, 20.0, 10.0]},
+    ...                     index=index)
+    >>> FactorRanker().fit_transform(size).unstack("date")
+             size
+    date  2024-01   2024-02
+    asset
+    a        -1.0  0.000000
+    b        -0.5       NaN
+    c         0.0  1.000000
+    d         1.0  0.000000
+    e         0.5 -1.000000
+    """
+
+    __metadata_request__fit: ClassVar = {"weights": False}
+    __metadata_request__transform: ClassVar = {"weights": False}
+    _weightless: ClassVar = "a rank counts assets, not capital"
+    _statistic_names: ClassVar = ("rank_tables_",)
+    _parameter_constraints: ClassVar = {
+        "output": [StrOptions(set(_SCORES))],
+        "missing": [StrOptions({"keep", "middle"})],
+        **PanelTransformer._panel_constraints,
+    }
+
+    def __init__(
+        self,
+        *,
+        output: str = "uniform",
+        missing: str = "keep",
+        min_group_size: int | None = None,
+        date_level: str | int = "auto",
+    ) -> None:
+        self.output = output
+        self.missing = missing
+        self.min_group_size = min_group_size
+        self.date_level = date_level
+
+    def _transform_cells(
+        self,
+        block: FloatArray,
+        cells: Cells,
+        weights: Float64Array | None,
+        out: FloatArray,
+    ) -> tuple[Float64Array, ...]:
+        # Ranks within a date are found in one sort; tables are for samples that are kept.
+        score, _ = _SCORES[self.output]
+        small = self._is_small(block, cells)
+        if small is not None:
+            within_dates = np.empty_like(block)
+            rank_segments(block, cells.dates, score, within_dates)
+        rank_segments(block, cells.cells, score, out)
+        if small is not None:
+            rows = np.repeat(small.T, cells.cells.lengths, axis=1)
+            np.copyto(out, within_dates, where=rows)
+        self._fill_missing(out)
+        return ()
+
+    def _statistics(
+        self, columns: FloatArray, segments: Segments, weights: Float64Array | None
+    ) -> tuple[Float64Array]:
+        tables = np.empty((len(segments), len(columns)), dtype=object)
+        for k, column in enumerate(columns):
+            ordered = segments.take(column)
+            for s, rows in enumerate(segments.slices):
+                tables[s, k] = rank_table(ordered[rows])
+        return (tables,)
+
+    def _apply(
+        self,
+        columns: FloatArray,
+        segments: Segments,
+        statistics: tuple[Float64Array, ...],
+        out: FloatArray,
+    ) -> None:
+        score, _ = _SCORES[self.output]
+        for k, column in enumerate(columns):
+            ordered = segments.take(column)
+            scores = np.empty_like(ordered)
+            for rows, table in zip(segments.slices, statistics[0][:, k], strict=True):
+                scores[rows] = score(table.rank(ordered[rows]), np.array(table.count))
+            out[k, slice(None) if segments.order is None else segments.order] = scores
+        self._fill_missing(out)
+
+    def _fill_missing(self, scores: FloatArray) -> None:
+        if self.missing == "middle":
+            np.copyto(scores, _SCORES[self.output][1], where=np.isnan(scores))
