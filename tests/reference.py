@@ -112,6 +112,12 @@ def winsorize_by_date(X: pd.DataFrame, lower: float, upper: float) -> pd.DataFra
     )
 
 
+def rank_by_date(X: pd.DataFrame, groups: Any = None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Average ranks of columns within their date (and group), and how many, by pandas."""
+    by = X.groupby([_dates(X)] if groups is None else [_dates(X), groups])
+    return by.rank(), by.transform("count")
+
+
 def z_score_by_date(X: pd.DataFrame, ddof: int = 0, groups: Any = None) -> pd.DataFrame:
     """Columns standardized within their date, and group where one is given, by pandas."""
     keys = [_dates(X)] if groups is None else [_dates(X), groups]

@@ -302,7 +302,7 @@ def test_a_missing_category_is_a_group_of_its_own(transformer, panel):
 @pytest.mark.parametrize("least", [1, 3, 6, 100])
 def test_small_groups_take_the_statistics_of_their_date(transformer, panel, dates, least):
     number = panel.index.get_level_values("asset").str[-2:].astype(int)
-    group = np.where(number < 4, "small", np.where(number < 11, "middle", "large"))
+    group = np.where(number < 2, "small", np.where(number < 11, "middle", "large"))
     count = panel.groupby([dates, group]).transform("count")
     own = clone(transformer).set_params(min_group_size=None).fit_transform(panel, groupby=group)
     date_s = transformer.fit_transform(panel)

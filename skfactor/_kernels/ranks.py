@@ -71,16 +71,15 @@ def _scores_of_lines(lines: FloatArray, score: Score) -> FloatArray:
     """
     n_lines, n = lines.shape
     exact = np.ascontiguousarray(lines, dtype=np.float64)
-    count, missing = np.full(n_lines, n), None
-    if not np.isfinite(exact @ np.ones(n)).all():
-        missing = np.isnan(exact)
-        count = n - np.count_nonzero(missing, axis=1)
+    missing = np.isnan(exact)
+    some_missing = bool(missing.any())
+    count = n - np.count_nonzero(missing, axis=1) if some_missing else np.full(n_lines, n)
     low_bits = np.int64((1 << (n - 1).bit_length()) - 1)
     bits = exact.view(np.int64)
     keys = bits >> 63
     keys &= _ALL_BITS_BUT_THE_SIGN
     keys ^= bits
-    if missing is not None:
+    if some_missing:
         np.copyto(keys, _ALL_BITS_BUT_THE_SIGN, where=missing)  # beyond all numbers
     keys &= ~low_bits
     keys |= np.arange(n)
@@ -99,7 +98,7 @@ def _scores_of_lines(lines: FloatArray, score: Score) -> FloatArray:
         scores[tied] = score(_average_ranks(ordered_ties), count[tied, None])
     out = np.empty_like(scores)
     out.reshape(-1)[place.reshape(-1)] = scores.reshape(-1)
-    if missing is not None:
+    if some_missing:
         np.copyto(out, np.nan, where=missing)
     return out
 
@@ -155,8 +154,8 @@ class RankTable:
         low = known[below] * unit
         gap = known[above] * unit - low
         share = np.divide(x * unit - low, gap, out=np.zeros(len(x)), where=gap > 0.0)
-        rank: Float64Array = self.ranks[below] + share * (self.ranks[above] - self.ranks[below])
-        return rank
+        rank = self.ranks[below] + share * (self.ranks[above] - self.ranks[below])
+        return np.where(np.isnan(x), np.nan, rank)
 
 
 def rank_table(values: FloatArray) -> RankTable:

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from reference import LAYOUTS, REGIMES, by_segment, random_offsets
 
+from skfactor._kernels import moments as moments_module
 from skfactor._kernels import segments as segments_module
 from skfactor._kernels.moments import (
     Moments,
     rescale_segments,
+    segment_counts,
     segment_moments,
     standard_deviation,
     weighted_mean,
@@ -47,6 +49,24 @@ def assert_moments_are_right(moments, values, offsets, rtol=1e-10):
     assert_allclose(moments.sum_squares[there], expected[there], rtol=rtol, atol=1e-20)
 
 
+@pytest.fixture(params=["one by one", "together"])
+def way(request, monkeypatch):
+    """Both ways of summing, whatever the size of the segments."""
+    worth = 0 if request.param == "one by one" else np.inf
+    monkeypatch.setattr(moments_module, "_WORTH_A_CALL", worth)
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.2, 0.9])
+@pytest.mark.parametrize("regime", REGIMES)
+def test_counts_are_those_of_a_loop(regime, missing):
+    rng = np.random.default_rng(0)
+    offsets = random_offsets(rng, regime)
+    values = random_values(rng, offsets, missing)
+    expected = np.nan_to_num(by_segment(len, values, offsets))
+    assert_array_equal(segment_counts(values, Segments(offsets)), expected)
+
+
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("missing", [0.0, 0.2, 0.9])
 @pytest.mark.parametrize("regime", REGIMES)
 def test_moments_equal_those_of_a_loop(regime, missing):
@@ -68,6 +88,7 @@ def test_moments_do_not_depend_on_the_order_of_rows(regime):
     assert_moments_are_right(found, values, offsets)
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("regime", ["short", "long"])
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
 def test_moments_do_not_depend_on_memory_layout(regime, layout):
@@ -77,6 +98,7 @@ def test_moments_do_not_depend_on_memory_layout(regime, layout):
     assert_moments_are_right(segment_moments(layout(values), Segments(offsets)), values, offsets)
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("regime", ["short", "long"])
 def test_float32_values_are_summed_in_float64(regime):
     rng = np.random.default_rng(0)
@@ -106,6 +128,7 @@ def test_data_beyond_one_block_give_the_same_moments(length):
     assert_allclose(found.sum_squares, cube.var(axis=2).T * length, rtol=1e-10)
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("n", [40, 700])
 @pytest.mark.parametrize("position", [0, -1])
 def test_a_missing_value_at_either_end_is_left_out(n, position):
@@ -115,6 +138,7 @@ def test_a_missing_value_at_either_end_is_left_out(n, position):
     assert_moments_are_right(segment_moments(values, one_segment(n)), values, offsets)
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("n", [30, 3_000])
 def test_spread_far_below_the_mean_keeps_its_digits(n):
     # Multiples of 1/4 are exact below 2^50: the shift changes no deviation from the mean.
@@ -126,6 +150,7 @@ def test_spread_far_below_the_mean_keeps_its_digits(n):
     assert_allclose(found.mean, 2.0**30 + small.mean(axis=1)[None], rtol=4 * EPS)
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("n", [30, 3_000])
 def test_a_first_value_far_from_the_others_does_not_spoil_the_spread(n):
     values = np.random.default_rng(0).normal(size=(1, n))
@@ -137,6 +162,7 @@ def test_a_first_value_far_from_the_others_does_not_spoil_the_spread(n):
     assert_moments_are_right(segment_moments(values, one_segment(n)), values, offsets, rtol=1e-12)
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("n", [1, 12, 500])
 def test_a_column_without_values_has_no_mean_and_is_silent(n):
     found = segment_moments(np.full((2, n), NAN), one_segment(n))
@@ -158,6 +184,7 @@ def test_standard_deviation_has_divisor_n_less_ddof(ddof):
     assert_allclose(found, expected, rtol=1e-12)
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("n", [1, 2, 30, 149, 150, 5_000])
 @pytest.mark.parametrize("value", [0.0, 0.1, -1 / 3, 1e6 / 7, 1e-300, 3e20])
 def test_a_constant_has_deviation_zero(value, n):
@@ -166,6 +193,7 @@ def test_a_constant_has_deviation_zero(value, n):
     assert standard_deviation(found, 1, EPS) == 0.0
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("n", [30, 5_000])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_large_constant_that_differs_by_rounding_has_deviation_zero(n, dtype):
@@ -178,6 +206,7 @@ def test_a_large_constant_that_differs_by_rounding_has_deviation_zero(n, dtype):
     assert standard_deviation(found, 0, resolution) == 0.0
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("n", [30, 5_000])
 def test_a_mean_a_hundred_million_times_the_spread_is_no_constant(n):
     values = 1e8 + np.random.default_rng(0).normal(size=(1, n))
@@ -217,6 +246,7 @@ def test_weighted_mean_equals_that_of_a_loop(regime, ordered):
 # --- rescaling ----------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("regime", REGIMES)
 @pytest.mark.parametrize("ordered", [True, False])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])

@@ -131,6 +131,39 @@ def test_groups_are_scored_as_by_pandas(panel, industry):
     assert not np.allclose(result, FactorZScorer().fit_transform(panel), equal_nan=True)
 
 
+def test_small_groups_are_scored_by_their_date_as_by_pandas(panel, industry):
+    date = panel.index.get_level_values("date")
+    large = panel.groupby([date, industry]).transform("count") >= 5
+    assert large.any(axis=None)
+    assert not large.all(axis=None)
+    expected = z_score_by_date(panel, groups=industry).where(large, z_score_by_date(panel))
+    result = FactorZScorer(min_group_size=5).fit_transform(panel, groupby=industry)
+    assert_allclose(result, expected, rtol=1e-12, atol=1e-13)
+
+
+def test_small_groups_without_weight_or_spread_take_those_of_their_date():
+    values = column(1, 1, 1, 5, 2, 3, 4, 7)
+    group, weights = list("aaaabbbb"), np.repeat([0.0, 1.0], 4)
+    scorer = FactorZScorer(min_group_size=5)
+    together = FactorZScorer().fit_transform(values, weights=weights)
+    assert_array_equal(scorer.fit_transform(values, groupby=group, weights=weights), together)
+    with pytest.raises(ValueError, match=r"values of 1 date\(s\) or group\(s\) are zero"):
+        FactorZScorer().fit_transform(values, groupby=group, weights=weights)
+    robust = {"center": "median", "scale": "mad"}
+    expected = FactorZScorer(**robust).fit_transform(values)
+    result = FactorZScorer(**robust, min_group_size=5).fit_transform(values, groupby=group)
+    assert_array_equal(result, expected)
+
+
+def test_weights_within_groups_equal_those_of_each_group_alone(panel, industry):
+    weights = np.random.default_rng(1).random(len(panel))
+    result = FactorZScorer().fit_transform(panel, groupby=industry, weights=weights)
+    for name in np.unique(industry):
+        there = industry == name
+        alone = FactorZScorer().fit_transform(panel[there], weights=weights[there])
+        assert_allclose(result[there], alone, rtol=1e-11, atol=1e-12)
+
+
 # --- constant and nearly constant columns -------------------------------------------------------
 
 

@@ -1,0 +1,221 @@
+"""FactorRanker: known values, laws, and what raises."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from pandas.testing import assert_frame_equal
+from reference import random_panel, rank_by_date
+from scipy.stats import norm, rankdata
+from sklearn import config_context
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, QuantileTransformer
+
+from skfactor import FactorRanker
+
+NAN = np.nan
+FORMULAS = {
+    "uniform": lambda r, n: (2 * (r - 1) / (n - 1) - 1).where(n > 1, 0.0).where(r.notna()),
+    "percent": lambda r, n: r / n,
+    "normal": lambda r, n: r.sub(0.5).div(n).map(norm.ppf),
+}
+seeds = st.integers(0, 2**32 - 1)
+law = settings(deadline=None, max_examples=40)
+
+
+def column(*values):
+    return np.array(values, dtype=float)[:, None]
+
+
+def tied(panel, digits=0):
+    """The panel with ties: x0 rounded, the others as they are."""
+    return panel.assign(x0=panel["x0"].round(digits))
+
+
+@pytest.fixture
+def panel():
+    return tied(random_panel(np.random.default_rng(0), n_features=3))
+
+
+@pytest.fixture
+def industry(panel):
+    numbers = panel.index.get_level_values("asset").str[-1].astype(int)
+    return np.array(["oil", "steel", "banks"])[numbers % 3]
+
+
+# --- known values -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("output", "expected"),
+    [
+        ("uniform", [1.0, -1.0, NAN, 0.0, 0.0]),
+        ("percent", [1.0, 0.25, NAN, 0.625, 0.625]),
+        ("normal", [norm.ppf(7 / 8), norm.ppf(1 / 8), NAN, 0.0, 0.0]),
+    ],
+)
+def test_four_values_two_of_them_equal(output, expected):
+    result = FactorRanker(output=output).fit_transform(column(9, -5, NAN, 2, 2))
+    assert_allclose(result.ravel(), expected, rtol=1e-15, atol=1e-16)
+
+
+@pytest.mark.parametrize(("output", "middle"), [("uniform", 0), ("percent", 0.5), ("normal", 0)])
+def test_missing_values_get_the_score_in_the_middle(output, middle, panel):
+    kept = FactorRanker(output=output).fit_transform(panel)
+    filled = FactorRanker(output=output, missing="middle").fit_transform(panel)
+    assert kept.isna().any(axis=None)
+    assert_frame_equal(filled, kept.fillna(middle))
+
+
+def test_a_column_that_is_missing_on_a_date_is_neutral_there_if_asked_for():
+    index = pd.MultiIndex.from_product([[2001, 2002], list("ab")], names=["year", "asset"])
+    X = pd.DataFrame({"u": [NAN, NAN, 1.0, 2.0]}, index=index)
+    assert_array_equal(FactorRanker().fit_transform(X), column(NAN, NAN, -1, 1))
+    assert_array_equal(FactorRanker(missing="middle").fit_transform(X), column(0, 0, -1, 1))
+
+
+@pytest.mark.parametrize(("output", "score"), [("uniform", 0), ("percent", 1), ("normal", 0)])
+def test_a_date_with_one_asset_has_one_score(output, score):
+    X = pd.DataFrame(
+        {"u": [7.0, 1.0, 3.0]},
+        index=pd.MultiIndex.from_tuples(
+            [(2001, "a"), (2002, "a"), (2002, "b")], names=["year", "asset"]
+        ),
+    )
+    assert FactorRanker(output=output).fit_transform(X).iloc[0, 0] == score
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 200])
+def test_a_constant_column_scores_zero(n):
+    assert_array_equal(FactorRanker().fit_transform(np.full((n, 1), 0.1)), np.zeros((n, 1)))
+
+
+def test_an_indicator_is_its_deviation_from_the_mean():
+    flag = np.random.default_rng(0).integers(0, 2, size=(50, 1)).astype(float)
+    expected = (flag - flag.mean()) * 50 / 49
+    dates = np.full(50, 2001)
+    assert_allclose(FactorRanker().fit_transform(flag, dates=dates), expected, atol=1e-15)
+
+
+@pytest.mark.parametrize("output", FORMULAS)
+@law
+@given(seed=seeds, digits=st.integers(-1, 3))
+def test_panels_are_ranked_as_by_pandas(output, seed, digits):
+    panel = tied(random_panel(np.random.default_rng(seed)), digits)
+    rank, count = rank_by_date(panel)
+    expected = pd.concat([FORMULAS[output](rank[c], count[c]) for c in panel], axis=1)
+    result = FactorRanker(output=output).fit_transform(panel)
+    assert_allclose(result, expected, rtol=1e-12, atol=1e-13)
+
+
+def test_a_date_is_ranked_as_by_scipy(panel):
+    result = FactorRanker(output="percent").fit_transform(panel)
+    for _, rows in panel.groupby(level="date"):
+        ranks = rankdata(rows, axis=0, nan_policy="omit")
+        assert_array_equal(result.loc[rows.index], ranks / rows.notna().sum().to_numpy())
+
+
+@pytest.mark.parametrize("output", FORMULAS)
+def test_groups_are_ranked_as_by_pandas(panel, industry, output):
+    rank, count = rank_by_date(panel, industry)
+    expected = pd.concat([FORMULAS[output](rank[c], count[c]) for c in panel], axis=1)
+    result = FactorRanker(output=output).fit_transform(panel, groupby=industry)
+    assert_allclose(result, expected, rtol=1e-12, atol=1e-13)
+
+
+def test_values_of_small_groups_are_ranked_among_the_whole_date(panel, industry):
+    alone, within = rank_by_date(panel, industry)
+    rank, count = rank_by_date(panel)
+    large = within >= 5
+    assert large.any(axis=None)
+    assert not large.all(axis=None)
+    expected = (alone / within).where(large, rank / count)
+    ranker = FactorRanker(output="percent", min_group_size=5)
+    assert_allclose(ranker.fit_transform(panel, groupby=industry), expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize(("n_dates", "n_assets"), [(400, 3), (2, 700)])
+def test_many_small_and_few_large_dates_are_ranked_as_by_pandas(n_dates, n_assets):
+    panel = tied(random_panel(np.random.default_rng(0), n_dates, n_assets))
+    rank, count = rank_by_date(panel)
+    assert_array_equal(FactorRanker(output="percent").fit_transform(panel), rank / count)
+
+
+# --- laws ---------------------------------------------------------------------------------------
+
+
+@law
+@given(seed=seeds)
+@pytest.mark.parametrize("output", FORMULAS)
+def test_ranks_depend_on_the_order_of_values_only(output, seed):
+    panel = random_panel(np.random.default_rng(seed), n_features=1)
+    expected = FactorRanker(output=output).fit_transform(panel)
+    assert_frame_equal(FactorRanker(output=output).fit_transform(np.arctan(panel / 9)), expected)
+
+
+@law
+@given(seed=seeds)
+def test_uniform_scores_have_mean_zero_on_every_date(seed):
+    panel = tied(random_panel(np.random.default_rng(seed)))
+    scores = FactorRanker().fit_transform(panel)
+    assert_allclose(scores.groupby(level="date").mean(), 0.0, atol=1e-14)
+
+
+# --- without dates ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("output", FORMULAS)
+def test_the_sample_of_fit_has_its_ranks_without_dates_too(output, panel):
+    values = panel.to_numpy()
+    expected = FactorRanker(output=output).fit_transform(values, dates=np.full(len(values), 2001))
+    result = FactorRanker(output=output).fit_transform(values)
+    assert_allclose(result, expected, rtol=1e-14, atol=1e-15)
+
+
+def test_new_values_are_ranked_as_by_quantile_transformer():
+    train, new = np.random.default_rng(0).normal(size=(2, 50, 2)) * 3.0
+    theirs = QuantileTransformer(n_quantiles=50).fit(train).transform(new)
+    assert_allclose(FactorRanker().fit(train).transform(new), 2 * theirs - 1, atol=1e-12)
+
+
+def test_values_of_fit_can_be_looked_up():
+    ranker = FactorRanker().fit(column(3, 1, 1, NAN))
+    assert ranker.rank_tables_.shape == (1,)
+    assert_array_equal(ranker.rank_tables_[0].values, [1.0, 3.0])
+    assert_array_equal(ranker.rank_tables_[0].ranks, [1.5, 3.0])
+    assert ranker.rank_tables_[0].count == 3
+
+
+def test_groups_learned_without_dates_are_ranked_each_by_itself():
+    group = np.array(["steel", "oil"] * 3)
+    ranker = FactorRanker().fit(column(1, 10, 2, 20, 3, 30), groupby=group)
+    result = ranker.transform(column(3, 3, 15), groupby=["steel", "oil", "oil"])
+    assert_allclose(result, column(1, -1, -0.5))
+
+
+def test_a_feature_without_values_in_fit_ranks_nothing():
+    ranker = FactorRanker().fit(np.full((3, 1), NAN))
+    assert_array_equal(ranker.transform(column(1, NAN)), column(NAN, NAN))
+    middle = FactorRanker(missing="middle").fit(np.full((3, 1), NAN))
+    assert_array_equal(middle.transform(column(1, NAN)), column(0, 0))
+
+
+# --- failures and routing -----------------------------------------------------------------------
+
+
+def test_weights_raise(panel):
+    with pytest.raises(ValueError, match="FactorRanker takes no weights: a rank counts assets"):
+        FactorRanker().fit(panel, weights=np.ones(len(panel)))
+
+
+def test_dates_and_groups_are_routed_while_weights_go_past(panel, industry):
+    expected = FactorRanker().fit_transform(panel, groupby=industry)
+    dates = panel.index.get_level_values("date")
+    with config_context(enable_metadata_routing=True):
+        pipeline = make_pipeline(FunctionTransformer(np.asarray), FactorRanker())
+        result = pipeline.fit_transform(panel, dates=dates, groupby=industry)
+    assert_array_equal(result, expected)
