@@ -55,15 +55,14 @@ def rank_segments(values: FloatArray, segments: Segments, score: Score, out: Flo
             flat = cube.reshape(-1, lines.longest)
             step = max(_TILE // lines.longest, 1)
             for first in range(0, len(flat), step):
-                tile = flat[first : first + step]
-                tile[...] = _scores_of_lines(tile, score)
+                _score_lines(flat[first : first + step], score)
             lines.write(cube, target)
 
     map_segments(write, values, segments, out, whole_segments=True)
 
 
-def _scores_of_lines(lines: FloatArray, score: Score) -> FloatArray:
-    """Scores of the ranks of the values within each of the lines (n_lines, n); NaN of NaN.
+def _score_lines(lines: FloatArray, score: Score) -> None:
+    """Replace the values of each of the lines (n_lines, n) by scores of their ranks, NaN kept.
 
     The bits of a float, as an integer, sort as the float does. With the position of a value in
     place of its last bits a plain sort, which is vectorized, tells the order of the positions.
@@ -96,11 +95,9 @@ def _scores_of_lines(lines: FloatArray, score: Score) -> FloatArray:
     if tied.size:
         place[tied], ordered_ties = _sorted_exactly(exact[tied], ordered[tied], place[tied], tied)
         scores[tied] = score(_average_ranks(ordered_ties), count[tied, None])
-    out = np.empty_like(scores)
-    out.reshape(-1)[place.reshape(-1)] = scores.reshape(-1)
+    lines.reshape(-1)[place.reshape(-1)] = scores.reshape(-1)
     if some_missing:
-        np.copyto(out, np.nan, where=missing)
-    return out
+        np.copyto(lines, np.nan, where=missing)
 
 
 def _sorted_exactly(
