@@ -296,6 +296,18 @@ class PanelTransformer(
         codes: IntArray = place[groups.codes]
         return codes
 
+    def _to_invert(self, X: Any, groupby: Any) -> tuple[FloatArray, IntArray]:
+        """Values of X, and for each row (or for all) the row of the tables that `fit` learned."""
+        check_is_fitted(self)
+        if self.per_date_:
+            raise ValueError(
+                f"{type(self).__name__} was fitted on rows with dates, and the statistics of a "
+                "date are not kept: only what was fitted without dates can be inverted."
+            )
+        values = validate_features(self, X, reset=False)
+        place = self._place_in_fit(self._groups(groupby, X, len(values)))
+        return values, np.zeros(1, dtype=np.intp) if place is None else place
+
     def _learn(
         self, columns: FloatArray, groups: Labels | None, weights: Float64Array | None
     ) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.special import ndtr, ndtri
 
 from skfactor._kernels.lines import lines_of_segments
 from skfactor._kernels.segments import Segments, map_segments
@@ -41,6 +41,22 @@ def normal_score(rank: Float64Array, count: IntArray) -> Float64Array:
     tail = np.where(upper, count - rank + 0.5, rank - 0.5) / np.maximum(count, 1)
     scores: Float64Array = ndtri(tail)
     return np.where(upper, -scores, scores)
+
+
+def rank_of_uniform(score: Float64Array, count: int) -> Float64Array:
+    """Invert `uniform_score`."""
+    return (score * (count - 1.0) + count + 1.0) / 2.0
+
+
+def rank_of_percent(score: Float64Array, count: int) -> Float64Array:
+    """Invert `percent_score`."""
+    return score * count
+
+
+def rank_of_normal(score: Float64Array, count: int) -> Float64Array:
+    """Invert `normal_score`."""
+    rank: Float64Array = ndtr(score) * count + 0.5
+    return rank
 
 
 def rank_segments(values: FloatArray, segments: Segments, score: Score, out: FloatArray) -> None:
@@ -153,6 +169,12 @@ class RankTable:
         share = np.divide(x * unit - low, gap, out=np.zeros(len(x)), where=gap > 0.0)
         rank = self.ranks[below] + share * (self.ranks[above] - self.ranks[below])
         return np.where(np.isnan(x), np.nan, rank)
+
+    def value(self, rank: Float64Array) -> Float64Array:
+        """Values (n,) at given ranks, linear between those of the sample: the inverse of `rank`."""
+        if not self.count:
+            return np.full(len(rank), np.nan)
+        return np.interp(rank, self.ranks, self.values)
 
 
 def rank_table(values: FloatArray) -> RankTable:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from skfactor._kernels.ranks import (
     Score,
     normal_score,
     percent_score,
+    rank_of_normal,
+    rank_of_percent,
+    rank_of_uniform,
     rank_segments,
     rank_table,
     uniform_score,
@@ -19,13 +22,16 @@ from skfactor._kernels.ranks import (
 from skfactor._kernels.segments import Segments
 from skfactor._sklearn import StrOptions
 from skfactor._typing import Float64Array, FloatArray
+from skfactor._validation import like_input
 
-# How scores are made of ranks, and the score in the middle.
-_SCORES: dict[str, tuple[Score, float]] = {
-    "uniform": (uniform_score, 0.0),
-    "percent": (percent_score, 0.5),
-    "normal": (normal_score, 0.0),
+# How scores are made of ranks and ranks of scores.
+_SCORES: dict[str, Score] = {
+    "uniform": uniform_score,
+    "percent": percent_score,
+    "normal": normal_score,
 }
+_RANKS = {"uniform": rank_of_uniform, "percent": rank_of_percent, "normal": rank_of_normal}
+_MIDDLE = {"uniform": 0.0, "percent": 0.5, "normal": 0.0}
 
 
 class FactorRanker(PanelTransformer):
@@ -93,17 +99,18 @@ class FactorRanker(PanelTransformer):
     ...                     index=index)
     >>> FactorRanker().fit_transform(size).unstack("date")
              size
-    date  2024-01   2024-02
+    date  2024-01 2024-02
     asset
-    a        -1.0  0.000000
-    b        -0.5       NaN
-    c         0.0  1.000000
-    d         1.0  0.000000
-    e         0.5 -1.000000
+    a        -1.0     0.0
+    b        -0.5     NaN
+    c         0.0     1.0
+    d         1.0     0.0
+    e         0.5    -1.0
     """
 
     __metadata_request__fit: ClassVar = {"weights": False}
     __metadata_request__transform: ClassVar = {"weights": False}
+    __metadata_request__inverse_transform: ClassVar = {"groupby": True}
     _weightless: ClassVar = "a rank counts assets, not capital"
     _statistic_names: ClassVar = ("rank_tables_",)
     _parameter_constraints: ClassVar = {
@@ -125,6 +132,36 @@ class FactorRanker(PanelTransformer):
         self.min_group_size = min_group_size
         self.date_level = date_level
 
+    def inverse_transform(self, X: Any, groupby: Any = None) -> Any:
+        """Values of `fit` with these scores, linear between them; only after a `fit` without dates.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Scores; one beyond those of `fit` gives its lowest or highest value.
+        groupby : array-like of shape (n_rows,), optional
+            Group of each row, if `fit` had groups.
+
+        Returns
+        -------
+        ndarray or DataFrame of shape (n_rows, n_features)
+            In the container, order and index of X.
+
+        Raises
+        ------
+        ValueError
+            If `fit` had dates: a date's values are not kept.
+        """
+        scores, place = self._to_invert(X, groupby)
+        tables, rank_of = np.atleast_2d(self.rank_tables_), _RANKS[self.output]
+        place = np.broadcast_to(place, len(scores))
+        out = np.empty_like(scores)
+        for g in np.unique(place):
+            rows = np.flatnonzero(place == g)
+            for k, table in enumerate(tables[g]):
+                out[rows, k] = table.value(rank_of(scores[rows, k].astype(float), table.count))
+        return like_input(self, X, out)
+
     def _transform_cells(
         self,
         block: FloatArray,
@@ -133,7 +170,7 @@ class FactorRanker(PanelTransformer):
         out: FloatArray,
     ) -> tuple[Float64Array, ...]:
         # Ranks within a date are found in one sort; tables are for samples that are kept.
-        score, _ = _SCORES[self.output]
+        score = _SCORES[self.output]
         small = self._is_small(block, cells)
         if small is not None:
             within_dates = np.empty_like(block)
@@ -162,7 +199,7 @@ class FactorRanker(PanelTransformer):
         statistics: tuple[Float64Array, ...],
         out: FloatArray,
     ) -> None:
-        score, _ = _SCORES[self.output]
+        score = _SCORES[self.output]
         for k, column in enumerate(columns):
             ordered = segments.take(column)
             scores = np.empty_like(ordered)
@@ -173,4 +210,4 @@ class FactorRanker(PanelTransformer):
 
     def _fill_missing(self, scores: FloatArray) -> None:
         if self.missing == "middle":
-            np.copyto(scores, _SCORES[self.output][1], where=np.isnan(scores))
+            np.copyto(scores, _MIDDLE[self.output], where=np.isnan(scores))

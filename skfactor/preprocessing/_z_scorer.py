@@ -20,7 +20,7 @@ from skfactor._kernels.quantiles import MAD_TO_STD, segment_median
 from skfactor._kernels.segments import Segments
 from skfactor._sklearn import Interval, StrOptions
 from skfactor._typing import BoolArray, Float64Array, FloatArray
-from skfactor._validation import check_row_weights, feature_names
+from skfactor._validation import check_row_weights, feature_names, like_input
 from skfactor.exceptions import DegenerateScaleWarning
 
 # Marks of a center without a weight, and of a scale that is 0 for a column that varies: a small
@@ -106,6 +106,7 @@ class FactorZScorer(PanelTransformer):
     ['nyse']
     """
 
+    __metadata_request__inverse_transform: ClassVar = {"groupby": True}
     _statistic_names: ClassVar = ("center_", "scale_")
     _parameter_constraints: ClassVar = {
         "center": [StrOptions({"mean", "median"}), None],
@@ -134,6 +135,30 @@ class FactorZScorer(PanelTransformer):
         self.indicators = indicators
         self.min_group_size = min_group_size
         self.date_level = date_level
+
+    def inverse_transform(self, X: Any, groupby: Any = None) -> Any:
+        """Values with these scores; only after a `fit` without dates.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Scores. A score at +-clip gives the value at which clipping starts.
+        groupby : array-like of shape (n_rows,), optional
+            Group of each row, if `fit` had groups.
+
+        Returns
+        -------
+        ndarray or DataFrame of shape (n_rows, n_features)
+            In the container, order and index of X.
+
+        Raises
+        ------
+        ValueError
+            If `fit` had dates: a date's statistics are not kept.
+        """
+        scores, place = self._to_invert(X, groupby)
+        center, scale = (np.atleast_2d(table)[place] for table in (self.center_, self.scale_))
+        return like_input(self, X, (scores * scale + center).astype(scores.dtype))
 
     def _learn_columns(self, X: Any, values: FloatArray) -> None:
         named = hasattr(self, "feature_names_in_") or isinstance(X, pd.DataFrame)

@@ -204,6 +204,38 @@ def test_a_feature_without_values_in_fit_ranks_nothing():
     assert_array_equal(middle.transform(column(1, NAN)), column(0, 0))
 
 
+# --- inverse ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("output", FORMULAS)
+def test_the_inverse_gives_the_values_of_fit_and_those_between_back(output, panel, industry):
+    values = panel.to_numpy()
+    ranker = FactorRanker(output=output).fit(values, groupby=industry)
+    back = ranker.inverse_transform(ranker.transform(values, groupby=industry), groupby=industry)
+    assert_allclose(back, values, rtol=1e-11, atol=1e-12)
+    plain = FactorRanker(output=output).fit(values)
+    between = np.quantile(values[~np.isnan(values).any(axis=1)], [0.1234, 0.6], axis=0)
+    assert_allclose(plain.inverse_transform(plain.transform(between)), between, rtol=1e-9)
+
+
+def test_the_inverse_keeps_labels_and_ends_at_the_values_of_fit(panel):
+    plain = panel.reset_index(drop=True)
+    ranker = FactorRanker().fit(plain)
+    result = ranker.inverse_transform(pd.DataFrame([[9.0] * 3, [-9.0] * 3], columns=plain.columns))
+    assert_frame_equal(result, pd.DataFrame([plain.max(), plain.min()]))
+
+
+def test_the_inverse_of_a_feature_without_values_is_missing():
+    ranker = FactorRanker(missing="middle").fit(np.full((3, 1), NAN))
+    assert_array_equal(ranker.inverse_transform(column(0.0)), column(NAN))
+
+
+def test_ranks_of_dates_cannot_be_inverted(panel):
+    ranker = FactorRanker().fit(panel)
+    with pytest.raises(ValueError, match=r"fitted on rows with dates, and the statistics of a"):
+        ranker.inverse_transform(panel)
+
+
 # --- failures and routing -----------------------------------------------------------------------
 
 

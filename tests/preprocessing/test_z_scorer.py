@@ -395,6 +395,37 @@ def test_statistics_learned_without_dates_are_those_of_standard_scaler(panel):
     assert_allclose(ours.transform(new), theirs.transform(new), rtol=1e-12)
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_the_inverse_gives_the_values_back(panel, industry, dtype):
+    values = panel.to_numpy(dtype=dtype)
+    scorer = FactorZScorer().fit(values)
+    back = scorer.inverse_transform(scorer.transform(values))
+    assert back.dtype == dtype
+    assert_allclose(back, values, rtol=1e-4 if dtype is np.float32 else 1e-11)
+    scorer.fit(values, groupby=industry)
+    scores = scorer.transform(values, groupby=industry)
+    back = scorer.inverse_transform(scores, groupby=industry)
+    assert_allclose(back, values, rtol=1e-4 if dtype is np.float32 else 1e-11)
+
+
+def test_the_inverse_of_a_constant_is_the_constant_and_of_an_indicator_itself():
+    values = np.column_stack([np.full(4, 0.3), [0, 1, 1, 0]])
+    scorer = FactorZScorer().fit(values)
+    assert_array_equal(scorer.inverse_transform(scorer.transform(values)), values)
+
+
+def test_the_inverse_of_clipped_scores_is_where_clipping_starts():
+    values = column(1, 2, 3, 4, 90)
+    scorer = FactorZScorer(clip=0.5).fit(values)
+    back = scorer.inverse_transform(scorer.transform(values))
+    assert_allclose(back[-1], 20 + 0.5 * values.std())
+
+
+def test_scores_of_dates_cannot_be_inverted(panel):
+    with pytest.raises(ValueError, match="only what was fitted without dates can be inverted"):
+        FactorZScorer().fit(panel).inverse_transform(panel)
+
+
 def test_statistics_learned_of_groups_are_those_of_each_group():
     group = np.array(["steel", "oil"] * 3)
     fitted = FactorZScorer(ddof=1).fit(column(1, 10, 2, 20, 3, 30), groupby=group)
