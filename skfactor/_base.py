@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import ThreadpoolController
 
@@ -20,9 +20,9 @@ from skfactor._kernels.cells import Cells, cells_of_dates
 from skfactor._kernels.moments import segment_counts
 from skfactor._kernels.segments import Segments, chunks, one_segment, segments_from_codes
 from skfactor._kernels.threads import run_on_threads
-from skfactor._panel import Labels, Panel, check_same_rows, find_panel, group_labels
+from skfactor._panel import Labels, check_same_rows, group_labels
+from skfactor._per_date import PerDateTransformer
 from skfactor._sklearn import (
-    CallbackSupportMixin,
     Interval,
     callback_management_context,
     fit_context,
@@ -78,13 +78,7 @@ def all_or_nothing(
     return guarded
 
 
-class PanelTransformer(
-    CallbackSupportMixin,  # type: ignore[misc]  # scikit-learn is untyped
-    OneToOneFeatureMixin,  # type: ignore[misc]
-    TransformerMixin,  # type: ignore[misc]
-    BaseEstimator,  # type: ignore[misc]
-    metaclass=ABCMeta,
-):
+class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
     """A transformer whose statistics are those of the row's own date.
 
     With dates each date, and each group on it, has statistics of its own, in `transform` too.
@@ -107,7 +101,6 @@ class PanelTransformer(
     # Why weights raise, in a transformer whose statistics have no use for them.
     _weightless: ClassVar[str | None] = None
     min_group_size: int | None
-    date_level: str | int
 
     @abstractmethod
     def _statistics(
@@ -210,7 +203,7 @@ class PanelTransformer(
         groups = self._groups(groupby, X, len(values))
         out = np.empty_like(values)
         if self.per_date_:
-            dates = self._dates_of(panel)
+            dates = self._dated(panel).segments
             self._transform_within_dates(values.T, dates, groups, weights, out.T)
         else:
             self._raise_if_dated(panel)
@@ -226,17 +219,6 @@ class PanelTransformer(
         """
         fitted = self.fit(X, y, dates=dates, groupby=groupby, weights=weights)
         return fitted.transform(X, dates=dates, groupby=groupby, weights=weights)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
-
-    def _panel(self, X: Any, dates: Any, n_rows: int, *, time_series: bool = False) -> Panel | None:
-        return find_panel(
-            X, n_rows=n_rows, dates=dates, date_level=self.date_level, time_series=time_series
-        )
 
     def _groups(self, groupby: Any, X: Any, n_rows: int) -> Labels | None:
         if groupby is None:
@@ -255,31 +237,6 @@ class PanelTransformer(
         if weights is not None and self._weightless is not None:
             raise ValueError(f"{type(self).__name__} takes no weights: {self._weightless}.")
         return check_row_weights(weights, X, n_rows, "weights")
-
-    def _raise_if_index_was_lost(self, X: Any, y: Any, n_rows: int) -> None:
-        if find_panel(X, y, n_rows=n_rows, date_level=self.date_level) is not None:
-            raise ValueError(
-                f"y is indexed by date but X ({type(X).__name__}) is not: a step before "
-                f"{type(self).__name__} dropped the index, and statistics would mix all dates. "
-                'Call set_output(transform="pandas") on the pipeline, or pass dates=.'
-            )
-
-    def _dates_of(self, panel: Panel | None) -> Segments:
-        if panel is None:
-            raise ValueError(
-                f"{type(self).__name__} was fitted on rows with dates, but X has none here. "
-                'Call set_output(transform="pandas") on the pipeline so that frames keep their '
-                "index; with arrays pass dates=, inside a Pipeline through metadata routing "
-                "(sklearn.set_config(enable_metadata_routing=True))."
-            )
-        return panel.segments
-
-    def _raise_if_dated(self, panel: Panel | None) -> None:
-        if panel is not None:
-            raise ValueError(
-                f"{type(self).__name__} was fitted without dates, on the whole sample, but X has "
-                "dates here. Fit it on rows that carry their dates too, in the index or as dates=."
-            )
 
     def _place_in_fit(self, groups: Labels | None) -> IntArray | None:
         """For each row the position of its group among those of `fit`."""

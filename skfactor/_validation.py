@@ -195,13 +195,20 @@ def check_row_weights(weights: Any, X: Any, n_rows: int, name: str) -> Float64Ar
     return values
 
 
-def like_input(estimator: BaseEstimator, X: Any, values: FloatArray) -> Any:
-    """Values (n_rows, n_columns) in the container of X: same index, same column names."""
+def like_input(
+    estimator: BaseEstimator, X: Any, values: FloatArray, names: list[str] | None = None
+) -> Any:
+    """Values (n_rows, n_columns) in the container of X: same index, same column names.
+
+    ``names`` are those of the columns where they are not those of X.
+    """
     if isinstance(X, np.ndarray) or not has_default_output(estimator):
         return values
     if isinstance(X, pd.DataFrame):
         columns = X.columns
-        if not hasattr(estimator, "feature_names_in_") and columns.map(type).isin([str]).all():
+        if names is not None:
+            columns = pd.Index(names)
+        elif not hasattr(estimator, "feature_names_in_") and columns.map(type).isin([str]).all():
             columns = estimator.get_feature_names_out()  # fitted on arrays, without these names
         return pd.DataFrame(values, index=X.index, columns=columns, copy=False)
     try:
@@ -212,4 +219,4 @@ def like_input(estimator: BaseEstimator, X: Any, values: FloatArray) -> Any:
         return values
     frame = nw.from_native(X, eager_only=True)
     native = nw.get_native_namespace(frame)
-    return nw.from_numpy(values, schema=frame.columns, backend=native).to_native()
+    return nw.from_numpy(values, schema=names or frame.columns, backend=native).to_native()

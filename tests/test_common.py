@@ -24,15 +24,17 @@ from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import skfactor
+from skfactor import portfolios
 from skfactor._base import PanelTransformer
 
 # Plain arrays, which these checks feed, have no dates and sometimes a single row: both warn.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::skfactor.exceptions.NoDatesWarning"),
     pytest.mark.filterwarnings("ignore::skfactor.exceptions.RankDeficientWarning"),
+    pytest.mark.filterwarnings("ignore::skfactor.exceptions.UndefinedPortfolioWarning"),
 ]
 
-PUBLIC = [getattr(skfactor, name) for name in skfactor.__all__]
+PUBLIC = [getattr(module, name) for module in (skfactor, portfolios) for name in module.__all__]
 ESTIMATORS = [each() for each in PUBLIC if inspect.isclass(each) and hasattr(each, "get_params")]
 TRANSFORMERS = [estimator for estimator in ESTIMATORS if hasattr(estimator, "transform")]
 PER_DATE = [estimator for estimator in ESTIMATORS if isinstance(estimator, PanelTransformer)]

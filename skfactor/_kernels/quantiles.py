@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Literal, TypeAlias
 
@@ -27,6 +27,8 @@ Levels: TypeAlias = Sequence[tuple[float, Side]]
 MAD_TO_STD = 1.4826
 # A level times a count is a whole number up to this share of the count: 10 * (1 - 0.9) is 1.
 _LEVEL_ROUNDING = 1e-12
+# The same where values are interpolated, which nothing but rounding may move off a value.
+_PLACE_ROUNDING = 4 * np.finfo(np.float64).eps
 # Lines from this length on are not sorted whole for ranks within this share of either end.
 _LONG_LINE, _TAIL = 1_000, 0.12
 # Values drawn of such a line to find out where its tails start.
@@ -40,6 +42,8 @@ def _ranks(
     last = np.maximum(count - 1, 0)
     if interpolation == "linear":
         place = last * level
+        nearest = np.rint(place)
+        place = np.where(np.abs(place - nearest) <= _PLACE_ROUNDING * last, nearest, place)
         whole = place.astype(np.intp)
         return whole, place - whole
     tail = level if side == "lower" else 1.0 - level
@@ -127,7 +131,47 @@ def segment_quantiles(
     ``"linear"`` is the default of ``numpy.quantile``; ``"order_statistic"`` takes the value that
     leaves ``floor(share * n)`` values beyond it, the ``side`` says on which side.
     """
-    tables = [np.empty((len(segments), len(values))) for _ in levels]
+
+    def of_lines(lines: FloatArray, count: IntArray) -> list[Float64Array]:
+        return _quantiles_of_lines(lines, count, levels, interpolation)
+
+    return _reduce_lines(of_lines, len(levels), values, segments, deviations_from)
+
+
+def segment_order_statistics(
+    values: FloatArray, segments: Segments, ranks: Sequence[int]
+) -> list[Float64Array]:
+    """Order statistics of values (n_columns, n_rows): one table (n_segments, n_columns) a rank.
+
+    NaN values are left out. Ranks count from 0 for the smallest and back from -1 for the largest;
+    a segment with too few values for a rank gets NaN.
+    """
+
+    def of_lines(lines: FloatArray, count: IntArray) -> list[Float64Array]:
+        lines.sort(axis=1)  # NaN goes last
+        places = [rank if rank >= 0 else count + rank for rank in ranks]
+        each = np.arange(len(lines))
+        return [
+            np.where(
+                (place >= 0) & (place < count),
+                lines[each, np.clip(place, 0, np.maximum(count - 1, 0))].astype(np.float64),
+                np.nan,
+            )
+            for place in places
+        ]
+
+    return _reduce_lines(of_lines, len(ranks), values, segments)
+
+
+def _reduce_lines(
+    of_lines: Callable[[FloatArray, IntArray], list[Float64Array]],
+    n_tables: int,
+    values: FloatArray,
+    segments: Segments,
+    deviations_from: Float64Array | None = None,
+) -> list[Float64Array]:
+    """Tables (n_segments, n_columns) of what a function makes of lines (n_lines, n) to sort."""
+    tables = [np.empty((len(segments), len(values))) for _ in range(n_tables)]
 
     def fill(block: FloatArray, offsets: IntArray, columns: slice, which: slice) -> None:
         for lines in lines_of_segments(offsets):
@@ -136,8 +180,7 @@ def segment_quantiles(
                 cube -= deviations_from[chosen, columns, None].astype(cube.dtype)
                 np.abs(cube, out=cube)
             flat = cube.reshape(-1, lines.longest)
-            results = _quantiles_of_lines(flat, _count(flat), levels, interpolation)
-            for table, result in zip(tables, results, strict=True):
+            for table, result in zip(tables, of_lines(flat, _count(flat)), strict=True):
                 table[chosen, columns] = result.reshape(len(chosen), -1)
 
     if tables:

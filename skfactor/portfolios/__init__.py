@@ -1,15 +1,18 @@
-"""Portfolios: long-short positions, what they earn, where it comes from, and their risk."""
+"""Portfolios: sorts and factors, long-short positions, what they earn, and their risk."""
 
 from skfactor.portfolios._attribution import Attribution, attribute
 from skfactor.portfolios._hedge import Hedge, hedge
 from skfactor.portfolios._holdings import HeldPortfolio, hold_portfolio
 from skfactor.portfolios._long_short import long_short, long_short_weights
+from skfactor.portfolios._returns import portfolio_returns
 from skfactor.portfolios._risk import RiskDecomposition, decompose_risk
+from skfactor.portfolios._sorter import PortfolioSorter
 
 __all__ = [
     "Attribution",
     "Hedge",
     "HeldPortfolio",
+    "PortfolioSorter",
     "RiskDecomposition",
     "attribute",
     "decompose_risk",
@@ -17,4 +20,5 @@ __all__ = [
     "hold_portfolio",
     "long_short",
     "long_short_weights",
+    "portfolio_returns",
 ]

@@ -1,0 +1,105 @@
+"""Portfolios: labels from breakpoints, weighted means of labelled rows, weights that drift."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+
+from skfactor._kernels.segments import Segments, are_long, map_segments, spread
+from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray
+
+
+def assign_labels(
+    values: FloatArray,
+    segments: Segments,
+    breakpoints: Float64Array,
+    out: FloatArray,
+    *,
+    closed: str = "right",
+) -> None:
+    """Write the label 1, ..., m + 1 of each value (n_rows,) by breakpoints (n_segments, m).
+
+    The label is one more than the breakpoints below the value; with ``closed="left"`` those equal
+    to it count too. NaN where the value or one of the segment's breakpoints is.
+    """
+    beyond = np.greater if closed == "right" else np.greater_equal
+    counter = np.uint8 if breakpoints.shape[1] < 255 else np.int32
+
+    def count(block: FloatArray, bounds: FloatArray, target: FloatArray) -> None:
+        """Labels of a block (1, n) by bounds (m, n) or (m, 1)."""
+        passed = np.zeros(block.shape, dtype=counter)
+        for bound in bounds:
+            passed += beyond(block, bound)
+        np.add(passed, 1.0, out=target, casting="unsafe")
+        target[np.isnan(block)] = np.nan
+
+    def write(
+        block: FloatArray, offsets: IntArray, columns: slice, which: slice, target: FloatArray
+    ) -> None:
+        del columns  # there is one
+        bounds = breakpoints[which]
+        if are_long(offsets):
+            for bound, (start, stop) in zip(bounds, pairwise(offsets), strict=True):
+                rows = slice(start, stop)
+                count(block[:, rows], bound[:, None], target[:, rows])
+        else:
+            count(block, spread(bounds, offsets), target)
+        undefined = np.isnan(bounds).any(axis=1)
+        if undefined.any():
+            target[:, np.repeat(undefined, np.diff(offsets))] = np.nan
+
+    map_segments(write, values[None], segments, out[None])
+
+
+def cell_means(
+    values: Float64Array, cells: IntArray, n_cells: int, weights: Float64Array | None = None
+) -> tuple[Float64Array, BoolArray]:
+    """Weighted mean of the values (n_rows,) of each cell, and which cells' weights sum to zero.
+
+    Rows with a negative cell, or without a value or a weight, are left out. A cell without rows,
+    or whose weights sum to zero, has the mean NaN.
+    """
+    complete = (cells >= 0) & np.isfinite(values)
+    if not complete.all():
+        kept = np.flatnonzero(complete)
+        cells, values = cells[kept], values[kept]
+        weights = None if weights is None else weights[kept]
+    present = np.bincount(cells, minlength=n_cells)
+    total: Float64Array = present.astype(np.float64)
+    if weights is not None:
+        unknown = np.isnan(weights)
+        if unknown.any():
+            weights = np.where(unknown, 0.0, weights)
+        total = np.bincount(cells, weights, minlength=n_cells).astype(np.float64)
+        values = values * weights
+    with np.errstate(divide="ignore", invalid="ignore"):
+        means = np.bincount(cells, values, minlength=n_cells) / total
+    weightless: BoolArray = (present > 0) & (total == 0.0)
+    means[total == 0.0] = np.nan
+    return means, weightless
+
+
+def drifted_weights(
+    weights: Float64Array,
+    returns: Float64Array,
+    segments: Segments,
+    assets: IntArray,
+    reset: BoolArray,
+) -> Float64Array:
+    """Weights (n_rows,) that are those given on the dates of a reset and grow with returns after.
+
+    Segments are the dates, ascending; ``assets`` (n_rows,) says whose row it is, ``reset``
+    (n_dates,) when the given weights count. An asset without a return, or without a row, has no
+    weight from then on until the next reset; before the first reset nobody has.
+    """
+    held = np.full(int(assets.max()) + 1, np.nan)
+    out = np.empty(len(weights))
+    for date, (start, stop) in enumerate(pairwise(segments.offsets)):
+        rows = slice(start, stop) if segments.order is None else segments.order[start:stop]
+        who = assets[rows]
+        now = weights[rows] if reset[date] else held[who]
+        out[rows] = now
+        held.fill(np.nan)
+        held[who] = now * (1.0 + returns[rows])
+    return out

@@ -1,0 +1,79 @@
+"""Labels of portfolios, of any type and in one or several columns, as cells to count in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from skfactor._typing import BoolArray, IntArray
+
+# Whole numbers up to this one are counted, which is faster than hashing.
+_SMALL = 2**16
+
+
+def find_cells(labels: Any) -> tuple[IntArray, pd.Index]:
+    """Cell of each row, -1 where a label is missing, and what the cells are called.
+
+    ``labels`` has one column, or several whose combinations are the cells.
+    """
+    columns = _columns(labels)
+    coded = [_codes(values) for _, values in columns]
+    names = ["portfolio" if name is None else name for name, _ in columns]
+    if len(coded) == 1:
+        codes, index = coded[0]
+        return codes, index.rename(names[0])
+    cells: IntArray = np.zeros(len(coded[0][0]), dtype=np.int64)
+    missing = np.zeros(len(cells), dtype=bool)
+    for codes, index in coded:
+        missing |= codes < 0
+        cells = cells * len(index) + codes
+    cells[missing] = -1
+    return cells, pd.MultiIndex.from_product([index for _, index in coded], names=names)
+
+
+def _columns(labels: Any) -> list[tuple[Any, Any]]:
+    if isinstance(labels, pd.Series):
+        return [(labels.name, labels)]
+    if isinstance(labels, pd.DataFrame):
+        return [(name, labels.iloc[:, k]) for k, name in enumerate(labels.columns)]
+    values = np.asarray(labels)
+    names = getattr(labels, "columns", None)  # of a frame that is not pandas
+    if values.ndim == 1:
+        return [(getattr(labels, "name", None) or None, values)]
+    if values.ndim != 2:
+        raise ValueError(
+            f"labels have one row an asset and date and one column or more; found shape "
+            f"{values.shape}."
+        )
+    known = names if isinstance(names, list) else [None] * values.shape[1]
+    if len(known) > 1 and known[0] is None:
+        known = list(range(len(known)))
+    return list(zip(known, values.T, strict=True))
+
+
+def _codes(values: Any) -> tuple[IntArray, pd.Index]:
+    """Code of each label, -1 where it is missing, and the labels, ascending."""
+    if isinstance(getattr(values, "dtype", None), pd.CategoricalDtype):
+        return values.cat.codes.to_numpy(), pd.Index(values.cat.categories)
+    array = np.asarray(values)
+    if array.dtype.kind in "iuf" and len(array):
+        missing = np.isnan(array)
+        known = np.where(missing, 0, array) if missing.any() else array
+        if known.min() >= 0 and known.max() < _SMALL and (known == np.floor(known)).all():
+            return _counted(known.astype(np.int64), missing)
+    codes, labels = pd.factorize(pd.Index(values), sort=True)
+    return codes, labels
+
+
+def _counted(numbers: IntArray, missing: BoolArray) -> tuple[IntArray, pd.Index]:
+    """The same for small whole numbers, with 0 where one is missing."""
+    count = np.bincount(numbers)
+    count[0] -= np.count_nonzero(missing)
+    used = np.flatnonzero(count)
+    place = np.zeros(len(count), dtype=np.int64)
+    place[used] = np.arange(len(used))
+    codes = place[numbers]
+    codes[missing] = -1
+    return codes, pd.Index(used)

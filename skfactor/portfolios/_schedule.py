@@ -1,0 +1,88 @@
+"""When portfolios are formed, which formation a date uses, and where its assets were then."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from skfactor._calendar import date_positions
+from skfactor._kernels.segments import segments_from_codes
+from skfactor._panel import Labels, Panel
+from skfactor._typing import BoolArray, IntArray
+
+# A map of all (date, asset) pairs may take so many times the memory of the rows, and a bit more.
+_SPARSE, _SMALL = 16, 10**6
+
+
+def check_schedule(lag: Any, every: Any, month: Any) -> None:
+    """Raise ``ValueError`` unless the three are whole numbers in their range."""
+    for name, value, least, most in (
+        ("lag", lag, 0, np.inf),
+        ("rebalance_every", every, 1, np.inf),
+        ("rebalance_month", 1 if month is None else month, 1, 12),
+    ):
+        whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+        if not whole or not least <= value <= most:
+            limits = f"from {least} " + ("on" if most == np.inf else f"to {most}")
+            raise ValueError(f"{name} has to be a whole number {limits}; found {value!r}.")
+
+
+def formation_dates(dates: pd.Index, every: int, month: int | None) -> BoolArray:
+    """On which of the ascending dates portfolios are formed."""
+    if month is None:
+        on_schedule: BoolArray = np.arange(len(dates)) % every == 0
+        return on_schedule
+    if every != 1:
+        raise ValueError(
+            f"rebalance_every={every} and rebalance_month={month} are two schedules. Give one."
+        )
+    if not isinstance(dates, pd.DatetimeIndex | pd.PeriodIndex):
+        raise ValueError(
+            "rebalance_month needs datetimes or Periods, because other dates have no month; found "
+            f"{dates[0]!r}. Convert them with pandas.to_datetime or pandas.PeriodIndex."
+        )
+    months: IntArray = np.asarray(dates.year * 12 + dates.month)
+    last_of_month = np.append(np.diff(months) != 0, True)
+    formed = last_of_month & np.equal(dates.month, month)
+    if not formed.any():
+        raise ValueError(
+            f"None of the {len(dates)} dates from {dates[0]} to {dates[-1]} is in month {month}, "
+            "so no portfolio is formed. Pass the rows of such a month too."
+        )
+    return formed
+
+
+def formations_used(dates: pd.Index, formed: BoolArray, lag: int) -> IntArray:
+    """Position of the last formation at least ``lag`` dates before each date, -1 where none is."""
+    positions = date_positions(dates)
+    known = np.searchsorted(positions, positions - lag, side="right") - 1
+    last = np.where(formed, np.arange(len(dates)), -1)
+    np.maximum.accumulate(last, out=last)
+    used: IntArray = np.where(known >= 0, last[known], -1)
+    return used
+
+
+def same_assets(dates: Labels, assets: Labels, source: IntArray) -> IntArray:
+    """For each row, the row of the same asset on the date ``source[date]``, -1 where none is."""
+    n_rows, n_assets = len(dates.codes), len(assets)
+    start = source[dates.codes].astype(np.int64) * n_assets
+    wanted = start + assets.codes
+    cells = dates.codes.astype(np.int64) * n_assets + assets.codes
+    if len(dates) * n_assets <= _SPARSE * n_rows + _SMALL:
+        where = np.full(len(dates) * n_assets, -1, dtype=np.int64)
+        where[cells] = np.arange(n_rows)
+        return np.where(start < 0, -1, where[wanted])
+    order = np.argsort(cells)
+    place = np.minimum(np.searchsorted(cells, wanted, sorter=order), n_rows - 1)
+    found = order[place]
+    return np.where((start >= 0) & (cells[found] == wanted), found, -1)
+
+
+def rows_on(panel: Panel, formed: BoolArray) -> Panel:
+    """The panel of the rows on dates of formation."""
+    place = np.cumsum(formed) - 1
+    codes = place[panel.dates.codes[formed[panel.dates.codes]]]
+    dates = Labels(codes, panel.dates.labels[formed])
+    return Panel(dates, None, segments_from_codes(codes)[0])
