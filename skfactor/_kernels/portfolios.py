@@ -31,8 +31,9 @@ def assign_labels(
         passed = np.zeros(block.shape, dtype=counter)
         for bound in bounds:
             passed += beyond(block, bound)
+        missing = np.isnan(block)  # the target may be the block's own memory
         np.add(passed, 1.0, out=target, casting="unsafe")
-        target[np.isnan(block)] = np.nan
+        target[missing] = np.nan
 
     def write(
         block: FloatArray, offsets: IntArray, columns: slice, which: slice, target: FloatArray

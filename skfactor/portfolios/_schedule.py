@@ -41,7 +41,7 @@ def formation_dates(dates: pd.Index, every: int, month: int | None) -> BoolArray
     if not isinstance(dates, pd.DatetimeIndex | pd.PeriodIndex):
         raise ValueError(
             "rebalance_month needs datetimes or Periods, because other dates have no month; found "
-            f"{dates[0]!r}. Convert them with pandas.to_datetime or pandas.PeriodIndex."
+            f"{dates[0]}. Convert them with pandas.to_datetime or pandas.PeriodIndex."
         )
     months: IntArray = np.asarray(dates.year * 12 + dates.month)
     last_of_month = np.append(np.diff(months) != 0, True)
