@@ -81,7 +81,8 @@ def portfolio_returns(
     -----
     An asset without a return, or without a weight, is left out for the period, and the weights of
     the others are scaled up: missing is never zero. While weights drift it stays out until the
-    next rebalancing, because what it is worth is not known. A portfolio without assets on a
+    next rebalancing, because what it is worth is not known, and so does an asset that enters. A
+    portfolio without assets on a
     date has the return NaN. Drifting takes total returns; excess returns let weights grow by less.
 
     References
@@ -164,7 +165,7 @@ def _held(
     start = same_assets(panel.dates, panel.assets, used)
     at_start = np.where(start < 0, -1, cells[start])
     lagged[used[panel.dates.codes] < 0] = -1  # before the first formation
-    moved = (lagged >= 0) & (lagged != at_start)
+    moved = (lagged >= 0) & (start >= 0) & (lagged != at_start)
     if moved.any():
         row = int(moved.argmax())
         raise ValueError(

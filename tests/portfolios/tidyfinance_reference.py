@@ -24,7 +24,8 @@ def characteristics() -> pl.DataFrame:
         pl.date(2020, 2, 1), pl.date(2021, 9, 1), "1mo", closed="both", eager=True
     )
     size = rng.lognormal(3.0, 1.0, len(month)).round(0) + 1.0
-    value = rng.normal(size=len(month)).round(1)
+    # Binary fractions, so that ties are exact; above 0, which tidyfinance moves by 1e-20.
+    value = (8.0 * rng.normal(4.0, 1.0, len(month))).round() / 8.0
     frame = pl.DataFrame(
         {
             "permno": asset,
