@@ -9,6 +9,9 @@ import numpy as np
 from skfactor._kernels.segments import Segments, are_long, map_segments, spread
 from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray
 
+# Values handled at once: so many stay in cache.
+_BLOCK = 2**15
+
 
 def assign_labels(
     values: FloatArray,
@@ -54,31 +57,45 @@ def assign_labels(
 
 
 def cell_means(
-    values: Float64Array, cells: IntArray, n_cells: int, weights: Float64Array | None = None
+    values: Float64Array,
+    rows: IntArray,
+    columns: IntArray,
+    shape: tuple[int, int],
+    weights: Float64Array | None = None,
 ) -> tuple[Float64Array, BoolArray]:
-    """Weighted mean of the values (n_rows,) of each cell, and which cells' weights sum to zero.
+    """Weighted means of values (n,) in the cells of a table, and where weights sum to zero.
 
-    Rows with a negative cell, or without a value or a weight, are left out. A cell without rows,
+    A value with a negative column, or without a value or weight, is left out. A cell without any,
     or whose weights sum to zero, has the mean NaN.
     """
-    complete = (cells >= 0) & np.isfinite(values)
-    if not complete.all():
-        kept = np.flatnonzero(complete)
-        cells, values = cells[kept], values[kept]
-        weights = None if weights is None else weights[kept]
-    present = np.bincount(cells, minlength=n_cells)
-    total: Float64Array = present.astype(np.float64)
-    if weights is not None:
-        unknown = np.isnan(weights)
-        if unknown.any():
-            weights = np.where(unknown, 0.0, weights)
-        total = np.bincount(cells, weights, minlength=n_cells).astype(np.float64)
-        values = values * weights
+    n_rows, n_columns = shape
+    n_cells = n_rows * n_columns
+    present = np.zeros(n_cells, dtype=np.int64)
+    total, summed = np.zeros(n_cells), np.zeros(n_cells)
+    # Blocks that stay in cache, but not shorter than what is added up over the table for each.
+    step = max(_BLOCK, n_cells)
+    for start in range(0, len(values), step):
+        block = slice(start, start + step)
+        r, column = values[block], columns[block]
+        cell = rows[block] * np.int64(n_columns) + column
+        w = None if weights is None else weights[block]
+        kept = (column >= 0) & np.isfinite(r)
+        if not kept.all():
+            r, cell, w = r[kept], cell[kept], None if w is None else w[kept]
+        present += np.bincount(cell, minlength=n_cells)
+        if w is None:
+            summed += np.bincount(cell, r, minlength=n_cells)
+            continue
+        w = np.where(np.isnan(w), 0.0, w)
+        total += np.bincount(cell, w, minlength=n_cells)
+        summed += np.bincount(cell, w * r, minlength=n_cells)
+    if weights is None:
+        total[:] = present
+    weightless = (present > 0) & (total == 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        means = np.bincount(cells, values, minlength=n_cells) / total
-    weightless: BoolArray = (present > 0) & (total == 0.0)
+        means = summed / total
     means[total == 0.0] = np.nan
-    return means, weightless
+    return means.reshape(shape), weightless.reshape(shape)
 
 
 def drifted_weights(

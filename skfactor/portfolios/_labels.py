@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skfactor._typing import BoolArray, IntArray
+from skfactor._typing import IntArray
 
-# Whole numbers up to this one are counted, which is faster than hashing.
-_SMALL = 2**16
+# Whole numbers below this one are counted, which is faster than hashing; in blocks of so many.
+_SMALL = 2**15
 
 
 def find_cells(labels: Any) -> tuple[IntArray, pd.Index]:
@@ -58,22 +58,32 @@ def _codes(values: Any) -> tuple[IntArray, pd.Index]:
     if isinstance(getattr(values, "dtype", None), pd.CategoricalDtype):
         return values.cat.codes.to_numpy(), pd.Index(values.cat.categories)
     array = np.asarray(values)
-    if array.dtype.kind in "iuf" and len(array):
-        missing = np.isnan(array)
-        known = np.where(missing, 0, array) if missing.any() else array
-        if known.min() >= 0 and known.max() < _SMALL and (known == np.floor(known)).all():
-            return _counted(known.astype(np.int64), missing)
+    counted = _count(array) if array.dtype.kind in "iuf" else None
+    if counted is not None:
+        return counted
     codes, labels = pd.factorize(pd.Index(values), sort=True)
     return codes, labels
 
 
-def _counted(numbers: IntArray, missing: BoolArray) -> tuple[IntArray, pd.Index]:
-    """The same for small whole numbers, with 0 where one is missing."""
-    count = np.bincount(numbers)
-    count[0] -= np.count_nonzero(missing)
+def _count(array: Any) -> tuple[IntArray, pd.Index] | None:
+    """The same for small whole numbers, which are counted and not hashed; else None."""
+    numbers = np.empty(len(array), dtype=np.int32)
+    count = np.zeros(_SMALL, dtype=np.int64)
+    for start in range(0, len(array), _SMALL):
+        block = slice(start, start + _SMALL)
+        part = array[block]
+        missing = np.isnan(part)
+        part = np.where(missing, 0, part)
+        if part.min() < 0 or part.max() >= _SMALL:
+            return None
+        whole = part.astype(np.int32)
+        if (whole != part).any():
+            return None
+        count += np.bincount(whole, minlength=_SMALL)
+        count[0] -= np.count_nonzero(missing)
+        whole[missing] = -1
+        numbers[block] = whole
     used = np.flatnonzero(count)
-    place = np.zeros(len(count), dtype=np.int64)
+    place = np.full(_SMALL + 1, -1, dtype=np.int32)  # the last one is that of a missing label
     place[used] = np.arange(len(used))
-    codes = place[numbers]
-    codes[missing] = -1
-    return codes, pd.Index(used)
+    return place.take(numbers), pd.Index(used)

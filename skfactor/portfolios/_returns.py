@@ -126,18 +126,18 @@ def portfolio_returns(
         formed = formation_dates(panel.dates.labels, rebalance_every, rebalance_month)
         cells, shares = _held(panel, cells, values, shares, formed, lag)
     n_dates, n_portfolios = len(panel.dates), len(portfolios)
-    places = np.where(cells < 0, -1, panel.dates.codes.astype(np.int64) * n_portfolios + cells)
-    means, weightless = cell_means(values, places, n_dates * n_portfolios, shares)
+    table, weightless = cell_means(
+        values, panel.dates.codes, cells, (n_dates, n_portfolios), shares
+    )
     if weightless.any():
-        first = int(weightless.argmax())
+        date, portfolio = np.argwhere(weightless)[0]
         warnings.warn(
             f"In {np.count_nonzero(weightless)} case(s) (a portfolio on a date) the weights sum to "
-            f"zero or are all missing, the first is {portfolios[first % n_portfolios]} on "
-            f"{panel.dates.labels[first // n_portfolios]}: the return is NaN there.",
+            f"zero or are all missing, the first is {portfolios[portfolio]} on "
+            f"{panel.dates.labels[date]}: the return is NaN there.",
             UndefinedPortfolioWarning,
             stacklevel=2,
         )
-    table = means.reshape(n_dates, n_portfolios)
     return pd.DataFrame(table, index=panel.dates.labels, columns=portfolios)
 
 

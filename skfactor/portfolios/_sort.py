@@ -56,7 +56,8 @@ def sort_rows(
             reference = x if universe is None else np.where(universe, x, np.nan).astype(x.dtype)
             enough = _counts(reference, segments) >= rule.fewest
             table[which[enough]] = rule.table(reference, segments, closed)[enough]
-            sparse[which[~enough & (_counts(x, segments) > 0)] // n_cells] = True
+            if not enough.all():
+                sparse[which[~enough & (_counts(x, segments) > 0)] // n_cells] = True
         assign_labels(x, segments, table[which], labels[k], closed=closed)
         tables.append(table.reshape(n_dates, -1))
         if dependent:
@@ -74,8 +75,11 @@ def combine_labels(labels: FloatArray, n_portfolios: Sequence[int]) -> IntArray:
     return whole
 
 
-def _counts(values: FloatArray, segments: Segments) -> Float64Array:
-    """Finite values of each segment."""
-    finite = segments.take(np.isfinite(values).astype(np.float64))
-    counts: Float64Array = np.add.reduceat(finite, segments.offsets[:-1])
-    return counts
+def _counts(values: FloatArray, segments: Segments) -> IntArray:
+    """Values of each segment that are not missing."""
+    missing = np.isnan(values)
+    if not missing.any():
+        return segments.lengths
+    if segments.order is not None:
+        missing = missing[segments.order]
+    return segments.lengths - np.add.reduceat(missing, segments.offsets[:-1], dtype=np.intp)

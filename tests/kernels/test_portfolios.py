@@ -9,6 +9,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from reference import LAYOUTS, REGIMES, random_offsets
 
+from skfactor._kernels import portfolios as module
 from skfactor._kernels import segments as segments_module
 from skfactor._kernels.portfolios import assign_labels, cell_means, drifted_weights
 from skfactor._kernels.segments import Segments
@@ -73,28 +74,30 @@ def test_single_precision_values_meet_breakpoints_in_double_precision():
     assert out == 2.0
 
 
-def test_means_of_cells_equal_numpy_average():
+@pytest.mark.parametrize("block", [7, 2**15])
+def test_means_of_cells_equal_numpy_average(block, monkeypatch):
+    monkeypatch.setattr(module, "_BLOCK", block)
     rng = np.random.default_rng(0)
-    cells, values = rng.integers(-1, 20, 500), rng.normal(size=500)
-    weights = rng.lognormal(size=500)
+    rows, columns = rng.integers(0, 4, 500).astype(np.int8), rng.integers(-1, 5, 500)
+    values, weights = rng.normal(size=500), rng.lognormal(size=500)
     values[::7], weights[::5] = NAN, NAN
     for given in (None, weights):
         shares = np.ones(500) if given is None else given
         kept = np.isfinite(values) & np.isfinite(shares)
-        inside = [kept & (cells == c) for c in range(20)]
-        means, weightless = cell_means(values, cells, 21, given)
-        expected = [np.average(values[rows], weights=shares[rows]) for rows in inside]
-        assert_allclose(means[:20], expected, rtol=1e-12)
-        assert np.isnan(means[20])
+        inside = [[kept & (rows == i) & (columns == j) for j in range(5)] for i in range(4)]
+        means, weightless = cell_means(values, rows, columns, (4, 6), given)
+        expected = [[np.average(values[c], weights=shares[c]) for c in line] for line in inside]
+        assert_allclose(means[:, :5], expected, rtol=1e-12)
+        assert np.isnan(means[:, 5]).all()
         assert not weightless.any()
 
 
 def test_cells_whose_weights_sum_to_zero_are_told_from_empty_ones():
-    cells, values = np.array([0, 0, 1, 2, 3]), np.array([1.0, 2.0, 3.0, NAN, 4.0])
+    columns, values = np.array([0, 0, 1, 2, 3]), np.array([1.0, 2.0, 3.0, NAN, 4.0])
     weights = np.array([0.0, 0.0, 0.0, 1.0, NAN])
-    means, weightless = cell_means(values, cells, 5, weights)
-    assert_array_equal(means, [NAN] * 5)
-    assert_array_equal(weightless, [True, True, False, True, False])
+    means, weightless = cell_means(values, np.zeros(5, dtype=int), columns, (1, 5), weights)
+    assert_array_equal(means, [[NAN] * 5])
+    assert_array_equal(weightless, [[True, True, False, True, False]])
 
 
 @pytest.mark.parametrize("shuffled", [False, True])

@@ -13,7 +13,12 @@ from reference import LAYOUTS, REGIMES, by_segment, random_offsets
 
 from skfactor._kernels import quantiles as module
 from skfactor._kernels import segments as segments_module
-from skfactor._kernels.quantiles import clip_segments, segment_median, segment_quantiles
+from skfactor._kernels.quantiles import (
+    clip_segments,
+    segment_median,
+    segment_order_statistics,
+    segment_quantiles,
+)
 from skfactor._kernels.segments import Segments, one_segment
 
 NAN = np.nan
@@ -133,6 +138,36 @@ def test_any_level_of_any_number_of_values(seed, n, level, missing):
     (found,) = segment_quantiles(values, one_segment(n), [(level, "lower")])
     expected = by_segment(lambda x: np.quantile(x, level), values, np.array([0, n]))
     assert_allclose(found, expected, rtol=1e-13, atol=1e-15)
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.2, 0.9])
+@pytest.mark.parametrize("regime", REGIMES)
+def test_order_statistics_by_rank_equal_those_of_sorted_values(regime, missing):
+    rng = np.random.default_rng(0)
+    offsets = random_offsets(rng, regime)
+    values = random_values(rng, offsets, missing, ties=True)
+    ranks = (0, 2, 7, -1, -3, -8)
+
+    def ranked(finite, rank):
+        ordered = np.sort(finite)
+        return ordered[rank] if -len(ordered) <= rank < len(ordered) else NAN
+
+    found = segment_order_statistics(values, Segments(offsets), ranks)
+    for table, rank in zip(found, ranks, strict=True):
+        expected = by_segment(lambda x, rank=rank: ranked(x, rank), values, offsets)
+        assert_array_equal(table, expected)
+
+
+@pytest.mark.parametrize("n", [36, 101, 301, 1001, 5001])
+def test_a_quantile_that_falls_on_a_value_is_that_value(n):
+    values = np.random.default_rng(n).normal(size=n)
+    for percent in range(1, 100):
+        place = Fraction(percent, 100) * (n - 1)
+        if place.denominator == 1:
+            # The level as users and numpy.linspace write it, a rounding apart.
+            for level in (percent / 100, np.linspace(0, 1, 101)[percent]):
+                (found,) = segment_quantiles(values[None], one_segment(n), [(level, "lower")])
+                assert found == np.sort(values)[int(place)]
 
 
 def test_no_levels_give_no_quantiles():
