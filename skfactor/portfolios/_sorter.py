@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from skfactor._base import PerDateTransformer, all_or_nothing
+from skfactor._base import PerDateTransformer, all_or_nothing, single_blas_thread
 from skfactor._kernels.segments import one_segment
 from skfactor._panel import Panel, check_same_rows
 from skfactor._sklearn import Interval, StrOptions, fit_context
@@ -292,16 +292,17 @@ class PortfolioSorter(PerDateTransformer):
         learned: list[Any] | None = None,
     ) -> Sorted:
         n_rows = len(values)
-        return sort_rows(
-            values.T,
-            np.zeros(n_rows, dtype=np.int64) if panel is None else panel.dates.codes,
-            one_segment(n_rows) if panel is None else panel.segments,
-            self._rules,
-            dependent=self.method == "dependent",
-            closed=self.closed,
-            universe=universe,
-            learned=learned,
-        )
+        with single_blas_thread():
+            return sort_rows(
+                values.T,
+                np.zeros(n_rows, dtype=np.int64) if panel is None else panel.dates.codes,
+                one_segment(n_rows) if panel is None else panel.segments,
+                self._rules,
+                dependent=self.method == "dependent",
+                closed=self.closed,
+                universe=universe,
+                learned=learned,
+            )
 
     def _labels_by_date(
         self, values: FloatArray, panel: Panel, universe: BoolArray | None
