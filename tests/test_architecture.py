@@ -22,7 +22,7 @@ FLOORS = {
         [
             ["_typing", "exceptions"],
             ["_kernels"],
-            ["_sklearn", "_dates", "_calendar", "_panel", "_validation", "_base"],
+            ["_sklearn", "_dates", "_calendar", "_panel", "_validation", "_per_date", "_base"],
             ["frames", "preprocessing", "inference", "metrics", "datasets"],
             ["linear_model"],
             ["portfolios", "model_selection"],

@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from skfactor._base import PerDateTransformer, all_or_nothing, single_blas_thread
+from skfactor._base import all_or_nothing, single_blas_thread
 from skfactor._kernels.segments import one_segment
 from skfactor._panel import Panel, check_same_rows
+from skfactor._per_date import PerDateTransformer
 from skfactor._sklearn import Interval, StrOptions, fit_context
 from skfactor._typing import BoolArray, FloatArray
 from skfactor._validation import feature_names, like_input, validate_features
