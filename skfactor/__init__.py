@@ -8,7 +8,13 @@ from skfactor.linear_model import (
     LinearFactorGMM,
     TradedFactorModel,
 )
-from skfactor.preprocessing import FactorImputer, FactorRanker, FactorZScorer, Winsorizer
+from skfactor.preprocessing import (
+    FactorImputer,
+    FactorRanker,
+    FactorSelector,
+    FactorZScorer,
+    Winsorizer,
+)
 
 __all__ = [
     "BiasCorrectedFamaMacBeth",
@@ -16,6 +22,7 @@ __all__ = [
     "FactorBetas",
     "FactorImputer",
     "FactorRanker",
+    "FactorSelector",
     "FactorZScorer",
     "FamaMacBeth",
     "LinearFactorGMM",

@@ -8,8 +8,12 @@ from math import ceil
 from typing import Any
 
 from sklearn.base import _fit_context as fit_context
+from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils._set_output import _get_output_config
+from sklearn.utils.validation import _check_feature_names_in as feature_names_in
+from sklearn.utils.validation import _check_method_params as take_params
+from sklearn.utils.validation import _num_samples as num_samples
 
 from skfactor._kernels.threads import report_nothing
 
@@ -35,11 +39,15 @@ __all__ = [
     "Interval",
     "StrOptions",
     "callback_management_context",
+    "feature_names_in",
     "fit_context",
     "fit_task",
     "has_callbacks",
     "has_default_output",
+    "num_samples",
+    "safe_indexing",
     "sub_fit_task",
+    "take_params",
 ]
 
 

@@ -1,11 +1,45 @@
-"""Warnings that skfactor emits; its errors are plain ``ValueError`` and ``TypeError``."""
+"""Warnings that skfactor emits, and the failure of its leak test.
+
+Errors about what was passed are plain ``ValueError`` and ``TypeError``.
+"""
+
+from typing import Any
 
 __all__ = [
     "DegenerateScaleWarning",
+    "LookaheadError",
     "NoDatesWarning",
     "RankDeficientWarning",
     "UndefinedPortfolioWarning",
 ]
+
+
+class LookaheadError(AssertionError):
+    """A step uses what was not known on the date of a row.
+
+    Parameters
+    ----------
+    leaks : tuple of Lookahead
+        One for each step that looks ahead.
+
+    Attributes
+    ----------
+    leaks : tuple of Lookahead
+        One for each step that looks ahead.
+
+    Examples
+    --------
+    >>> from skfactor.exceptions import LookaheadError
+    >>> issubclass(LookaheadError, AssertionError)
+    True
+    """
+
+    def __init__(self, leaks: tuple[Any, ...]) -> None:
+        super().__init__("\n".join(map(str, leaks)))
+        self.leaks = leaks
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.leaks,)
 
 
 class NoDatesWarning(UserWarning):

@@ -1,0 +1,18 @@
+"""Splitters that keep dates whole, out-of-sample predictions, and tests of looking ahead."""
+
+from skfactor.model_selection._combinatorial_purged_k_fold import CombinatorialPurgedKFold
+from skfactor.model_selection._lookahead import Lookahead, check_no_lookahead
+from skfactor.model_selection._purged_k_fold import PurgedKFold
+from skfactor.model_selection._walk_forward_predict import walk_forward_predict
+from skfactor.model_selection._walk_forward_split import WalkForwardSplit
+from skfactor.preprocessing import FactorSelector
+
+__all__ = [
+    "CombinatorialPurgedKFold",
+    "FactorSelector",
+    "Lookahead",
+    "PurgedKFold",
+    "WalkForwardSplit",
+    "check_no_lookahead",
+    "walk_forward_predict",
+]

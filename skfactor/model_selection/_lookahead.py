@@ -1,0 +1,352 @@
+"""check_no_lookahead: find the steps of a pipeline that use what was not known yet."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, clone
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import FeatureUnion, Pipeline
+
+from skfactor._panel import find_panel
+from skfactor._sklearn import safe_indexing
+from skfactor._typing import Float64Array, IntArray
+from skfactor.exceptions import LookaheadError
+from skfactor.model_selection._altered import alter, largest_changes
+from skfactor.model_selection._date_splitter import DatedRows, rows_by_date
+from skfactor.model_selection._walk_forward_predict import predict_tests
+from skfactor.model_selection._walk_forward_split import WalkForwardSplit
+
+
+@dataclass(frozen=True)
+class Lookahead:
+    """What `check_no_lookahead` found of one step.
+
+    Attributes
+    ----------
+    step : str
+        Name of the step, ``outer__inner`` if it is in a nested pipeline; the estimator's class if
+        it has no steps.
+    method : str
+        ``"transform"``, ``"fit_transform"``, ``"predict"`` or ``"walk_forward_predict"``.
+    cut : label
+        Date after which the data was altered; for ``"fit_transform"``, from which on.
+    date : label
+        Date, not after the cut, of the row whose result changed most.
+    change : float
+        By how much, in the units of the result; infinite if a value came or went.
+
+    Examples
+    --------
+    >>> from skfactor.model_selection import Lookahead
+    >>> print(Lookahead("scale", "transform", "2020-06", "2020-05", 0.25))
+    'scale' looks ahead: its transform of 2020-05 changes by 0.25 with rows after 2020-06.
+    """
+
+    step: str
+    method: str
+    cut: Any
+    date: Any
+    change: float
+
+    def __str__(self) -> str:
+        returns = self.method == "fit_transform"
+        cause = f"returns from {self.cut} on" if returns else f"rows after {self.cut}"
+        return (
+            f"{self.step!r} looks ahead: its {self.method} of {self.date} changes by "
+            f"{self.change:.3g} with {cause}."
+        )
+
+
+def check_no_lookahead(
+    estimator: BaseEstimator,
+    X: Any,
+    y: Any = None,
+    *,
+    cuts: int | list[Any] = 3,
+    cv: Any = None,
+    n_jobs: int | None = None,
+    on_fail: str | None = "raise",
+    random_state: int | None = 0,
+) -> tuple[Lookahead, ...]:
+    """Check that results dated up to a cut do not change with what comes after it.
+
+    For each cut date, and for the estimator and each step in it:
+
+    - fitted on the dates up to the cut, ``transform`` and ``predict`` of these dates, and of some
+      later ones, give the same whether the rows that follow are there, absent, or hold other
+      values. A step that learns from its training set and applies that, such as scikit-learn's
+      ``StandardScaler``, passes; one that takes statistics of all rows that it transforms, or a
+      window centred on the row's date, does not;
+    - other returns from the cut on do not change ``fit_transform`` of the dates up to it, unless
+      they change the oldest too. A step that learns from all returns passes; one that hands the
+      row its own return, or the next, does not;
+    - `walk_forward_predict` of the dates up to the cut stays the same when all that follows
+      is altered.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A transformer, a regressor, or a pipeline. It is not changed. The steps of nested pipelines,
+        column transformers and feature unions are checked one by one; of another meta-estimator
+        that looks ahead, the estimator inside.
+    X : DataFrame or array of shape (n_rows, n_features)
+        Rows of a panel, or one row a period.
+    y : Series, DataFrame or array, optional
+        Returns. The index of X or y has to supply the dates.
+    cuts : int or list of dates, default=3
+        Number of cuts, spread over the second half of the dates; or the cuts.
+    cv : splitter, optional
+        For `walk_forward_predict`; by default three test blocks in the second half of the dates.
+    n_jobs : int, optional
+        For `walk_forward_predict`.
+    on_fail : {"raise", None}, default="raise"
+        Whether to raise if a step looks ahead.
+    random_state : int or None, default=0
+        Seed of the altered values, which are drawn from those of the same column.
+
+    Returns
+    -------
+    tuple of Lookahead
+        One for each step that looks ahead: none, unless ``on_fail=None``.
+
+    Raises
+    ------
+    LookaheadError
+        If a step looks ahead. It is an AssertionError; ``leaks`` holds what is returned otherwise.
+    ValueError
+        If rows have no dates, a cut leaves no dates on a side, or predictions are random.
+
+    Notes
+    -----
+    The check sees what the estimator does with the data that it is given. What was done to X
+    before, such as filling gaps backwards, or a transformer that was fitted beforehand and
+    frozen, it cannot see.
+
+    Examples
+    --------
+    >>> from sklearn.base import BaseEstimator, TransformerMixin
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skfactor import FactorZScorer, FamaMacBeth
+    >>> from skfactor.datasets import make_panel
+    >>> from skfactor.model_selection import check_no_lookahead
+    >>> X, y = make_panel(n_dates=24, n_assets=20, random_state=0, return_X_y=True)
+    >>> check_no_lookahead(make_pipeline(FactorZScorer(), FamaMacBeth()), X, y)
+    ()
+    >>> class Standardize(TransformerMixin, BaseEstimator):
+    ...     def fit(self, X, y=None):
+    ...         return self
+    ...     def transform(self, X):
+    ...         return (X - X.mean()) / X.std()
+    >>> check_no_lookahead(make_pipeline(Standardize(), FamaMacBeth()), X, y)
+    Traceback (most recent call last):
+    ...
+    skfactor.exceptions.LookaheadError: 'standardize' looks ahead: ...
+    """
+    if on_fail not in {"raise", None}:
+        raise ValueError(f"on_fail={on_fail!r} is neither 'raise' nor None.")
+    rows = rows_by_date(X, y, None, "check_no_lookahead", "the index of X or y")
+    sample = _Sample(X, y, rows.dates, rows.places(), _cut_places(cuts, rows.dates), random_state)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of thin dates and the like, which the altered data has
+        leaks = list(_find(estimator, sample, ""))
+        if not leaks and hasattr(estimator, "predict"):
+            leaks = _walk_forward_leak(estimator, sample, rows, cv, n_jobs)
+    if leaks and on_fail == "raise":
+        raise LookaheadError(tuple(leaks))
+    return tuple(leaks)
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """Data that a step is given, and the dates of its rows."""
+
+    X: Any
+    y: Any
+    dates: pd.Index
+    places: IntArray  # of each row's date, (n_rows,)
+    cuts: list[int]  # places
+    seed: int | None
+
+    def with_features(self, X: Any) -> _Sample:
+        return _Sample(X, self.y, self.dates, self.places, self.cuts, self.seed)
+
+    def rows_until(self, cut: int) -> IntArray:
+        return np.flatnonzero(self.places <= cut)
+
+    def altered_after(self, cut: int) -> tuple[Any, Any]:
+        rng, later = np.random.default_rng(self.seed), self.places > cut
+        return alter(self.X, later, self.places, rng), alter(self.y, later, self.places, rng)
+
+    def leak(
+        self, step: str, method: str, cut: int, rows: IntArray, change: Float64Array
+    ) -> Lookahead:
+        worst = int(change.argmax())
+        date = self.dates[self.places[rows[worst]]]
+        return Lookahead(step, method, self.dates[cut], date, float(change[worst]))
+
+
+def _cut_places(cuts: int | list[Any], dates: pd.Index) -> list[int]:
+    n_dates = len(dates)
+    if n_dates < 2:
+        raise ValueError(f"A cut needs dates on both sides, but all rows are on one: {dates[0]}.")
+    if isinstance(cuts, int | np.integer):
+        if cuts < 1:
+            raise ValueError(f"cuts={cuts} has to be at least 1.")
+        spread = np.linspace((n_dates - 1) // 2, n_dates - 1, cuts, endpoint=False)
+        return sorted(set(spread.astype(int).tolist()))
+    places = [int(dates.slice_indexer(end=cut).stop) - 1 for cut in cuts]
+    for cut, place in zip(cuts, places, strict=True):
+        if not 0 <= place < n_dates - 1:
+            raise ValueError(
+                f"The cut {cut} leaves no dates on one side of it: they go from {dates[0]} to "
+                f"{dates[-1]}."
+            )
+    return places
+
+
+def _find(estimator: BaseEstimator, sample: _Sample, name: str) -> Iterator[Lookahead]:
+    """Leaks of the steps of an estimator; if no step leaks, that of the whole."""
+    found = [
+        leak
+        for step, part, X in _parts(estimator, sample)
+        for leak in _find(part, sample.with_features(X), f"{name}__{step}" if name else step)
+    ]
+    if not found:
+        own = _own_leak(estimator, sample, name or type(estimator).__name__)
+        inner = next(_inner(estimator), None)
+        if own is not None and inner is not None:
+            step, part = inner
+            found = list(_find(part, sample, f"{name}__{step}" if name else step))
+        if own is not None and not found:
+            found = [own]
+    yield from found
+
+
+def _parts(estimator: BaseEstimator, sample: _Sample) -> Iterator[tuple[str, BaseEstimator, Any]]:
+    """Name, estimator and features of each step."""
+    X, y = sample.X, sample.y
+    if isinstance(estimator, Pipeline):
+        for k, (name, step) in enumerate(estimator.steps):
+            if step is None or isinstance(step, str):
+                continue
+            yield name, step, X
+            if k < len(estimator.steps) - 1:
+                X = _fit_transform(step, X, y)
+    elif isinstance(estimator, FeatureUnion):
+        for name, step in estimator.transformer_list:
+            if not isinstance(step, str):
+                yield name, step, X
+    elif isinstance(estimator, ColumnTransformer):
+        fitted = clone(estimator).fit(X, y)
+        given = {name: step for name, step, _ in estimator.transformers}
+        given["remainder"] = estimator.remainder
+        for name, _, columns in fitted.transformers_:
+            if not isinstance(given[name], str) and len(columns):
+                yield name, given[name], safe_indexing(X, columns, axis=1)
+
+
+def _inner(estimator: BaseEstimator) -> Iterator[tuple[str, BaseEstimator]]:
+    """The estimator inside a meta-estimator."""
+    for name in ("estimator", "regressor"):
+        inner = getattr(estimator, name, None)
+        if hasattr(inner, "fit"):
+            yield name, inner
+
+
+def _fit_transform(step: BaseEstimator, X: Any, y: Any) -> Any:
+    """What a pipeline's later steps are fitted on."""
+    step = clone(step)
+    if hasattr(step, "fit_transform"):
+        return step.fit_transform(X, y)
+    return step.fit(X, y).transform(X)
+
+
+def _own_leak(estimator: BaseEstimator, sample: _Sample, name: str) -> Lookahead | None:
+    methods = [method for method in ("transform", "predict") if hasattr(estimator, method)]
+    for cut in sample.cuts:
+        for method in methods:
+            leak = _leak_from_rows(estimator, sample, name, method, cut)
+            if leak is not None:
+                return leak
+        if "transform" in methods and sample.y is not None:
+            leak = _leak_from_returns(estimator, sample, name, cut)
+            if leak is not None:
+                return leak
+    return None
+
+
+def _leak_from_rows(
+    estimator: BaseEstimator, sample: _Sample, name: str, method: str, cut: int
+) -> Lookahead | None:
+    """Results of a step fitted up to the cut that depend on rows later than themselves."""
+    train = sample.rows_until(cut)
+    y = None if sample.y is None else safe_indexing(sample.y, train)
+    fitted = clone(estimator).fit(safe_indexing(sample.X, train), y)
+    apply = getattr(fitted, method)
+    beyond = (cut + len(sample.dates)) // 2
+    for end in sorted({cut, min(beyond, len(sample.dates) - 2)}):
+        rows = sample.rows_until(end)
+        alone = apply(safe_indexing(sample.X, rows))
+        for features in (sample.X, sample.altered_after(end)[0]):
+            together = safe_indexing(apply(features), rows)
+            change = largest_changes(alone, together)
+            if change.any():
+                return sample.leak(name, method, end, rows, change)
+    return None
+
+
+def _leak_from_returns(
+    estimator: BaseEstimator, sample: _Sample, name: str, cut: int
+) -> Lookahead | None:
+    """Returns from the cut on that get into rows of that date or just before it, and only there.
+
+    What is learned from all returns changes rows of all dates, or all rows of an asset.
+    """
+    rows = sample.rows_until(cut)
+    results = [
+        safe_indexing(_fit_transform(estimator, sample.X, y), rows)
+        for y in (sample.y, sample.altered_after(cut - 1)[1])
+    ]
+    change = largest_changes(*results)
+    changed = change > 0.0
+    if not changed.any() or changed[sample.places[rows] <= cut // 2].any():
+        return None
+    panel = find_panel(sample.X, sample.y, n_rows=len(sample.places), time_series=True)
+    if panel is not None and panel.assets is not None:
+        assets = panel.assets.codes[rows]
+        if not np.isin(assets[changed], assets[~changed]).any():
+            return None
+    return sample.leak(name, "fit_transform", cut, rows, change)
+
+
+def _walk_forward_leak(
+    estimator: BaseEstimator, sample: _Sample, rows: DatedRows, cv: Any, n_jobs: int | None
+) -> list[Lookahead]:
+    """Out-of-sample predictions up to a cut that change with what comes after it."""
+    if cv is None:
+        cv = WalkForwardSplit(min(3, len(sample.dates) // 2), min_train_size=len(sample.dates) // 2)
+    expected, test = predict_tests(estimator, sample.X, sample.y, rows, cv, n_jobs=n_jobs)
+    for cut in sample.cuts:
+        early = np.flatnonzero(sample.places[test] <= cut)
+        if not len(early):
+            continue
+        X, y = sample.altered_after(cut)
+        predicted, _ = predict_tests(estimator, X, y, rows, cv, n_jobs=n_jobs)
+        change = largest_changes(expected[early], predicted[early])
+        if not change.any():
+            continue
+        again, _ = predict_tests(estimator, sample.X, sample.y, rows, cv, n_jobs=n_jobs)
+        if largest_changes(expected, again).any():
+            raise ValueError(
+                f"{type(estimator).__name__} predicts something else each time that it is fitted. "
+                "Fix its random_state, so that changes tell something."
+            )
+        name = type(estimator).__name__
+        return [sample.leak(name, "walk_forward_predict", cut, test[early], change)]
+    return []

@@ -1,0 +1,220 @@
+"""walk_forward_predict: expected returns of dates that the model has not seen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn import get_config
+from sklearn.base import BaseEstimator, clone
+from sklearn.model_selection import check_cv
+from sklearn.utils import Bunch
+from sklearn.utils.metadata_routing import (
+    MetadataRouter,
+    MethodMapping,
+    get_routing_for_object,
+    process_routing,
+)
+from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import has_fit_parameter
+
+from skfactor._dates import is_dated
+from skfactor._panel import only_numbers_rows
+from skfactor._sklearn import safe_indexing, take_params
+from skfactor._typing import FloatArray, IntArray
+from skfactor._validation import target_names
+from skfactor.model_selection._date_splitter import DatedRows, rows_by_date
+from skfactor.model_selection._walk_forward_split import WalkForwardSplit
+
+
+def walk_forward_predict(
+    estimator: BaseEstimator,
+    X: Any,
+    y: Any,
+    *,
+    cv: Any = None,
+    dates: Any = None,
+    params: dict[str, Any] | None = None,
+    n_jobs: int | None = None,
+) -> pd.Series | pd.DataFrame:
+    """Predict the returns of every test date with a model fitted on the dates before it.
+
+    A clone of the estimator is fitted for each split, pipeline and search included, so that
+    nothing in a prediction comes from its own date's returns or from anything later.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A regressor or a pipeline that ends with one. It is not changed.
+    X : array-like of shape (n_rows, n_features)
+        Rows of a panel, or one row a period.
+    y : array-like of shape (n_rows,) or (n_periods, n_assets)
+        Returns, one a row of a panel, or one column an asset.
+    cv : splitter or iterable of (train, test), optional
+        By default ``WalkForwardSplit()``. Training dates have to lie before the tested ones, and
+        no date may be tested twice.
+    dates : array-like of shape (n_rows,), optional
+        Date of each row, where the index of neither X nor y says it. It goes to ``cv``, to a
+        ``fit`` that takes it and, where metadata routing is enabled, to every step that asks for
+        it.
+    params : dict, optional
+        Metadata, such as ``{"sample_weight": ...}``; what has one value a row is split too. Goes
+        to ``fit``; where metadata routing is enabled, to whatever asks for it in fit or predict.
+    n_jobs : int, optional
+        Number of splits that are fitted at the same time, as in joblib.
+
+    Returns
+    -------
+    Series of shape (n_test_rows,) or DataFrame of shape (n_test_dates, n_assets)
+        Predicted returns ``"expected_return"`` in the units of y, in order of the dates: for a
+        panel on the index of X (or y, or else on ``dates``), in wide form by date and asset.
+
+    Raises
+    ------
+    ValueError
+        If rows have no dates, a split trains on a date that is not before all that it tests, or a
+        date is tested twice.
+
+    See Also
+    --------
+    WalkForwardSplit : The splits.
+    check_no_lookahead : Test that no step of a pipeline looks ahead.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skfactor import FactorZScorer, FamaMacBeth, Winsorizer
+    >>> from skfactor.datasets import make_panel
+    >>> from skfactor.model_selection import WalkForwardSplit, walk_forward_predict
+    >>> X, y = make_panel(n_dates=36, n_assets=50, random_state=0, return_X_y=True)
+    >>> pipeline = make_pipeline(Winsorizer(), FactorZScorer(), FamaMacBeth())
+    >>> monthly = WalkForwardSplit(None, test_size=1, min_train_size=24)
+    >>> expected = walk_forward_predict(pipeline, X, y, cv=monthly)
+    >>> expected.head(2).round(4)
+    date     asset
+    2012-01  A01     -0.0053
+             A02     -0.0005
+    Name: expected_return, dtype: float64
+    >>> expected.index.unique("date")[[0, -1]].astype(str).tolist()
+    ['2012-01', '2012-12']
+    """
+    rows = rows_by_date(X, y, dates, "walk_forward_predict", "dates=")
+    predicted, test = predict_tests(estimator, X, y, rows, cv, dates, params, n_jobs)
+    return _label(predicted, test, X, y, dates, rows)
+
+
+def predict_tests(
+    estimator: BaseEstimator,
+    X: Any,
+    y: Any,
+    rows: DatedRows,
+    cv: Any,
+    dates: Any = None,
+    params: dict[str, Any] | None = None,
+    n_jobs: int | None = None,
+) -> tuple[FloatArray, IntArray]:
+    """Predictions, and positions of the rows that they are for."""
+    cv = WalkForwardSplit() if cv is None else check_cv(cv)
+    routed = _route(estimator, cv, dict(params or {}), dates)
+    splits = list(cv.split(X, y, **routed.splitter.split))
+    _check_splits(splits, rows)
+    predicted = Parallel(n_jobs=n_jobs)(
+        delayed(_fit_and_predict)(
+            clone(estimator), X, y, train, test, routed.estimator.fit, routed.estimator.predict
+        )
+        for train, test in splits
+    )
+    return np.concatenate(predicted), np.concatenate([test for _, test in splits])
+
+
+def _route(estimator: BaseEstimator, cv: Any, params: dict[str, Any], dates: Any) -> Bunch:
+    """Who gets which metadata: scikit-learn's routing, or fit if that is not enabled."""
+    if get_config()["enable_metadata_routing"]:
+        router = (
+            MetadataRouter(owner="walk_forward_predict")
+            .add(
+                estimator=estimator,
+                method_mapping=MethodMapping()
+                .add(caller="fit", callee="fit")
+                .add(caller="fit", callee="predict"),
+            )
+            .add(splitter=cv, method_mapping=MethodMapping().add(caller="fit", callee="split"))
+        )
+        if dates is not None and router.consumes("fit", ["dates"]):
+            params["dates"] = dates
+        routed = process_routing(router, "fit", **params)
+        if dates is not None and "groups" not in routed.splitter.split:
+            routed.splitter.split["groups"] = dates
+        return routed
+    if dates is not None:
+        if has_fit_parameter(estimator, "dates"):
+            params["dates"] = dates
+        elif get_routing_for_object(estimator).consumes("fit", ["dates"]):
+            raise ValueError(
+                f"Steps of this {type(estimator).__name__} ask for dates, which only metadata "
+                "routing brings to them. Call sklearn.set_config(enable_metadata_routing=True), or "
+                "pass frames whose index has the dates."
+            )
+    return Bunch(estimator=Bunch(fit=params, predict={}), splitter=Bunch(split={"groups": dates}))
+
+
+def _check_splits(splits: list[tuple[IntArray, IntArray]], rows: DatedRows) -> None:
+    """Raise unless each date is tested at most once, after all dates that are trained on."""
+    place = rows.places()
+    tested = np.zeros(len(rows.dates), dtype=bool)
+    for train, test in splits:
+        last, first = place[train].max(), place[test].min()
+        if last >= first:
+            raise ValueError(
+                f"cv trains on rows up to {rows.dates[last]} to predict from {rows.dates[first]} "
+                "on, which is not walking forward. Use WalkForwardSplit, or cross_val_predict of "
+                "scikit-learn for splits such as those of PurgedKFold."
+            )
+        now = np.unique(place[test])
+        if tested[now].any():
+            raise ValueError(
+                f"cv tests {rows.dates[now[tested[now]][0]]} more than once, so there is no one "
+                "prediction for it. Take a step as long as the test block."
+            )
+        tested[now] = True
+
+
+def _fit_and_predict(
+    estimator: BaseEstimator,
+    X: Any,
+    y: Any,
+    train: IntArray,
+    test: IntArray,
+    fit_params: dict[str, Any],
+    predict_params: dict[str, Any],
+) -> FloatArray:
+    estimator.fit(
+        safe_indexing(X, train), safe_indexing(y, train), **take_params(X, fit_params, train)
+    )
+    later = safe_indexing(X, test)
+    return np.asarray(estimator.predict(later, **take_params(X, predict_params, test)))
+
+
+def _label(
+    predicted: FloatArray, test: IntArray, X: Any, y: Any, dates: Any, rows: DatedRows
+) -> pd.Series | pd.DataFrame:
+    """Predictions in order of their dates, on the rows of the input and the assets of y."""
+    place = rows.places()[test]
+    order = np.argsort(place, kind="stable")
+    predicted = predicted[order]
+    indexes = [
+        dates,
+        *(data.index for data in (X, y) if isinstance(data, pd.DataFrame | pd.Series)),
+    ]
+    labels = next((index for index in indexes if _has_dates(index)), None)
+    index = rows.dates[place[order]] if labels is None else labels.take(test[order])
+    if predicted.ndim == 2 and predicted.shape[1] > 1:
+        return pd.DataFrame(predicted, index, target_names(y, predicted.shape[1]))
+    return pd.Series(predicted.reshape(-1), index, name="expected_return")
+
+
+def _has_dates(index: Any) -> bool:
+    if isinstance(index, pd.MultiIndex):
+        return True
+    return isinstance(index, pd.Index) and not only_numbers_rows(index) and is_dated(index)

@@ -1,0 +1,155 @@
+"""FactorSelector: keep the named columns."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skfactor._base import all_or_nothing
+from skfactor._sklearn import feature_names_in, fit_context, safe_indexing
+from skfactor._validation import raise_if_repeated
+
+
+class FactorSelector(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
+    """Keep the named factors, in the order in which they are named.
+
+    A first step by which a search compares sets of factors: its parameter grid is a list of lists
+    of names.
+
+    Parameters
+    ----------
+    factors : list or None, default=None
+        Names of the columns to keep, or positions in an array, which has no names. None keeps all.
+
+    Attributes
+    ----------
+    factors_ : list
+        Names (positions in an array) of the columns that are kept.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Their names, if X was a DataFrame with text for names.
+
+    Notes
+    -----
+    Values are handed on as they are, with their types, their index and what is missing. Columns
+    that are not kept may hold anything, also text.
+
+    Examples
+    --------
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skfactor import FactorSelector, FamaMacBeth
+    >>> from skfactor.datasets import load_french
+    >>> from skfactor.model_selection import PurgedKFold
+    >>> french = load_french()
+    >>> returns = french.filter(regex="^S[135][VM]").sub(french["RF"], axis=0)
+    >>> sets = [["MktRF"], ["MktRF", "SMB", "HML"], ["MktRF", "SMB", "HML", "Mom"]]
+    >>> pipeline = make_pipeline(FactorSelector(), FamaMacBeth())
+    >>> search = GridSearchCV(pipeline, {"factorselector__factors": sets}, cv=PurgedKFold())
+    >>> search.fit(french, returns).best_params_
+    {'factorselector__factors': ['MktRF', 'SMB', 'HML', 'Mom']}
+    """
+
+    _parameter_constraints: ClassVar = {"factors": ["array-like", None]}
+
+    def __init__(self, factors: list[Any] | None = None) -> None:
+        self.factors = factors
+
+    @fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]  # scikit-learn is untyped
+    @all_or_nothing
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Find the columns.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Values of any type.
+        y : array-like, optional
+            Not used.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If X has no column of such a name, or one is named twice.
+        """
+        self._check(X, reset=True)
+        known = self._known(X)
+        wanted = known if self.factors is None else list(self.factors)
+        # As a position True would be 1: a mask is not a list of names.
+        unknown = [name for name in wanted if isinstance(name, bool | np.bool_)]
+        unknown = unknown or [name for name in wanted if name not in known]
+        if unknown:
+            raise ValueError(f"factors names {unknown}, which are not among {known}.")
+        if not wanted:
+            raise ValueError(f"factors names no column. Take some of {known}.")
+        raise_if_repeated(pd.Index(wanted), "factors")
+        self.factors_ = wanted
+        self._places = [known.index(name) for name in wanted]
+        return self
+
+    def transform(self, X: Any) -> Any:
+        """Keep the columns.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Values of the same features as in `fit`.
+
+        Returns
+        -------
+        ndarray or DataFrame of shape (n_rows, n_factors)
+            A copy, in the container, order and index of X.
+        """
+        check_is_fitted(self)
+        values = self._check(X, reset=False)
+        if isinstance(values, pd.DataFrame):
+            kept = values.iloc[:, self._places].copy()
+            if not hasattr(self, "feature_names_in_") and X.columns.map(type).isin([str]).all():
+                kept.columns = self.get_feature_names_out()  # fitted on arrays, without names
+            return kept
+        return safe_indexing(values, self._places, axis=1)
+
+    def get_feature_names_out(self, input_features: Any = None) -> Any:
+        """Names of the columns that are kept.
+
+        Parameters
+        ----------
+        input_features : array-like of str, optional
+            Names of the features where `fit` saw none.
+
+        Returns
+        -------
+        ndarray of shape (n_factors,)
+        """
+        check_is_fitted(self)
+        return feature_names_in(self, input_features)[self._places]
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+    def _check(self, X: Any, *, reset: bool) -> Any:
+        """X, a frame as it is: columns that are not kept need not be numbers."""
+        if isinstance(X, pd.DataFrame):
+            raise_if_repeated(X.columns, "X")
+        is_frame = hasattr(X, "columns")
+        return validate_data(
+            self, X, reset=reset, skip_check_array=is_frame, ensure_all_finite=False
+        )
+
+    def _known(self, X: Any) -> list[Any]:
+        """Names of the columns, or their positions."""
+        if isinstance(X, pd.DataFrame):
+            return list(X.columns)
+        return list(getattr(self, "feature_names_in_", range(self.n_features_in_)))
