@@ -18,7 +18,7 @@ def alter(data: Any, later: BoolArray, places: IntArray, rng: np.random.Generato
 
     Parameters
     ----------
-    data : DataFrame, Series, ndarray or None
+    data : DataFrame, Series, ndarray, sparse array or None
         (n_rows,) or (n_rows, n_columns).
     later : (n_rows,)
         Rows to alter.
@@ -36,7 +36,7 @@ def alter(data: Any, later: BoolArray, places: IntArray, rng: np.random.Generato
     if isinstance(data, pd.Series):
         drawn = data.take(_draw(data.to_numpy(), later, places, rng))
         return drawn.set_axis(data.index)
-    values = np.array(data)
+    values = np.array(_dense(data))
     for column in values.reshape(len(values), -1).T if values.ndim > 1 else [values]:
         column[:] = column[_draw(column, later, places, rng)]
     return values
@@ -77,9 +77,13 @@ def largest_changes(before: Any, after: Any) -> Float64Array:
 
 def _as_table(output: Any) -> Any:
     """Output of a step as an array (n_rows, n_columns) of floats, or of objects."""
-    values = np.asarray(output.toarray() if hasattr(output, "toarray") else output)
+    values = np.asarray(_dense(output))
     if values.dtype.kind in "biu":
         values = values.astype(np.float64)
     elif values.dtype.kind != "f":
         values = values.astype(object)
     return values.reshape(len(values), -1)
+
+
+def _dense(data: Any) -> Any:
+    return data.toarray() if hasattr(data, "toarray") else data

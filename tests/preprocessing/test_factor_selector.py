@@ -1,0 +1,121 @@
+"""FactorSelector: what it keeps, in which container, and what raises."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from numpy.testing import assert_array_equal
+from pandas.testing import assert_frame_equal
+from reference import random_panel
+from sklearn.pipeline import make_pipeline
+
+import skfactor
+from skfactor import FactorSelector, FactorZScorer, model_selection, preprocessing
+
+PANEL = random_panel(np.random.default_rng(0), n_features=3)
+
+
+def test_it_is_found_beside_transformers_and_beside_splitters():
+    assert skfactor.FactorSelector is preprocessing.FactorSelector
+    assert skfactor.FactorSelector is model_selection.FactorSelector
+
+
+@pytest.mark.parametrize("factors", [["x1"], ["x2", "x0"], ("x2", "x0"), np.array(["x0", "x1"])])
+def test_named_columns_are_kept_in_the_order_of_the_names(factors):
+    selector = FactorSelector(factors)
+    assert_frame_equal(selector.fit_transform(PANEL), PANEL[list(factors)])
+    assert selector.factors_ == list(factors)
+    assert list(selector.get_feature_names_out()) == list(factors)
+    assert selector.n_features_in_ == 3
+
+
+def test_none_keeps_all():
+    assert_frame_equal(FactorSelector().fit_transform(PANEL), PANEL)
+
+
+def test_arrays_have_positions():
+    values = PANEL.to_numpy()
+    selector = FactorSelector([2, 0])
+    assert_array_equal(selector.fit_transform(values), values[:, [2, 0]])
+    assert selector.factors_ == [2, 0]
+    assert list(selector.get_feature_names_out()) == ["x2", "x0"]
+    assert list(selector.get_feature_names_out(["a", "b", "c"])) == ["c", "a"]
+
+
+def test_numbered_columns_are_named_by_their_numbers():
+    numbered = PANEL.set_axis([30, 10, 20], axis=1)
+    assert_frame_equal(FactorSelector([20, 30]).fit_transform(numbered), numbered[[20, 30]])
+
+
+def test_other_frames_stay_what_they_are():
+    values = PANEL.reset_index(drop=True)
+    kept = FactorSelector(["x2", "x0"]).fit_transform(pl.from_pandas(values))
+    assert isinstance(kept, pl.DataFrame)
+    assert kept.columns == ["x2", "x0"]
+    kept = FactorSelector(["x2", "x0"]).fit_transform(pa.Table.from_pandas(values))
+    assert isinstance(kept, pa.Table)
+    assert kept.column_names == ["x2", "x0"]
+
+
+@pytest.mark.parametrize("output", ["pandas", "polars"])
+def test_set_output_rules_over_the_container(output):
+    selector = FactorSelector(["x2", "x0"]).set_output(transform=output)
+    kept = selector.fit_transform(PANEL)
+    assert isinstance(kept, pd.DataFrame if output == "pandas" else pl.DataFrame)
+    assert list(kept.columns) == ["x2", "x0"]
+    assert_array_equal(kept.to_numpy(), PANEL[["x2", "x0"]])
+
+
+def test_types_are_kept_and_dropped_columns_may_hold_anything():
+    mixed = PANEL.astype({"x0": np.float32}).assign(industry="oil", bad=np.inf)
+    kept = FactorSelector(["x1", "x0"]).fit_transform(mixed)
+    assert_frame_equal(kept, mixed[["x1", "x0"]])
+    pipeline = make_pipeline(FactorSelector(["x1", "x0"]), FactorZScorer())
+    assert_frame_equal(
+        pipeline.fit_transform(mixed),
+        FactorZScorer().fit_transform(mixed[["x1", "x0"]]),
+    )
+
+
+def test_the_result_is_a_copy():
+    before = PANEL.copy(deep=True)
+    kept = FactorSelector().fit_transform(PANEL)
+    kept.iloc[:] = -1.0
+    assert_frame_equal(PANEL, before)
+    values = PANEL.to_numpy(copy=True)
+    FactorSelector().fit_transform(values)[:] = -1.0
+    assert_array_equal(values, PANEL.to_numpy())
+
+
+@pytest.mark.parametrize(
+    ("X", "factors", "message"),
+    [
+        (
+            PANEL,
+            ["x0", "mom"],
+            r"factors names \['mom'\], which are not among \['x0', 'x1', 'x2'\]",
+        ),
+        (PANEL, [0], r"factors names \[0\], which are not among \['x0'"),
+        (PANEL.to_numpy(), ["x0"], r"factors names \['x0'\], which are not among \[0, 1, 2\]"),
+        (PANEL.to_numpy(), [-1], r"factors names \[-1\], which are not among \[0, 1, 2\]"),
+        (PANEL.to_numpy(), [True, False, True], r"factors names \[True, False, True\]"),
+        (PANEL, [], r"factors names no column\. Take some of \['x0', 'x1', 'x2'\]"),
+        (PANEL, ["x1", "x1"], r"columns \['x1'\] of factors occur more than once"),
+        (PANEL[["x0", "x1", "x0"]], ["x1"], r"columns \['x0'\] of X occur more than once"),
+        (PANEL, "x1", r"'factors' parameter of FactorSelector must be an array-like"),
+    ],
+)
+def test_mistakes_raise(X, factors, message):
+    with pytest.raises(ValueError, match=message):
+        FactorSelector(factors).fit(X)
+
+
+def test_other_columns_than_in_fit_raise():
+    selector = FactorSelector(["x1"]).fit(PANEL)
+    with pytest.raises(ValueError, match="feature names should match"):
+        selector.transform(PANEL[["x1", "x0", "x2"]])
+    with pytest.raises(ValueError, match="is expecting 3 features"):
+        FactorSelector([1]).fit(PANEL.to_numpy()).transform(PANEL.to_numpy()[:, :2])
