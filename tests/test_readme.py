@@ -1,4 +1,4 @@
-"""The README tells the truth: its Python blocks print what stands under them."""
+"""README and docs tell the truth: their Python blocks print what stands under them."""
 
 import contextlib
 import io
@@ -9,19 +9,31 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```python\n(.*?)```\n(?:\n```text\n(.*?)```)?", README, flags=re.DOTALL)
+PAGES = ["README.md", *sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))]
+BLOCKS = [
+    (page, *block)
+    for page in PAGES
+    for block in re.findall(
+        r"```python\n(.*?)```\n(?:\n```text\n(.*?)```)?",
+        (ROOT / page).read_text(encoding="utf-8"),
+        flags=re.DOTALL,
+    )
+]
 
 
-@pytest.mark.parametrize(("code", "output"), BLOCKS)
-def test_block_prints_what_stands_under_it(code, output):
+@pytest.mark.parametrize(("page", "code", "output"), BLOCKS)
+def test_block_prints_what_stands_under_it(page, code, output):
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-        exec(compile(code, "README.md", "exec"), {})
+        exec(compile(code, page, "exec"), {})
     assert printed.getvalue().split() == output.split()
 
 
 def test_there_are_blocks_with_output():
-    assert any(output for _, output in BLOCKS)
+    assert {page for page, _, output in BLOCKS if output} >= {
+        "README.md",
+        "docs/cross_validation.md",
+    }
 
 
 def test_continuous_integration_runs_the_command_of_the_readme():
