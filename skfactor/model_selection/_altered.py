@@ -54,10 +54,11 @@ def _draw(column: Any, later: BoolArray, places: IntArray, rng: np.random.Genera
     return np.where(later, source, rows)
 
 
-def largest_changes(before: Any, after: Any) -> Float64Array:
+def largest_changes(before: Any, after: Any, size: float = 0.0) -> Float64Array:
     """Largest change in each row, (n_rows,); 0 within rounding, infinite where it has no size.
 
-    Rounding is taken relative to the largest value of the column.
+    Rounding is relative to the largest value of the column. A column of nothing but rounding
+    errors is told by the largest value of all, or by ``size``, that of what was computed with.
     """
     left, right = _as_table(before), _as_table(after)
     if left.shape != right.shape:
@@ -65,14 +66,25 @@ def largest_changes(before: Any, after: Any) -> Float64Array:
     if left.dtype == object or right.dtype == object:
         differs = (left != right) & ~(pd.isna(left) & pd.isna(right))
         return np.where(differs.any(axis=1), np.inf, 0.0)
-    tolerance = np.sqrt(max(np.finfo(table.dtype).eps for table in (left, right)))
+    eps = max(np.finfo(table.dtype).eps for table in (left, right))
     with np.errstate(invalid="ignore"):
         change = np.abs(left.astype(np.float64) - right)
     scale = np.max(np.abs(left), axis=0, initial=0.0, where=np.isfinite(left))
-    change[(change <= tolerance * scale) | (left == right)] = 0.0
+    tolerance = np.sqrt(eps) * scale + 8.0 * eps * max(scale.max(initial=0.0), size)
+    change[(change <= tolerance) | (left == right)] = 0.0
     change[np.isnan(left) & np.isnan(right)] = 0.0
     change[np.isnan(change)] = np.inf
     return np.asarray(change.max(axis=1, initial=0.0))
+
+
+def largest(data: Any) -> float:
+    """Largest finite magnitude; 0 of what holds no numbers."""
+    if data is None:
+        return 0.0
+    values = _as_table(data)
+    if values.dtype == object:
+        return 0.0
+    return float(np.max(np.abs(values), initial=0.0, where=np.isfinite(values)))
 
 
 def _as_table(output: Any) -> Any:

@@ -17,7 +17,7 @@ from skfactor._panel import find_panel
 from skfactor._sklearn import safe_indexing
 from skfactor._typing import Float64Array, IntArray
 from skfactor.exceptions import LookaheadError
-from skfactor.model_selection._altered import alter, largest_changes
+from skfactor.model_selection._altered import alter, largest, largest_changes
 from skfactor.model_selection._date_splitter import DatedRows, rows_by_date
 from skfactor.model_selection._walk_forward_predict import predict_tests
 from skfactor.model_selection._walk_forward_split import WalkForwardSplit
@@ -183,6 +183,10 @@ class _Sample:
         rng, later = np.random.default_rng(self.seed), self.places > cut
         return alter(self.X, later, self.places, rng), alter(self.y, later, self.places, rng)
 
+    def size_of(self, method: str) -> float:
+        """Largest return, with which predictions are computed; results of a step are their own."""
+        return largest(self.y) if method == "predict" else 0.0
+
     def leak(
         self, step: str, method: str, cut: int, rows: IntArray, change: Float64Array
     ) -> Lookahead:
@@ -295,7 +299,7 @@ def _leak_from_rows(
         alone = apply(safe_indexing(sample.X, rows))
         for features in (sample.X, sample.altered_after(end)[0]):
             together = safe_indexing(apply(features), rows)
-            change = largest_changes(alone, together)
+            change = largest_changes(alone, together, sample.size_of(method))
             if change.any():
                 return sample.leak(name, method, end, rows, change)
     return None
@@ -338,11 +342,11 @@ def _walk_forward_leak(
             continue
         X, y = sample.altered_after(cut)
         predicted, _ = predict_tests(estimator, X, y, rows, cv, n_jobs=n_jobs)
-        change = largest_changes(expected[early], predicted[early])
+        change = largest_changes(expected[early], predicted[early], sample.size_of("predict"))
         if not change.any():
             continue
         again, _ = predict_tests(estimator, sample.X, sample.y, rows, cv, n_jobs=n_jobs)
-        if largest_changes(expected, again).any():
+        if largest_changes(expected, again, sample.size_of("predict")).any():
             raise ValueError(
                 f"{type(estimator).__name__} predicts something else each time that it is fitted. "
                 "Fix its random_state, so that changes tell something."

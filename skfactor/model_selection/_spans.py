@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import warnings
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -96,9 +97,11 @@ def make_span(size: Size, name: str, dates: pd.Index) -> Span:
 def _unit(size: Offset, name: str) -> tuple[str, int]:
     """Frequency of the periods that an offset counts, and their number."""
     try:
-        offset = pd.tseries.frequencies.to_offset(size)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", FutureWarning)  # older pandas still reads "24M"
+            offset = pd.tseries.frequencies.to_offset(size)
         unit, length = _count(offset)
-    except (ValueError, NotImplementedError) as error:
+    except (ValueError, NotImplementedError, FutureWarning) as error:
         raise ValueError(
             f"{name}={size!r} is not an offset that can be counted. Pass a number of dates, or "
             "weeks, months, quarters, years, (business) days or less, such as '24ME' or '30D'."

@@ -150,6 +150,7 @@ class FactorSelector(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # 
 
     def _known(self, X: Any) -> list[Any]:
         """Names of the columns, or their positions."""
-        if isinstance(X, pd.DataFrame):
-            return list(X.columns)
-        return list(getattr(self, "feature_names_in_", range(self.n_features_in_)))
+        for attribute in ("column_names", "columns"):  # of pyarrow, and of the others
+            if hasattr(X, attribute):
+                return list(getattr(X, attribute))
+        return list(range(self.n_features_in_))
