@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -174,7 +174,7 @@ class _Sample:
     seed: int | None
 
     def with_features(self, X: Any) -> _Sample:
-        return _Sample(X, self.y, self.dates, self.places, self.cuts, self.seed)
+        return replace(self, X=X)
 
     def rows_until(self, cut: int) -> IntArray:
         return np.flatnonzero(self.places <= cut)

@@ -10,11 +10,20 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skfactor._base import all_or_nothing
-from skfactor._sklearn import feature_names_in, fit_context, safe_indexing
+from skfactor._sklearn import (
+    CallbackSupportMixin,
+    feature_names_in,
+    fit_context,
+    safe_indexing,
+)
 from skfactor._validation import raise_if_repeated
 
 
-class FactorSelector(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
+class FactorSelector(
+    CallbackSupportMixin,  # type: ignore[misc]  # scikit-learn is untyped
+    TransformerMixin,  # type: ignore[misc]
+    BaseEstimator,  # type: ignore[misc]
+):
     """Keep the named factors, in the order in which they are named.
 
     A first step by which a search compares sets of factors: its parameter grid is a list of lists

@@ -22,6 +22,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler, TargetEncoder
 
 import skfactor
 from skfactor import (
+    CrossSectionalTargetRegressor,
     FactorBetas,
     FactorSelector,
     FactorZScorer,
@@ -100,6 +101,11 @@ PIPELINES = {
     "target": (TransformedTargetRegressor(FamaMacBeth(), transformer=StandardScaler()), X, Y),
     "no target": (make_pipeline(Winsorizer(), FactorZScorer()), X, None),
     "index of y": (make_pipeline(StandardScaler(), FamaMacBeth()), X.to_numpy(), Y),
+    "target by date": (
+        CrossSectionalTargetRegressor(make_pipeline(FactorZScorer(), FamaMacBeth())),
+        X,
+        Y,
+    ),
     "two passes": (make_pipeline(FactorBetas(), FamaMacBeth()), *LONG),
     "wide": (FamaMacBeth(), *WIDE),
     "wide gls": (FamaMacBeth(weighting="gls"), *WIDE),
