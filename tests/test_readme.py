@@ -11,13 +11,14 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = ["README.md", *sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))]
 BLOCKS = [
-    (page, *block)
+    (page, code, output)
     for page in PAGES
-    for block in re.findall(
+    for code, output in re.findall(
         r"```python\n(.*?)```\n(?:\n```text\n(.*?)```)?",
         (ROOT / page).read_text(encoding="utf-8"),
         flags=re.DOTALL,
     )
+    if output or page == "README.md"  # what docs show no output of, such as a progress bar, varies
 ]
 
 
