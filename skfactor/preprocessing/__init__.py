@@ -1,8 +1,8 @@
 """Transformers that treat each date as its own cross-section."""
 
-from skfactor.preprocessing._factor_selector import FactorSelector
 from skfactor.preprocessing._imputer import FactorImputer
 from skfactor.preprocessing._ranker import FactorRanker
+from skfactor.preprocessing._selector import FactorSelector
 from skfactor.preprocessing._winsorizer import Winsorizer
 from skfactor.preprocessing._z_scorer import FactorZScorer
 
