@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import lapack, qr, solve_triangular, svdvals
 
+from skfactor._kernels.cholesky import cholesky, inverse_diagonals, solve_cholesky
 from skfactor._kernels.cross_moments import CrossMoments
 from skfactor._typing import BoolArray, Float64Array, IntArray
 
@@ -146,60 +147,22 @@ def _cholesky_together(
     correlation: Float64Array, standardized: Float64Array
 ) -> tuple[Float64Array, Float64Array]:
     """Solve systems (K, K, S) for (K, S): solutions and squared pivots, both (K, S)."""
-    factor, inverse, pivots = _factor_together(correlation)
-    solution: list[Float64Array] = []
-    for row, inverted, right in zip(factor, inverse, standardized, strict=True):
-        known = sum(entry * z for entry, z in zip(row, solution, strict=True))
-        solution.append((right - known) * inverted)
-    n = len(factor)
-    for i in reversed(range(n)):
-        known = sum(factor[k][i] * solution[k] for k in range(i + 1, n))
-        solution[i] = (solution[i] - known) * inverse[i]
-    return np.array(solution), np.nan_to_num(np.array(pivots), copy=False, nan=-1.0)
-
-
-def _factor_together(
-    correlation: Float64Array,
-) -> tuple[list[list[Float64Array]], list[Float64Array], list[Float64Array]]:
-    """Cholesky factors of matrices (K, K, S), each entry an array over the segments.
-
-    Rows below the diagonal, inverses of the diagonal, and its squares, the pivots.
-    """
-    n = len(correlation)
-    factor: list[list[Float64Array]] = [[] for _ in range(n)]
-    inverse: list[Float64Array] = []
-    pivots: list[Float64Array] = []
-    for j in range(n):
-        pivot = correlation[j, j] - sum(entry * entry for entry in factor[j])
-        pivots.append(pivot)
-        inverse.append(1.0 / np.sqrt(pivot))
-        for i in range(j + 1, n):
-            known = sum(a * b for a, b in zip(factor[i], factor[j], strict=False))
-            factor[i].append((correlation[i, j] - known) * inverse[j])
-    return factor, inverse, pivots
+    factor = cholesky(correlation, len(standardized))
+    return np.array(solve_cholesky(factor, standardized)), factor.pivots
 
 
 def _inverse_diagonals(correlation: Float64Array) -> Float64Array:
     """Diagonals (K, S) of the inverses of matrices (K, K, S); NaN where one is not definite."""
     n = len(correlation)
-    if n > _MANY_REGRESSORS:
-        diagonals = np.full(correlation.shape[1:], np.nan)
-        for s in np.flatnonzero(np.isfinite(correlation).all(axis=(0, 1))):
-            factor, info = lapack.dpotrf(correlation[:, :, s])
-            if info == 0:
-                inverted = solve_triangular(factor, np.eye(n), trans="T", check_finite=False)
-                diagonals[:, s] = np.einsum("kj,kj->j", inverted, inverted)
-        return diagonals
-    with np.errstate(invalid="ignore", divide="ignore"):
-        factor, inverse, _ = _factor_together(correlation)
-        # Columns of the factor's inverse, from top to bottom; their squares add up.
-        diagonals = np.empty(correlation.shape[1:])
-        for j in range(n):
-            column = [inverse[j]]
-            for i in range(j + 1, n):
-                known = sum(a * b for a, b in zip(factor[i][j:], column, strict=True))
-                column.append(-known * inverse[i])
-            diagonals[j] = sum(entry * entry for entry in column)
+    if n <= _MANY_REGRESSORS:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.array(inverse_diagonals(cholesky(correlation, n)))
+    diagonals = np.full(correlation.shape[1:], np.nan)
+    for s in np.flatnonzero(np.isfinite(correlation).all(axis=(0, 1))):
+        factor, info = lapack.dpotrf(correlation[:, :, s])
+        if info == 0:
+            inverted = solve_triangular(factor, np.eye(n), trans="T", check_finite=False)
+            diagonals[:, s] = np.einsum("kj,kj->j", inverted, inverted)
     return diagonals
 
 
