@@ -75,7 +75,7 @@ class _Block:
 
 def known_dates(factors: Float64Array) -> BoolArray:
     """Dates on which no factor is missing (T,)."""
-    known: BoolArray = np.isfinite(factors).all(axis=0)
+    known: BoolArray = np.logical_and.reduce(np.isfinite(factors), axis=0)
     return known
 
 
