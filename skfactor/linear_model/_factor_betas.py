@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -11,27 +10,28 @@ import pandas as pd
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skfactor._base import all_or_nothing, single_blas_thread
-from skfactor._kernels.cross_moments import complete_rows, masked_cross_moments
-from skfactor._kernels.least_squares import LeastSquares, solve_least_squares
-from skfactor._panel import Panel, asset_labels, find_panel, only_numbers_rows, time_index
+from skfactor._base import all_or_nothing
+from skfactor._kernels.rolling import Window
+from skfactor._panel import asset_labels, find_panel
 from skfactor._sklearn import CallbackSupportMixin, Interval, StrOptions, fit_context
-from skfactor._typing import Float64Array
 from skfactor._validation import (
     feature_names,
     like_input,
     raise_if_empty,
     raise_if_missing,
-    raise_if_repeated,
-    target_names,
     validate_features,
     validate_target,
 )
-from skfactor.exceptions import RankDeficientWarning
-
-# Below this share of an asset's sum of squares the difference to what is explained loses digits:
-# the residuals themselves are squared and summed.
-_LITTLE_LEFT = 1e-5
+from skfactor.linear_model._first_pass import implied_covariance, regress_series, report_failures
+from skfactor.linear_model._rolling_betas import (
+    RollingSample,
+    RollingStatistics,
+    fewest_periods,
+    fit_rolling,
+    halvings,
+    look_up,
+)
+from skfactor.linear_model._time_series import TimeSeries, read_time_series
 
 
 class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
@@ -45,13 +45,33 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
     factor returns by the betas of the row's asset, so that
     ``make_pipeline(FactorBetas(), FamaMacBeth())`` is the two-pass regression.
 
+    With ``window`` or ``expanding`` there is an estimate for each date, from the dates up to it,
+    and `transform` gives each row the betas that were known ``lag`` dates before it: honest
+    exposures for the regressions of Fama and MacBeth (1973).
+
     Parameters
     ----------
+    window : int or None, default=None
+        Estimate betas for each date from so many dates up to it. None is the whole sample.
+    expanding : bool, default=False
+        Estimate betas for each date from all dates up to it; ``window`` has to be None.
     min_periods : int or None, default=None
-        Fewest observations of an asset; assets with fewer get NaN. None is the number of
-        coefficients, below which there is no estimate anyway.
+        Fewest observations of an asset (in the window); with fewer it gets NaN. None is the whole
+        window, as in pandas, and otherwise the number of coefficients, below which there is no
+        estimate anyway.
+    lag : int, default=1
+        With ``window`` or ``expanding``: how many dates pass until an estimate is used. `transform`
+        gives date t the last one dated t - lag or before. Other values than 1 need a window.
     fit_intercept : bool, default=True
         Whether to estimate the alphas.
+    halflife : float or None, default=None
+        Weigh dates exponentially (in the window): half the weight for every so many dates back.
+    shrinkage : {"vasicek", "blume"} or None, default=None
+        ``"vasicek"`` [2]_ draws each beta to the mean over the assets (on the date), the more the
+        larger its standard error: with mean m and variance v, divisor n - 1, of the betas on a
+        factor, beta b of error s becomes (b / s^2 + m / v) / (1 / s^2 + 1 / v). ``"blume"``
+        [3]_ is 2/3 b + 1/3, for betas on the market: it needs a single factor. Alphas follow;
+        errors and R squared stay those of least squares.
     missing : {"drop", "raise"}, default="drop"
         ``"drop"`` leaves out a missing return, and dates on which a factor is missing.
     date_level : str or int, default="auto"
@@ -60,7 +80,12 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
     Attributes
     ----------
     betas_ : DataFrame of shape (n_assets, n_factors)
-        Exposures; in the units of returns over those of the factors.
+        Exposures; in the units of returns over those of the factors. With ``window`` or
+        ``expanding`` those of the last date, as all that follows without a date.
+    rolling_betas_ : DataFrame of shape (n_periods * n_assets, n_factors)
+        With ``window`` or ``expanding``: the estimate of each date, indexed by (date, asset). Every
+        asset has a row on every date, date by date, NaN where it has no estimate: a factor is
+        one block of memory, and all of one date lie together. `rolling_statistics` has the rest.
     alphas_ : Series of shape (n_assets,)
         Intercepts, 0 with ``fit_intercept=False``.
     std_errors_ : DataFrame of shape (n_assets, n_factors)
@@ -70,7 +95,8 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
     n_periods_ : Series of shape (n_assets,)
         Observations of each asset.
     residuals_ : DataFrame of shape (n_periods, n_assets)
-        Residuals, one row a date; NaN where the return is missing. Computed when asked for.
+        Residuals, one row a date (of the last window); NaN where the return is missing. Computed
+        when asked for.
     n_features_in_ : int
         Number of factors.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -80,6 +106,11 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
     ----------
     .. [1] Black, F., M. C. Jensen and M. Scholes (1972), "The Capital Asset Pricing Model: Some
        Empirical Tests", in M. C. Jensen (ed.), Studies in the Theory of Capital Markets, Praeger.
+    .. [2] Vasicek, O. A. (1973), "A Note on Using Cross-Sectional Information in Bayesian
+       Estimation of Security Betas", Journal of Finance 28(5), 1233-1239.
+       https://doi.org/10.1111/j.1540-6261.1973.tb01452.x
+    .. [3] Blume, M. E. (1975), "Betas and Their Regression Tendencies", Journal of Finance 30(3),
+       785-795. https://doi.org/10.1111/j.1540-6261.1975.tb01850.x
 
     Examples
     --------
@@ -91,27 +122,47 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
            MktRF   SMB   HML
     NoDur   0.80 -0.03  0.08
     BusEq   1.15  0.18 -0.54
+    >>> rolling = FactorBetas(window=60).fit(french[["MktRF"]], returns)
+    >>> rolling.rolling_betas_.loc["1999-12":"2000-02"].round(2)
+                   MktRF
+    date    asset
+    1999-12 NoDur   0.63
     """
 
     __metadata_request__fit: ClassVar = {"dates": True, "assets": True}
     __metadata_request__transform: ClassVar = {"dates": True, "assets": True}
     _parameter_constraints: ClassVar = {
+        "window": [Interval(Integral, 1, None, closed="left"), None],
+        "expanding": ["boolean"],
         "min_periods": [Interval(Integral, 1, None, closed="left"), None],
+        "lag": [Interval(Integral, 0, None, closed="left")],
         "fit_intercept": ["boolean"],
+        "halflife": [Interval(Real, 0, None, closed="neither"), None],
+        "shrinkage": [StrOptions({"vasicek", "blume"}), None],
         "missing": [StrOptions({"drop", "raise"})],
         "date_level": [str, int],
     }
 
     def __init__(
         self,
+        window: int | None = None,
         *,
+        expanding: bool = False,
         min_periods: int | None = None,
+        lag: int = 1,
         fit_intercept: bool = True,
+        halflife: float | None = None,
+        shrinkage: str | None = None,
         missing: str = "drop",
         date_level: str | int = "auto",
     ) -> None:
+        self.window = window
+        self.expanding = expanding
         self.min_periods = min_periods
+        self.lag = lag
         self.fit_intercept = fit_intercept
+        self.halflife = halflife
+        self.shrinkage = shrinkage
         self.missing = missing
         self.date_level = date_level
 
@@ -156,89 +207,57 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
         ]
         if empty:
             raise ValueError(f"The factors {empty} have no value at all, only NaN. Drop them.")
-        if target.ndim == 2 and target.shape[1] > 1:
-            if assets is not None:
-                raise ValueError("y has one column an asset, so assets= would name them twice.")
-            periods, returns = time_index(X, y, dates), target
-            assets_index, factors = target_names(y, returns.shape[1]), values
-            raise_if_repeated(assets_index, "y")
-            self.has_assets_ = True
-        else:
-            panel = find_panel(
-                X, y, n_rows=len(values), dates=dates, assets=assets, date_level=self.date_level
-            )
-            self.has_assets_ = panel is not None
-            returns = target.reshape(-1, 1)
-            if panel is None:
-                if assets is not None:
-                    raise ValueError("assets= needs dates= too, or a (date, asset) index.")
-                # The order of a single series does not matter: any labels of its rows will do.
-                periods = X.index if isinstance(X, pd.DataFrame) else None
-                factors = values
-                name = getattr(y, "name", None) if target.ndim == 1 else target_names(y, 1)[0]
-                assets_index = pd.Index(["asset" if name is None else name])
-            else:
-                factors, returns = _one_row_a_date(values, returns[:, 0], panel, names)
-                periods, assets_index = panel.dates.labels, panel.assets.labels  # type: ignore[union-attr]  # just checked
-        if periods is None:
-            periods = pd.RangeIndex(len(factors))
-        self._fit_wide(factors.astype(np.float64), returns, names, assets_index, periods)
+        series = read_time_series(
+            X,
+            y,
+            values,
+            target,
+            names,
+            dates=dates,
+            assets=assets,
+            date_level=self.date_level,
+            ordered=self._is_rolling or self.halflife is not None,
+        )
+        self.has_assets_ = series.has_assets
+        self._fit(series, fewest_periods(self, len(names)))
         return self
 
-    def _fit_wide(
-        self,
-        factors: Float64Array,
-        returns: Float64Array,
-        names: list[Any],
-        assets: pd.Index,
-        periods: pd.Index,
-    ) -> None:
-        fewest = max(self.min_periods or 0, factors.shape[1] + self.fit_intercept)
-        with single_blas_thread():
-            known = np.isfinite(factors).all(axis=1)
-            kept = slice(None) if known.all() else known
-            fits = _regressions(factors[kept], returns[kept], self.fit_intercept, fewest)
-        self._warn_or_raise(fits, assets, fewest, only_numbers_rows(periods))
-        betas = fits.coefficients[:, -len(names) :]
-        alphas = fits.coefficients[:, 0] if self.fit_intercept else np.zeros(len(betas))
-        squares = fits.total - fits.explained
-        for i in np.flatnonzero(squares < _LITTLE_LEFT * fits.total):
-            squares[i] = np.nansum((returns[:, i] - alphas[i] - factors @ betas[i]) ** 2)
-        free = fits.n_rows - factors.shape[1] - self.fit_intercept
-        variance = squares / np.where(free > 0, free, np.nan)
-        self.betas_ = pd.DataFrame(betas, index=assets, columns=names)
-        self.alphas_ = pd.Series(alphas, index=assets, name="alpha")
-        errors = np.sqrt(variance[:, None] * fits.slope_variances)
-        self.std_errors_ = pd.DataFrame(errors, index=assets, columns=names)
-        self.r2_ = pd.Series(fits.r2, index=assets, name="r2")
-        self.n_periods_ = pd.Series(fits.n_rows, index=assets, name="n_periods")
-        self._returns = pd.DataFrame(returns, index=periods, columns=assets, copy=False)
-        self._factors = pd.DataFrame(factors, index=periods, columns=names, copy=False)
+    @property
+    def _is_rolling(self) -> bool:
+        return self.window is not None or self.expanding
 
-    def _warn_or_raise(
-        self, fits: LeastSquares, assets: pd.Index, fewest: int, plain_arrays: bool
-    ) -> None:
-        failed = ~fits.solved
-        if not failed.any():
-            return
-        found = (
-            f"{int(fits.thin.sum())} with fewer than {fewest} observations, "
-            f"{int(fits.deficient.sum())} with constant or collinear factors over their dates"
+    def _fit(self, series: TimeSeries, fewest: int) -> None:
+        self._rolling, halved = None, None
+        if self._is_rolling or self.halflife is not None:
+            series = series.by_date()
+            halved = halvings(series.periods, self.halflife)
+        whole = series
+        if self._is_rolling:
+            length = len(series.periods) if self.window is None else self.window
+            window = Window(length, fewest, halved, only_observed=self.expanding)
+            series = series.last(length)
+            halved = None if halved is None else halved[-length:]
+        self._weights = None if halved is None else np.exp2(halved - halved[-1])
+        found = regress_series(
+            series,
+            self._weights,
+            fit_intercept=self.fit_intercept,
+            fewest=fewest,
+            shrinkage=self.shrinkage,
         )
-        if failed.all() and not plain_arrays:
-            remedy = "Pass more dates, fewer factors, or a smaller min_periods."
-            if fits.deficient.all():
-                remedy = "Drop the factors that are constant or combinations of the others."
-            raise ValueError(
-                f"The betas of none of the {len(assets)} asset(s) can be estimated: {found}. "
-                f"{remedy}"
-            )
-        warnings.warn(
-            f"The betas of {int(failed.sum())} of {len(assets)} assets are NaN: {found} "
-            f"(first: {assets[failed][0]}).",
-            RankDeficientWarning,
-            stacklevel=6,  # the caller of fit
-        )
+        if self._is_rolling:
+            self._rolling = RollingSample(whole.copy(), window, self.fit_intercept)
+            self.rolling_betas_ = fit_rolling(self._rolling, found.betas, self.shrinkage)
+        else:
+            report_failures(found.fits, series, fewest)
+        periods, assets, names = series.periods, series.assets, series.names
+        self.betas_ = pd.DataFrame(found.betas, index=assets, columns=names)
+        self.alphas_ = pd.Series(found.alphas, index=assets, name="alpha")
+        self.std_errors_ = pd.DataFrame(found.errors, index=assets, columns=names)
+        self.r2_ = pd.Series(found.fits.r2, index=assets, name="r2")
+        self.n_periods_ = pd.Series(found.fits.n_rows, index=assets, name="n_periods")
+        self._returns = pd.DataFrame(series.returns, index=periods, columns=assets, copy=False)
+        self._factors = pd.DataFrame(series.factors, index=periods, columns=names, copy=False)
 
     @property
     def residuals_(self) -> pd.DataFrame:
@@ -255,6 +274,30 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
             residuals, index=self._returns.index, columns=self._returns.columns, copy=False
         )
 
+    def rolling_statistics(self) -> RollingStatistics:
+        """Alphas, standard errors, R squared and observations behind ``rolling_betas_``.
+
+        They take as much memory as the betas, so they are estimated when asked for.
+
+        Returns
+        -------
+        RollingStatistics
+            ``alphas``, ``std_errors``, ``r2`` and ``n_periods``, indexed by (date, asset); those of
+            least squares, before any shrinkage.
+
+        Raises
+        ------
+        ValueError
+            If betas are of the whole sample, which has ``std_errors_`` and ``r2_``.
+        """
+        check_is_fitted(self)
+        if self._rolling is None:
+            raise ValueError(
+                "There are no rolling betas: pass window= or expanding=True. Statistics of the "
+                "whole sample are in alphas_, std_errors_, r2_ and n_periods_."
+            )
+        return self._rolling.statistics()
+
     def transform(self, X: Any, dates: Any = None, assets: Any = None) -> Any:
         """Betas of each row's asset, in place of the factor returns.
 
@@ -269,18 +312,38 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
         -------
         ndarray or DataFrame of shape (n_rows, n_factors)
             Betas; NaN for an asset that `fit` never saw. After a fit to one series without an
-            asset, its betas in every row.
+            asset, its betas in every row. Rolling betas are those known ``lag`` dates before the
+            row's date: NaN before there are any, and the last ones after the last date of `fit`.
+            A distance is in periods for Periods of a week or longer, else it is a number of dates
+            of `fit`, of which dates after them count as the next.
 
         Raises
         ------
         ValueError
-            If the assets of the rows are unknown.
+            If the assets of the rows are unknown, or for rolling betas their dates.
         """
         check_is_fitted(self)
         values = validate_features(self, X, reset=False)
-        labels = asset_labels(
-            X, n_rows=len(values), dates=dates, assets=assets, date_level=self.date_level
-        )
+        n_rows = len(values)
+        panel, level = None, self.date_level
+        if self._rolling is None:
+            labels = asset_labels(X, n_rows=n_rows, dates=dates, assets=assets, date_level=level)
+        else:
+            panel = find_panel(
+                X,
+                n_rows=n_rows,
+                dates=dates,
+                assets=assets,
+                date_level=level,
+                time_series=not self.has_assets_,
+            )
+            if panel is None:
+                raise ValueError(
+                    "Rolling betas are looked up by date, and the rows of X have none. Index X by "
+                    "(date, asset), or pass dates=, one for all rows if they are of one date; "
+                    'set_output(transform="pandas") keeps indexes through a pipeline.'
+                )
+            labels = panel.assets
         if (labels is not None) != self.has_assets_:
             had, has = ("assets", "none") if self.has_assets_ else ("one series", "assets")
             raise ValueError(
@@ -289,12 +352,16 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
                 "through a pipeline."
             )
         if labels is None:
-            place = np.zeros(len(values), dtype=np.intp)
+            places = np.zeros(n_rows, dtype=np.intp)
         else:
-            place = self.betas_.index.get_indexer(labels.labels)[labels.codes]
-        betas = self.betas_.to_numpy()[place].astype(values.dtype, copy=False)
-        betas[place < 0] = np.nan
-        return like_input(self, X, betas)
+            places = self.betas_.index.get_indexer(labels.labels)[labels.codes]
+        if panel is None or self._rolling is None:
+            betas = look_up(self.betas_, places)
+        else:
+            betas = look_up(
+                self.rolling_betas_, self._rolling.rows_known(panel.dates, places, self.lag)
+            )
+        return like_input(self, X, betas.astype(values.dtype, copy=False))
 
     def fit_transform(self, X: Any, y: Any = None, dates: Any = None, assets: Any = None) -> Any:
         """Fit and transform the same rows; see `fit` and `transform` for the parameters."""
@@ -305,8 +372,9 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
         """Covariance of returns that the factors imply, B Sigma_f B' + D.
 
         Sigma_f is the sample covariance of the factors and D the diagonal of the residuals'
-        variances, both with divisor T - 1: with complete returns and an intercept the diagonal is
-        each asset's sample variance.
+        variances, both with divisor T - 1: with complete returns, an intercept and no shrinkage
+        the diagonal is each asset's sample variance. With ``window`` all is of the last window;
+        with ``halflife`` dates have their weights w, and the divisor is sum(w) - sum(w^2) / sum(w).
 
         Returns
         -------
@@ -314,11 +382,8 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
             In squared units of the returns, a period.
         """
         check_is_fitted(self)
-        betas = self.betas_.to_numpy()
-        common = betas @ np.atleast_2d(self._factors.cov().to_numpy()) @ betas.T
-        common = (common + common.T) / 2.0  # symmetric to the last digit
-        common[np.diag_indices(len(betas))] += self.residuals_.var().to_numpy()
-        return pd.DataFrame(common, index=self.betas_.index, columns=self.betas_.index)
+        residuals = self.residuals_.to_numpy()
+        return implied_covariance(self.betas_, self._factors.to_numpy(), residuals, self._weights)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -327,41 +392,3 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
         tags.target_tags.multi_output = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def _regressions(
-    factors: Float64Array, returns: Float64Array, fit_intercept: bool, fewest: int
-) -> LeastSquares:
-    """Each asset's regression of returns (T, N) on factors (T, K)."""
-    common, targets = np.ascontiguousarray(factors.T), returns.T
-    return solve_least_squares(
-        masked_cross_moments(common, targets),
-        lambda i: complete_rows(common, targets[i], None),
-        fit_intercept=fit_intercept,
-        min_rows=fewest,
-        resolution=float(np.finfo(np.float64).eps),
-    )
-
-
-def _one_row_a_date(
-    values: Any, returns: Float64Array, panel: Panel, names: list[Any]
-) -> tuple[Any, Float64Array]:
-    """Factor returns (n_dates, n_factors) and returns (n_dates, n_assets) of a long panel."""
-    if panel.assets is None:
-        raise ValueError(
-            "The rows have dates but no assets. Index X by (date, asset), or pass assets=."
-        )
-    dates, assets = panel.dates, panel.assets
-    first = panel.segments.offsets[:-1]
-    factors = values[first if panel.segments.order is None else panel.segments.order[first]]
-    repeated = factors[dates.codes]
-    same = (values == repeated) | (np.isnan(values) & np.isnan(repeated))
-    if not same.all():
-        varying = [names[k] for k in np.flatnonzero(~same.all(axis=0))]
-        raise ValueError(
-            f"The columns {varying} vary within a date, so they are not factor returns repeated "
-            "over the assets. Characteristics and known exposures go into FamaMacBeth directly."
-        )
-    wide = np.full((len(dates), len(assets)), np.nan)
-    wide[dates.codes, assets.codes] = returns
-    return factors, wide

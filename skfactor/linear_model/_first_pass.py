@@ -1,0 +1,136 @@
+"""One regression an asset over the whole of a sample, and what to say where there is none."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from skfactor._base import single_blas_thread
+from skfactor._kernels.cross_moments import complete_rows, masked_cross_moments, masked_mean
+from skfactor._kernels.least_squares import LeastSquares, solve_least_squares
+from skfactor._panel import only_numbers_rows
+from skfactor._typing import Float64Array
+from skfactor.exceptions import RankDeficientWarning
+from skfactor.linear_model._rolling_betas import shrink
+from skfactor.linear_model._time_series import TimeSeries
+
+# Below this share of an asset's sum of squares the difference to what is explained loses digits:
+# the residuals themselves are squared and summed.
+_LITTLE_LEFT = 1e-5
+
+
+@dataclass(frozen=True)
+class FirstPass:
+    """Betas and their errors (N, K), alphas (N,), and the least squares that they are from."""
+
+    betas: Float64Array
+    alphas: Float64Array
+    errors: Float64Array
+    fits: LeastSquares
+
+
+def regress_series(
+    series: TimeSeries,
+    weights: Float64Array | None,
+    *,
+    fit_intercept: bool,
+    fewest: int,
+    shrinkage: str | None,
+) -> FirstPass:
+    """Regress each asset on the factors, with weights (T,) if given.
+
+    Shrunk betas come with alphas to match; errors are those of least squares.
+    """
+    factors, returns = series.factors, series.returns
+    known = np.isfinite(factors).all(axis=1)
+    kept = slice(None) if known.all() else known
+    w = None if weights is None else weights[kept]
+    with single_blas_thread():
+        fits = _regressions(factors[kept], returns[kept], w, fit_intercept, fewest)
+    betas = fits.coefficients[:, -factors.shape[1] :]
+    alphas = fits.coefficients[:, 0] if fit_intercept else np.zeros(len(betas))
+    squares = fits.total - fits.explained
+    for i in np.flatnonzero(squares < _LITTLE_LEFT * fits.total):
+        residuals = (returns[:, i] - alphas[i] - factors @ betas[i]) ** 2
+        squares[i] = np.nansum(residuals if weights is None else weights * residuals)
+    free = fits.n_rows - factors.shape[1] - fit_intercept
+    variance = squares / np.where(free > 0, free, np.nan)
+    errors = np.sqrt(variance[:, None] * fits.slope_variances)
+    if shrinkage is not None:
+        betas = betas.copy()
+        for k in range(len(series.names)):
+            shrink(betas[:, k], errors[:, k], shrinkage)
+        if fit_intercept:
+            left = returns[kept] - factors[kept] @ betas.T
+            alphas = masked_mean(left.T, w)
+    return FirstPass(betas, alphas, errors, fits)
+
+
+def _regressions(
+    factors: Float64Array,
+    returns: Float64Array,
+    weights: Float64Array | None,
+    fit_intercept: bool,
+    fewest: int,
+) -> LeastSquares:
+    """Each asset's regression of returns (T, N) on factors (T, K)."""
+    common, targets = np.ascontiguousarray(factors.T), returns.T
+    return solve_least_squares(
+        masked_cross_moments(common, targets, weights),
+        lambda i: complete_rows(common, targets[i], weights),
+        fit_intercept=fit_intercept,
+        min_rows=fewest,
+        resolution=float(np.finfo(np.float64).eps),
+    )
+
+
+def report_failures(fits: LeastSquares, series: TimeSeries, fewest: int) -> None:
+    """Warn about assets without betas; raise where no asset has any and rows are dated."""
+    failed = ~fits.solved
+    if not failed.any():
+        return
+    assets = series.assets
+    found = (
+        f"{int(fits.thin.sum())} with fewer than {fewest} observations, "
+        f"{int(fits.deficient.sum())} with constant or collinear factors over their dates"
+    )
+    if failed.all() and not only_numbers_rows(series.periods):
+        remedy = "Pass more dates, fewer factors, or a smaller min_periods."
+        if fits.deficient.all():
+            remedy = "Drop the factors that are constant or combinations of the others."
+        raise ValueError(
+            f"The betas of none of the {len(assets)} asset(s) can be estimated: {found}. {remedy}"
+        )
+    warnings.warn(
+        f"The betas of {int(failed.sum())} of {len(assets)} assets are NaN: {found} "
+        f"(first: {assets[failed][0]}).",
+        RankDeficientWarning,
+        stacklevel=6,  # the caller of fit
+    )
+
+
+def implied_covariance(
+    betas: pd.DataFrame,
+    factors: Float64Array,
+    residuals: Float64Array,
+    weights: Float64Array | None,
+) -> pd.DataFrame:
+    """See `FactorBetas.covariance`; from factors (T, K), residuals (T, N) and weights (T,)."""
+    w = np.ones(len(factors)) if weights is None else weights
+    known = np.isfinite(factors).all(axis=1)
+    b = betas.to_numpy()
+    common = b @ np.atleast_2d(np.cov(factors[known].T, aweights=w[known])) @ b.T
+    common = (common + common.T) / 2.0  # symmetric to the last digit
+    observed = np.isfinite(residuals)
+    mask = observed * w[:, None]
+    total = mask.sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        filled = np.where(observed, residuals - masked_mean(residuals.T, w), 0.0)
+        specific = (mask * filled**2).sum(axis=0) / (
+            total - (mask * w[:, None]).sum(axis=0) / total
+        )
+    common[np.diag_indices(len(b))] += specific
+    return pd.DataFrame(common, index=betas.index, columns=betas.index)

@@ -1,0 +1,124 @@
+"""Factor and asset returns side by side, from the three forms that the first pass takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from skfactor._panel import Panel, find_panel, time_index
+from skfactor._typing import Float64Array
+from skfactor._validation import raise_if_repeated, target_names
+
+
+@dataclass(frozen=True)
+class TimeSeries:
+    """One row a period: factors (T, K) and returns (T, N), NaN where missing."""
+
+    factors: Float64Array
+    returns: Float64Array
+    names: list[Any]  # of the factors
+    periods: pd.Index
+    assets: pd.Index
+    has_assets: bool  # or the only series is of no particular asset
+
+    def by_date(self) -> TimeSeries:
+        """The same with ascending periods."""
+        if self.periods.is_monotonic_increasing:
+            return self
+        order = self.periods.argsort()
+        return replace(
+            self,
+            factors=self.factors[order],
+            returns=self.returns[order],
+            periods=self.periods[order],
+        )
+
+    def copy(self) -> TimeSeries:
+        """The same in memory of its own."""
+        return replace(self, factors=self.factors.copy(), returns=self.returns.copy())
+
+    def last(self, n_periods: int) -> TimeSeries:
+        """Its last periods."""
+        rows = slice(-n_periods, None)
+        return replace(
+            self,
+            factors=self.factors[rows],
+            returns=self.returns[rows],
+            periods=self.periods[rows],
+        )
+
+
+def read_time_series(
+    X: Any,
+    y: Any,
+    values: Any,
+    target: Float64Array,
+    names: list[Any],
+    *,
+    dates: Any,
+    assets: Any,
+    date_level: str | int,
+    ordered: bool,
+) -> TimeSeries:
+    """Series from validated values (n_rows, K) and target (n_rows,) or (n_rows, N) of X and y.
+
+    ``ordered`` says that the order of the periods matters, so that they have to be dates where
+    they are labelled.
+    """
+    if target.ndim == 2 and target.shape[1] > 1:
+        if assets is not None:
+            raise ValueError("y has one column an asset, so assets= would name them twice.")
+        periods, labels = time_index(X, y, dates), target_names(y, target.shape[1])
+        raise_if_repeated(labels, "y")
+        return _series(values, target, names, periods, labels, True)
+    panel = find_panel(X, y, n_rows=len(values), dates=dates, assets=assets, date_level=date_level)
+    if panel is not None:
+        factors, returns = _one_row_a_date(values, target.reshape(-1), panel, names)
+        return _series(factors, returns, names, panel.dates.labels, panel.assets.labels, True)  # type: ignore[union-attr]  # just checked
+    if assets is not None:
+        raise ValueError("assets= needs dates= too, or a (date, asset) index.")
+    # Where their order does not matter, any labels of its rows will do.
+    labels_of_rows = X.index if isinstance(X, pd.DataFrame) else None
+    periods = time_index(X, y) if ordered else labels_of_rows
+    name = getattr(y, "name", None) if target.ndim == 1 else target_names(y, 1)[0]
+    label = pd.Index(["asset" if name is None else name])
+    return _series(values, target.reshape(-1, 1), names, periods, label, False)
+
+
+def _series(
+    factors: Any,
+    returns: Float64Array,
+    names: list[Any],
+    periods: pd.Index | None,
+    assets: pd.Index,
+    has_assets: bool,
+) -> TimeSeries:
+    index = pd.RangeIndex(len(factors)) if periods is None else periods
+    return TimeSeries(factors.astype(np.float64), returns, names, index, assets, has_assets)
+
+
+def _one_row_a_date(
+    values: Any, returns: Float64Array, panel: Panel, names: list[Any]
+) -> tuple[Any, Float64Array]:
+    """Factor returns (n_dates, n_factors) and returns (n_dates, n_assets) of a long panel."""
+    if panel.assets is None:
+        raise ValueError(
+            "The rows have dates but no assets. Index X by (date, asset), or pass assets=."
+        )
+    dates, assets = panel.dates, panel.assets
+    first = panel.segments.offsets[:-1]
+    factors = values[first if panel.segments.order is None else panel.segments.order[first]]
+    repeated = factors[dates.codes]
+    same = (values == repeated) | (np.isnan(values) & np.isnan(repeated))
+    if not same.all():
+        varying = [names[k] for k in np.flatnonzero(~same.all(axis=0))]
+        raise ValueError(
+            f"The columns {varying} vary within a date, so they are not factor returns repeated "
+            "over the assets. Characteristics and known exposures go into FamaMacBeth directly."
+        )
+    wide = np.full((len(dates), len(assets)), np.nan)
+    wide[dates.codes, assets.codes] = returns
+    return factors, wide
