@@ -23,7 +23,7 @@ from skfactor.exceptions import RankDeficientWarning
 from skfactor.linear_model._cross_sections import average_weights, regress_wide, weigh_assets
 from skfactor.linear_model._factor_betas import FactorBetas
 from skfactor.linear_model._fama_macbeth import FamaMacBeth
-from skfactor.linear_model._two_pass_fit import TwoPassFit
+from skfactor.linear_model._two_pass_fit import TwoPassFit, special_betas
 
 # Measured betas whose smallest squared singular value is this share of the largest are collinear.
 _COLLINEAR = 1e-12
@@ -226,12 +226,12 @@ class BiasCorrectedFamaMacBeth(FamaMacBeth):
 
     def _first_pass(self, factors: pd.DataFrame, returns: pd.DataFrame) -> Any:
         first_pass = FactorBetas() if self.betas is None else self.betas
-        for name in ("window", "halflife"):
-            if getattr(first_pass, name, None) is not None:
-                raise ValueError(
-                    "The corrections are for betas of the full sample, every period weighing "
-                    f"alike; betas= has {name}={getattr(first_pass, name)!r}."
-                )
+        kind = special_betas(first_pass)
+        if kind:
+            raise ValueError(
+                "The corrections are for betas of the whole sample, every period weighing alike, "
+                f"and these are {kind}."
+            )
         return clone(first_pass).fit(factors, returns)
 
     def _report_unreliable(self, unreliable: BoolArray, estimated: BoolArray) -> None:

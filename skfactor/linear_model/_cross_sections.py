@@ -175,18 +175,22 @@ def report_failures(
 ) -> None:
     """Warn once about cross-sections without an estimate, or raise if none is left.
 
-    ``dates`` None are rows without dates, which scikit-learn's checks fit whatever their number.
-    ``values`` (n_rows, n_features) tell of columns without any value. With ``more_to_come`` other
-    dates make up for those that all fail.
+    The first dates, before any asset has a return and exposures, are the warm-up of betas or
+    momentum and no failure, unless there is nothing after them. ``dates`` None are rows without
+    dates, which scikit-learn's checks fit whatever their number. ``values`` (n_rows, n_features)
+    tell of columns without any value. With ``more_to_come`` other dates make up for those that
+    all fail.
     """
     failed = ~fits.solved
+    if not failed.all():
+        failed[: np.argmax(fits.n_rows > 0)] = False
     if not failed.any():
         return
-    parts = []
-    if fits.thin.any():
-        most = int(fits.n_rows[fits.thin].max())
+    parts, thin = [], fits.thin & failed
+    if thin.any():
+        most = int(fits.n_rows[thin].max())
         parts.append(
-            f"{int(fits.thin.sum())} with fewer than {min_assets} assets that have a return and "
+            f"{int(thin.sum())} with fewer than {min_assets} assets that have a return and "
             f"all exposures (at most {most})"
         )
     if fits.deficient.any():

@@ -23,14 +23,10 @@ from skfactor._validation import (
     target_names,
     validate_features,
 )
-from skfactor.linear_model._cross_sections import (
-    average_over_time,
-    regress_wide,
-    weigh_assets,
-)
 from skfactor.linear_model._factor_betas import FactorBetas
 from skfactor.linear_model._panel_fit import PanelRegression
 from skfactor.linear_model._portfolios import portfolio_betas, slope_portfolios
+from skfactor.linear_model._second_pass import second_pass
 from skfactor.linear_model._two_pass_fit import TwoPassFit
 
 
@@ -50,7 +46,9 @@ class FamaMacBeth(PanelRegression):
     Parameters
     ----------
     betas : estimator or None, default=None
-        First pass of the wide form; None is `FactorBetas()`.
+        First pass of the wide form; None is `FactorBetas()`. With ``FactorBetas(window=60)`` the
+        regression of date t uses the betas known ``lag`` dates before, and the dates without any
+        have NaN slopes and no part in the premia.
     fit_intercept : bool, default=True
         Whether to estimate the zero-beta rate, the column ``"const"``.
     weighting : {"ols", "wls", "gls"}, default="ols"
@@ -88,13 +86,15 @@ class FamaMacBeth(PanelRegression):
     dates_ : Index of shape (n_dates,)
         All dates of the fit, ascending.
     betas_ : DataFrame of shape (n_assets, n_factors)
-        Wide form: the estimated exposures.
+        Wide form: the estimated exposures; of rolling ones the last.
     first_pass_ : estimator
         Wide form: the fitted first pass.
     pricing_errors_ : Series of shape (n_assets,)
-        Wide form: each asset's average return over its own dates minus its expected return.
+        Wide form: each asset's average return over its own dates minus its expected return. With
+        rolling betas the expected return of a date is from the betas known by then, and the
+        average is over the dates that have both.
     expected_returns_ : Series of shape (n_assets,)
-        Wide form: zero-beta rate plus betas times premia.
+        Wide form: zero-beta rate plus ``betas_`` times premia.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -242,35 +242,25 @@ class FamaMacBeth(PanelRegression):
             )
         self.first_pass_ = clone(self.betas or FactorBetas()).fit(factor_frame, return_frame)
         self.betas_ = self.first_pass_.betas_
-        betas = self.betas_.to_numpy()
-        usable = np.isfinite(betas).all(axis=1)
-        if periods is not None and np.count_nonzero(usable) < 2:
-            raise ValueError(
-                f"Only {np.count_nonzero(usable)} of the {len(assets)} columns of y have enough "
-                "returns for betas: a cross-section needs several assets."
-            )
-        kept, kept_frame = returns, return_frame
-        if not usable.all():
-            kept, kept_frame = returns[:, usable], return_frame.loc[:, usable]
-        fits = regress_wide(
-            betas[usable],
-            kept,
-            weigh_assets(self.weighting, self.first_pass_, usable, kept),
+        second = second_pass(
+            self.first_pass_,
+            return_frame,
+            weighting=self.weighting,
             fit_intercept=self.fit_intercept,
             min_assets=self._fewest_assets(),
+            is_dated=periods is not None,
         )
-        self._store(fits, periods, None)
+        self._store(second.fits, periods, None)
         self._two_pass = TwoPassFit(
             self.first_pass_,
             factor_frame,
-            kept_frame,
+            second.returns,
             self.lambdas_,
             self.weighting,
             self.fit_intercept,
         )
-        self.expected_returns_ = self._expected(betas, assets)
-        errors = average_over_time(returns) - self.expected_returns_
-        self.pricing_errors_ = errors.rename("pricing_error")
+        self.expected_returns_ = self._expected(self.betas_.to_numpy(), assets)
+        self.pricing_errors_ = second.pricing_errors(return_frame, self.intercept_, self.coef_)
 
     def portfolio_betas(self, weights: pd.Series | pd.DataFrame) -> pd.DataFrame:
         """Betas of portfolios of the assets, with errors from the full residual covariance.

@@ -12,12 +12,19 @@ from skfactor._kernels.least_squares import slope_weights
 from skfactor._kernels.segments import Segments
 from skfactor._typing import BoolArray, Float64Array, FloatArray
 from skfactor.linear_model._factor_betas import FactorBetas
+from skfactor.linear_model._two_pass_fit import special_betas
 
 
 def portfolio_betas(
     first_pass: FactorBetas, factors: pd.DataFrame, weights: pd.Series | pd.DataFrame
 ) -> pd.DataFrame:
     """Betas of portfolios with errors; see `FamaMacBeth.portfolio_betas`."""
+    kind = special_betas(first_pass)
+    if kind:
+        raise ValueError(
+            f"portfolio_betas needs betas of the whole sample, every date weighing alike, and "
+            f"these are {kind}. Regress the portfolio's own return instead."
+        )
     if not isinstance(weights, pd.Series | pd.DataFrame):
         raise ValueError(
             f"weights is a {type(weights).__name__}; pass a Series or DataFrame indexed by asset, "

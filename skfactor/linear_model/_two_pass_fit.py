@@ -30,6 +30,12 @@ class TwoPassFit:
 
     def obstacle_to(self, covariance: str) -> str:
         """Why errors for estimated betas do not hold; empty if they do."""
+        kind = special_betas(self.first_pass)
+        if kind:
+            return (
+                "is for betas of the whole sample, every date weighing alike, and these are "
+                f"{kind}. Use 'fama-macbeth'."
+            )
         if not getattr(self.first_pass, "fit_intercept", False):
             return "is for betas estimated with an intercept in the first pass. Use 'fama-macbeth'."
         if self.factors.isna().to_numpy().any() or self.lambdas.isna().to_numpy().any():
@@ -70,3 +76,14 @@ class TwoPassFit:
         if misspecified:
             return misspecification_robust_influence(self.passes, debiased)
         return correctly_specified_influence(self.passes)
+
+
+def special_betas(first_pass: Any) -> str:
+    """What betas are that are not least squares on the whole sample; empty if they are."""
+    if getattr(first_pass, "expanding", False):
+        return "expanding (expanding=True)"
+    for name, kind in (("window", "rolling"), ("halflife", "weighted"), ("shrinkage", "shrunk")):
+        value = getattr(first_pass, name, None)
+        if value is not None:
+            return f"{kind} ({name}={value!r})"
+    return ""

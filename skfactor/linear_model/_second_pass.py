@@ -1,0 +1,139 @@
+"""The wide form's second pass: returns on the betas of the sample, or on those known by then."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from skfactor._base import single_blas_thread
+from skfactor._kernels.cross_moments import complete_rows, masked_mean, segment_cross_moments
+from skfactor._kernels.least_squares import LeastSquares, solve_least_squares
+from skfactor._typing import Float64Array
+from skfactor.linear_model._cross_sections import average_over_time, regress_wide, weigh_assets
+from skfactor.linear_model._rolling_betas import RollingSample, known_places
+
+
+@dataclass(frozen=True)
+class SecondPass:
+    """One cross-sectional regression a date, and the returns that went into them."""
+
+    fits: LeastSquares
+    returns: pd.DataFrame  # (T, N) of the assets with betas
+    betas: Float64Array  # (N, K) of the sample, or (K, T, N) known on each date
+
+    def pricing_errors(self, returns: pd.DataFrame, level: float, premia: Any) -> pd.Series:
+        """Average return less zero-beta rate ``level`` and betas times ``premia``, (N,)."""
+        values = returns.to_numpy()
+        if self.betas.ndim == 2:
+            errors = average_over_time(values) - (level + self.betas @ premia)
+        else:
+            with single_blas_thread():
+                unexplained = values - level - np.tensordot(premia, self.betas, axes=1)
+                errors = masked_mean(unexplained.T)
+        return pd.Series(errors, returns.columns, name="pricing_error")
+
+
+def second_pass(
+    first_pass: Any,
+    returns: pd.DataFrame,
+    *,
+    weighting: str,
+    fit_intercept: bool,
+    min_assets: int,
+    is_dated: bool,
+) -> SecondPass:
+    """Regress the returns of each date on the betas that a fitted first pass gives for it.
+
+    Plain arrays, which are not dated, may leave every date without an estimate.
+    """
+    sample = getattr(first_pass, "_rolling", None)
+    if sample is not None:
+        betas = _known_betas(sample, first_pass)
+        weights = _known_weights(sample, first_pass.lag, weighting)
+        fits = _regress_by_date(betas, returns.to_numpy(), weights, fit_intercept, min_assets)
+        return SecondPass(fits, returns, betas)
+    betas = first_pass.betas_.to_numpy()
+    usable = np.isfinite(betas).all(axis=1)
+    if is_dated and np.count_nonzero(usable) < 2:
+        raise ValueError(
+            f"Only {np.count_nonzero(usable)} of the {len(betas)} columns of y have enough "
+            "returns for betas: a cross-section needs several assets."
+        )
+    kept = returns if usable.all() else returns.loc[:, usable]
+    values = kept.to_numpy()
+    fits = regress_wide(
+        betas[usable],
+        values,
+        weigh_assets(weighting, first_pass, usable, values),
+        fit_intercept=fit_intercept,
+        min_assets=min_assets,
+    )
+    return SecondPass(fits, kept, betas)
+
+
+def _lagged(table: Float64Array, sample: RollingSample, lag: int) -> Float64Array:
+    """What was known of a table (..., T, N) ``lag`` dates before each date; NaN before that."""
+    periods = sample.series.periods
+    places = known_places(periods, periods, lag)
+    known = np.full_like(table, np.nan)
+    known[..., places >= 0, :] = table[..., places[places >= 0], :]
+    return known
+
+
+def _known_betas(sample: RollingSample, first_pass: Any) -> Float64Array:
+    columns = first_pass.rolling_betas_.to_numpy().T
+    table = columns.reshape(len(columns), *sample.series.returns.shape)
+    return _lagged(table, sample, first_pass.lag)
+
+
+def _known_weights(sample: RollingSample, lag: int, weighting: str) -> Float64Array | None:
+    """Weights (T, N) by the windows that the betas of each date are from, as `weigh_assets`."""
+    if weighting == "ols":
+        return None
+    if weighting == "gls":
+        raise ValueError(
+            "weighting='gls' is for betas of the whole sample; with rolling betas the residuals of "
+            "a window are too few to invert their covariance. Use weighting='wls'."
+        )
+    tables = sample.estimate("residual_variances", "n_rows").tables
+    n_rows, n_used = tables["n_rows"], len(sample.series.names) + sample.fit_intercept
+    variance = tables["residual_variances"] * (n_rows - n_used) / n_rows
+    if (variance <= 0.0).any():
+        raise ValueError(
+            "The residuals of some windows have no variance, so WLS would weigh their assets "
+            "without bound. Drop these assets, or use weighting='ols'."
+        )
+    # Without a degree of freedom the variance is unknown, and the asset stays out.
+    return np.nan_to_num(_lagged(1.0 / variance, sample, lag))
+
+
+def _regress_by_date(
+    betas: Float64Array,
+    returns: Float64Array,
+    weights: Float64Array | None,
+    fit_intercept: bool,
+    min_assets: int,
+) -> LeastSquares:
+    """One regression a date of returns (T, N) on betas (K, T, N), NaN left out."""
+    n_dates, n_assets = returns.shape
+
+    def rows(t: int) -> tuple[Float64Array, Float64Array, Float64Array | None]:
+        return complete_rows(betas[:, t], returns[t], None if weights is None else weights[t])
+
+    with single_blas_thread():
+        moments = segment_cross_moments(
+            betas.reshape(len(betas), -1),
+            returns.reshape(-1),
+            np.arange(n_dates + 1) * n_assets,
+            None if weights is None else weights.reshape(-1),
+        )
+        return solve_least_squares(
+            moments,
+            rows,
+            fit_intercept=fit_intercept,
+            min_rows=min_assets,
+            resolution=float(np.finfo(np.float64).eps),
+        )
