@@ -182,7 +182,7 @@ def report_failures(
     all fail.
     """
     failed = ~fits.solved
-    if not failed.all():
+    if not failed.all() and not more_to_come:
         failed[: np.argmax(fits.n_rows > 0)] = False
     if not failed.any():
         return

@@ -12,8 +12,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from skfactor._base import all_or_nothing
 from skfactor._kernels.rolling import Window
-from skfactor._panel import asset_labels, find_panel
+from skfactor._panel import asset_labels
 from skfactor._sklearn import CallbackSupportMixin, Interval, StrOptions, fit_context
+from skfactor._typing import Float64Array
 from skfactor._validation import (
     feature_names,
     like_input,
@@ -22,11 +23,12 @@ from skfactor._validation import (
     validate_features,
     validate_target,
 )
-from skfactor.linear_model._first_pass import implied_covariance, regress_series, report_failures
+from skfactor.linear_model._first_pass import covariance_parts, regress_series, report_failures
 from skfactor.linear_model._rolling_betas import (
     RollingSample,
     RollingStatistics,
     fewest_periods,
+    find_dated_rows,
     fit_rolling,
     halvings,
     look_up,
@@ -123,10 +125,13 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
     NoDur   0.80 -0.03  0.08
     BusEq   1.15  0.18 -0.54
     >>> rolling = FactorBetas(window=60).fit(french[["MktRF"]], returns)
-    >>> rolling.rolling_betas_.loc["1999-12":"2000-02"].round(2)
+    >>> rolling.rolling_betas_.loc["1999-12":"2000-01"].round(2)
                    MktRF
     date    asset
-    1999-12 NoDur   0.63
+    1999-12 NoDur   0.75
+            BusEq   1.43
+    2000-01 NoDur   0.75
+            BusEq   1.43
     """
 
     __metadata_request__fit: ClassVar = {"dates": True, "assets": True}
@@ -245,13 +250,15 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
             fewest=fewest,
             shrinkage=self.shrinkage,
         )
+        periods, assets, names = series.periods, series.assets, series.names
+        betas = found.betas
         if self._is_rolling:
             self._rolling = RollingSample(whole.copy(), window, self.fit_intercept)
-            self.rolling_betas_ = fit_rolling(self._rolling, found.betas, self.shrinkage)
+            self.rolling_betas_ = fit_rolling(self._rolling, self.shrinkage)
+            betas = self.rolling_betas_.to_numpy()[-len(assets) :].copy()
         else:
             report_failures(found.fits, series, fewest)
-        periods, assets, names = series.periods, series.assets, series.names
-        self.betas_ = pd.DataFrame(found.betas, index=assets, columns=names)
+        self.betas_ = pd.DataFrame(betas, index=assets, columns=names)
         self.alphas_ = pd.Series(found.alphas, index=assets, name="alpha")
         self.std_errors_ = pd.DataFrame(found.errors, index=assets, columns=names)
         self.r2_ = pd.Series(found.fits.r2, index=assets, name="r2")
@@ -325,24 +332,12 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
         check_is_fitted(self)
         values = validate_features(self, X, reset=False)
         n_rows = len(values)
-        panel, level = None, self.date_level
+        which = {"dates": dates, "assets": assets, "date_level": self.date_level}
+        panel = None
         if self._rolling is None:
-            labels = asset_labels(X, n_rows=n_rows, dates=dates, assets=assets, date_level=level)
+            labels = asset_labels(X, n_rows=n_rows, **which)
         else:
-            panel = find_panel(
-                X,
-                n_rows=n_rows,
-                dates=dates,
-                assets=assets,
-                date_level=level,
-                time_series=not self.has_assets_,
-            )
-            if panel is None:
-                raise ValueError(
-                    "Rolling betas are looked up by date, and the rows of X have none. Index X by "
-                    "(date, asset), or pass dates=, one for all rows if they are of one date; "
-                    'set_output(transform="pandas") keeps indexes through a pipeline.'
-                )
+            panel = find_dated_rows(X, n_rows=n_rows, time_series=not self.has_assets_, **which)
             labels = panel.assets
         if (labels is not None) != self.has_assets_:
             had, has = ("assets", "none") if self.has_assets_ else ("one series", "assets")
@@ -358,9 +353,8 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
         if panel is None or self._rolling is None:
             betas = look_up(self.betas_, places)
         else:
-            betas = look_up(
-                self.rolling_betas_, self._rolling.rows_known(panel.dates, places, self.lag)
-            )
+            rows = self._rolling.rows_known(panel.dates, places, self.lag)
+            betas = look_up(self.rolling_betas_, rows)
         return like_input(self, X, betas.astype(values.dtype, copy=False))
 
     def fit_transform(self, X: Any, y: Any = None, dates: Any = None, assets: Any = None) -> Any:
@@ -382,8 +376,17 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
             In squared units of the returns, a period.
         """
         check_is_fitted(self)
+        factors, specific = self._covariance_parts()
+        betas = self.betas_.to_numpy()
+        common = betas @ factors @ betas.T
+        common = (common + common.T) / 2.0  # symmetric to the last digit
+        common[np.diag_indices(len(betas))] += specific
+        return pd.DataFrame(common, index=self.betas_.index, columns=self.betas_.index)
+
+    def _covariance_parts(self) -> tuple[Float64Array, Float64Array]:
+        """Covariance of the factors (n_factors, n_factors), variances of residuals (n_assets,)."""
         residuals = self.residuals_.to_numpy()
-        return implied_covariance(self.betas_, self._factors.to_numpy(), residuals, self._weights)
+        return covariance_parts(self._factors.to_numpy(), residuals, self._weights)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -6,7 +6,6 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from skfactor._base import single_blas_thread
 from skfactor._kernels.cross_moments import complete_rows, masked_cross_moments, masked_mean
@@ -112,25 +111,19 @@ def report_failures(fits: LeastSquares, series: TimeSeries, fewest: int) -> None
     )
 
 
-def implied_covariance(
-    betas: pd.DataFrame,
-    factors: Float64Array,
-    residuals: Float64Array,
-    weights: Float64Array | None,
-) -> pd.DataFrame:
-    """See `FactorBetas.covariance`; from factors (T, K), residuals (T, N) and weights (T,)."""
+def covariance_parts(
+    factors: Float64Array, residuals: Float64Array, weights: Float64Array | None
+) -> tuple[Float64Array, Float64Array]:
+    """Covariance of factors (K, K) and variances of residuals (N,), see `FactorBetas.covariance`.
+
+    From factors (T, K), residuals (T, N) and weights (T,); NaN left out.
+    """
     w = np.ones(len(factors)) if weights is None else weights
     known = np.isfinite(factors).all(axis=1)
-    b = betas.to_numpy()
-    common = b @ np.atleast_2d(np.cov(factors[known].T, aweights=w[known])) @ b.T
-    common = (common + common.T) / 2.0  # symmetric to the last digit
+    common = np.atleast_2d(np.cov(factors[known].T, aweights=w[known]))
     observed = np.isfinite(residuals)
-    mask = observed * w[:, None]
-    total = mask.sum(axis=0)
+    total, squared = w @ observed, w**2 @ observed
     with np.errstate(invalid="ignore", divide="ignore"):
         filled = np.where(observed, residuals - masked_mean(residuals.T, w), 0.0)
-        specific = (mask * filled**2).sum(axis=0) / (
-            total - (mask * w[:, None]).sum(axis=0) / total
-        )
-    common[np.diag_indices(len(b))] += specific
-    return pd.DataFrame(common, index=betas.index, columns=betas.index)
+        specific: Float64Array = w @ filled**2 / (total - squared / total)
+    return common, specific

@@ -14,7 +14,7 @@ from skfactor._calendar import date_positions, has_every_period, match_dates
 from skfactor._kernels.rolling import Window
 from skfactor._kernels.rolling_least_squares import RollingLeastSquares, rolling_least_squares
 from skfactor._kernels.shrinkage import shrink_blume, shrink_vasicek
-from skfactor._panel import Labels, only_numbers_rows
+from skfactor._panel import Labels, Panel, find_panel, only_numbers_rows
 from skfactor._typing import Float64Array, IntArray
 from skfactor.exceptions import RankDeficientWarning
 from skfactor.linear_model._time_series import TimeSeries
@@ -145,8 +145,8 @@ def halvings(periods: pd.Index, halflife: float | None) -> Float64Array | None:
     return halved
 
 
-def fit_rolling(sample: RollingSample, last: Float64Array, shrinkage: str | None) -> pd.DataFrame:
-    """Betas of every date as a frame; those of the last one (N, K) are known already."""
+def fit_rolling(sample: RollingSample, shrinkage: str | None) -> pd.DataFrame:
+    """Betas of every date as a frame, shrunk if asked for."""
     found = sample.estimate("slopes", *(["errors"] if shrinkage == "vasicek" else []))
     betas = found.tables["slopes"]
     window, n_dates = sample.window, betas.shape[1]
@@ -171,7 +171,6 @@ def fit_rolling(sample: RollingSample, last: Float64Array, shrinkage: str | None
     errors = found.tables.pop("errors", betas)
     for slopes, error in zip(betas, errors, strict=True):
         shrink(slopes, error, shrinkage)
-    betas[:, -1] = last.T
     return sample.frame(betas)
 
 
@@ -181,6 +180,18 @@ def shrink(betas: Float64Array, errors: Float64Array, shrinkage: str | None) -> 
         shrink_blume(betas)
     elif shrinkage == "vasicek":
         shrink_vasicek(betas, errors)
+
+
+def find_dated_rows(X: Any, **which: Any) -> Panel:
+    """`find_panel` for rows that need dates."""
+    panel = find_panel(X, **which)
+    if panel is None:
+        raise ValueError(
+            "Rolling betas are looked up by date, and the rows of X have none. Index X by (date, "
+            "asset), or pass dates=, one for all rows if they are of one date; "
+            'set_output(transform="pandas") keeps indexes through a pipeline.'
+        )
+    return panel
 
 
 def known_places(known: pd.Index, wanted: pd.Index, lag: int) -> IntArray:

@@ -134,8 +134,8 @@ def decompose_risk(weights: pd.Series, model: FactorBetas) -> RiskDecomposition:
     if missing:
         raise ValueError(f"The assets {missing} have no betas: too few observations in fit.")
     betas = model.betas_.loc[weights.index].fillna(0.0).to_numpy()
-    specific = model.residuals_[weights.index].var().fillna(0.0).to_numpy()
-    factors = np.atleast_2d(model._factors.cov().to_numpy())
+    factors, variances = model._covariance_parts()
+    specific = np.nan_to_num(variances[model.betas_.index.get_indexer(weights.index)])
     exposures = betas.T @ w
     by_factor, by_asset = factors @ exposures, specific * w
     specific_variance = float(w @ by_asset)

@@ -297,14 +297,19 @@ def test_a_panel_raises_and_says_why():
         BiasCorrectedFamaMacBeth().fit(panel, y.stack().reindex(index))
 
 
-def test_betas_that_change_over_time_raise():
-    class Rolling(FactorBetas):
-        def __init__(self, window=60):
-            super().__init__()
-            self.window = window
-
-    with pytest.raises(ValueError, match=r"betas of the full sample.*window=60"):
-        BiasCorrectedFamaMacBeth(betas=Rolling()).fit(*noisy())
+@pytest.mark.parametrize(
+    ("parameters", "kind"),
+    [
+        ({"window": 60}, r"rolling \(window=60\)"),
+        ({"expanding": True}, "expanding"),
+        ({"halflife": 12.0}, r"weighted \(halflife=12.0\)"),
+        ({"shrinkage": "vasicek"}, r"shrunk \(shrinkage='vasicek'\)"),
+    ],
+)
+def test_betas_that_change_over_time_or_are_weighted_raise(parameters, kind):
+    betas = FactorBetas(**parameters)
+    with pytest.raises(ValueError, match=rf"betas of the whole sample.*these are {kind}"):
+        BiasCorrectedFamaMacBeth(betas=betas).fit(*noisy())
 
 
 @_ignore_weak
