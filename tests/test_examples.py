@@ -30,3 +30,13 @@ def test_quickstart_prints_its_three_parts():
     assert "Expected returns for the month after 2022-12" in printed
     assert "Best bounds of the winsorizer: {'winsorizer__lower'" in printed
     assert "CAPM  Fama-French  Carhart" in printed
+
+
+def test_betas_and_characteristics_prints_premia_of_both():
+    printed = run(
+        EXAMPLES[[path.stem for path in EXAMPLES].index("plot_betas_and_characteristics")]
+    )
+    assert "290 of 314" in printed  # the first 24 months have no betas
+    for row in ("MktRF", "momentum", "reversal", "volatility"):
+        assert printed.count(row) == 2
+    assert "rolling shrunk expanding hindsight" in printed

@@ -353,3 +353,85 @@ def test_threads_give_the_numbers_of_one():
     expected = cross_val_score(_per_date(), X, Y, cv=FOLDS)
     with joblib.parallel_config(backend="threading", n_jobs=2):
         assert_array_equal(cross_val_score(_per_date(), X, Y, cv=FOLDS), expected)
+
+
+# --- betas and characteristics together ---------------------------------------------------------
+
+
+def betas_and_characteristics(seed=0):
+    """Market return and two characteristics of each row, and returns; the first asset enters."""
+    market, returns = random_two_pass(
+        np.random.default_rng(seed), n_periods=40, n_assets=12, n_factors=1
+    )
+    returns.iloc[:20, 0] = np.nan
+    features, target = to_long(market, returns)
+    rng = np.random.default_rng(seed + 1)
+    features["size"], features["value"] = rng.normal(size=(2, len(features)))
+    return features[target.notna()], target[target.notna()]
+
+
+def joined(kind, betas):
+    scores = ["size", "value"]
+    if kind == "columns":
+        return ColumnTransformer(
+            [("beta", betas, ["f0"]), ("scores", FactorZScorer(), scores)],
+            verbose_feature_names_out=False,
+        ).set_output(transform="pandas")
+    pick = [
+        ColumnTransformer([("keep", "passthrough", names)], verbose_feature_names_out=False)
+        for names in (["f0"], scores)
+    ]
+    return FeatureUnion(
+        [
+            ("beta", make_pipeline(pick[0], betas)),
+            ("scores", make_pipeline(pick[1], FactorZScorer())),
+        ],
+        verbose_feature_names_out=False,
+    ).set_output(transform="pandas")
+
+
+@pytest.mark.parametrize("kind", ["columns", "union"])
+@pytest.mark.parametrize("lag", [1, 2])
+def test_rolling_betas_join_characteristics_as_by_hand(kind, lag):
+    features, target = betas_and_characteristics()
+    betas = FactorBetas(window=12, min_periods=8, lag=lag)
+    model = make_pipeline(joined(kind, betas), FamaMacBeth()).fit(features, target)
+    known = betas.fit(features[["f0"]], target).rolling_betas_.groupby(level="asset").shift(lag)
+    by_hand = FactorZScorer().fit_transform(features[["size", "value"]])
+    by_hand.insert(0, "f0", known["f0"].reindex(features.index))
+    expected = FamaMacBeth().fit(by_hand, target)
+    assert list(model[-1].premia_.index) == ["const", "f0", "size", "value"]
+    assert_array_equal(model[-1].lambdas_["f0"].isna(), np.arange(40) < 7 + lag)
+    assert_allclose(model[-1].lambdas_, expected.lambdas_, rtol=1e-9, atol=1e-13)
+    rows = np.random.default_rng(0).permutation(len(features))
+    shuffled = clone(model).fit(features.iloc[rows], target.iloc[rows])
+    assert_allclose(shuffled[-1].lambdas_, expected.lambdas_, rtol=1e-8, atol=1e-12)
+
+
+def test_slopes_on_rolling_betas_know_nothing_of_later_returns():
+    features, target = betas_and_characteristics()
+    date = features.index.get_level_values("date")
+    model = make_pipeline(joined("columns", FactorBetas(12, min_periods=8)), FamaMacBeth())
+    slopes = clone(model).fit(features, target)[-1].lambdas_
+    later = date >= date.unique()[30]
+    spoilt_target = target.where(~later, -3.0 * target)
+    spoilt = features.assign(f0=features["f0"].where(~later, 0.1 - features["f0"]))
+    found = clone(model).fit(spoilt, spoilt_target)[-1].lambdas_
+    assert_allclose(found[:30], slopes[:30], rtol=1e-9, atol=1e-13)
+    assert not np.allclose(found[31:], slopes[31:])
+    # The return of a date is explained by betas that it had no part in.
+    once = target.where(date != date.unique()[30], 2.0 * target)
+    found = clone(model).fit(features, once)[-1].lambdas_
+    assert_allclose(found.iloc[30], 2.0 * slopes.iloc[30], rtol=1e-9)
+
+
+def test_rolling_betas_of_arrays_find_routed_dates_and_assets():
+    features, target = betas_and_characteristics()
+    dates, assets = (features.index.get_level_values(name) for name in ("date", "asset"))
+    betas = FactorBetas(12, min_periods=8)
+    expected = make_pipeline(betas, FamaMacBeth()).fit(features[["f0"]], target)[-1].lambdas_
+    with config_context(enable_metadata_routing=True):
+        model = make_pipeline(FactorBetas(12, min_periods=8), FamaMacBeth())
+        arrays = features[["f0"]].to_numpy(), target.to_numpy()
+        model.fit(*arrays, dates=dates, assets=assets)
+    assert_allclose(model[-1].lambdas_, expected, rtol=1e-12)

@@ -163,6 +163,16 @@ def raise_if_time_series(X: Any, y: Any) -> None:
         )
 
 
+def count_warm_up(values: FloatArray, segments: Segments) -> int:
+    """First dates on which no asset has exposures (n_rows, n_features), as of betas or momentum."""
+    offsets, order = segments.offsets, segments.order
+    for date in range(len(segments)):
+        rows = slice(offsets[date], offsets[date + 1])
+        if np.isfinite(values[rows if order is None else order[rows]]).all(axis=1).any():
+            return date
+    return len(segments)
+
+
 def report_failures(
     fits: LeastSquares,
     dates: pd.Index | None,
@@ -171,19 +181,19 @@ def report_failures(
     refuse: bool,
     values: FloatArray | None,
     names: list[Any],
+    warm_up: int = 0,
     more_to_come: bool = False,
 ) -> None:
     """Warn once about cross-sections without an estimate, or raise if none is left.
 
-    The first dates, before any asset has a return and exposures, are the warm-up of betas or
-    momentum and no failure, unless there is nothing after them. ``dates`` None are rows without
-    dates, which scikit-learn's checks fit whatever their number. ``values`` (n_rows, n_features)
-    tell of columns without any value. With ``more_to_come`` other dates make up for those that
+    ``dates`` None are rows without dates, which scikit-learn's checks fit whatever their number.
+    ``values`` (n_rows, n_features) tell of columns without any value. The first ``warm_up`` dates
+    are no failures if others follow. With ``more_to_come`` other dates make up for those that
     all fail.
     """
     failed = ~fits.solved
-    if not failed.all() and not more_to_come:
-        failed[: np.argmax(fits.n_rows > 0)] = False
+    if not failed.all():
+        failed[:warm_up] = False
     if not failed.any():
         return
     parts, thin = [], fits.thin & failed

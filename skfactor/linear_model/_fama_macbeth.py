@@ -250,7 +250,7 @@ class FamaMacBeth(PanelRegression):
             min_assets=self._fewest_assets(),
             is_dated=periods is not None,
         )
-        self._store(second.fits, periods, None)
+        self._store(second.fits, periods, None, warm_up=second.warm_up)
         self._two_pass = TwoPassFit(
             self.first_pass_,
             factor_frame,

@@ -24,7 +24,11 @@ from skfactor._validation import (
     validate_target,
 )
 from skfactor.exceptions import NoDatesWarning
-from skfactor.linear_model._cross_sections import raise_if_time_series, regress_panel
+from skfactor.linear_model._cross_sections import (
+    count_warm_up,
+    raise_if_time_series,
+    regress_panel,
+)
 from skfactor.linear_model._premia_model import PremiaModel
 from skfactor.linear_model._variation import NOTHING_SEEN, Variation
 
@@ -179,7 +183,15 @@ class PanelRegression(PremiaModel):
             )
             self._has_dates = panel is not None
             labels = None if panel is None else panel.dates.labels
-            self._store(fits, labels, values, all_dates=index, more_to_come=more_to_come)
+            warm_up = 0 if more_to_come else count_warm_up(values, segments)
+            self._store(
+                fits,
+                labels,
+                values,
+                all_dates=index,
+                warm_up=warm_up,
+                more_to_come=more_to_come,
+            )
 
     def _all_dates(self, panel: Panel | None) -> pd.Index:
         """Dates of earlier calls, followed by those of this one."""

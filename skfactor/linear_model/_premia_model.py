@@ -70,6 +70,7 @@ class PremiaModel(CallbackSupportMixin, RegressorMixin, BaseEstimator):  # type:
         values: FloatArray | None,
         *,
         all_dates: pd.Index | None = None,
+        warm_up: int = 0,
         more_to_come: bool = False,
     ) -> None:
         """Store slopes and premia; with ``all_dates``, those of earlier calls, then these."""
@@ -80,6 +81,7 @@ class PremiaModel(CallbackSupportMixin, RegressorMixin, BaseEstimator):  # type:
             refuse=self.rank_deficient == "raise",
             values=values,
             names=self._names,
+            warm_up=warm_up,
             more_to_come=more_to_come,
         )
         labels = ["const", *self._names] if self.fit_intercept else self._names

@@ -24,6 +24,15 @@ class SecondPass:
     returns: pd.DataFrame  # (T, N) of the assets with betas
     betas: Float64Array  # (N, K) of the sample, or (K, T, N) known on each date
 
+    @property
+    def warm_up(self) -> int:
+        """First dates before any betas are known."""
+        if self.betas.ndim == 2:
+            return 0
+        n_dates = self.betas.shape[1]
+        known = (np.isfinite(self.betas[:, t]).all(axis=0).any() for t in range(n_dates))
+        return next((t for t, any_known in enumerate(known) if any_known), n_dates)
+
     def pricing_errors(self, returns: pd.DataFrame, level: float, premia: Any) -> pd.Series:
         """Average return less zero-beta rate ``level`` and betas times ``premia``, (N,)."""
         values = returns.to_numpy()

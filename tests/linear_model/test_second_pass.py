@@ -200,3 +200,22 @@ def test_arrays_and_rows_in_any_order_give_the_same_slopes(unbalanced):
     order = np.random.default_rng(0).permutation(len(X))
     shuffled = FamaMacBeth(betas=FactorBetas(24, min_periods=12)).fit(X.iloc[order], y.iloc[order])
     assert_frame_equal(shuffled.lambdas_, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_a_panel_has_a_warm_up_until_exposures_are_known(data, fit_intercept):
+    long_X, long_y = to_long(*data)
+    rng = np.random.default_rng(0)
+    exposures = pd.DataFrame(rng.normal(size=(len(long_X), 2)), long_X.index, ["size", "momentum"])
+    dates = long_X.index.get_level_values("date")
+    early = dates < dates.unique()[11]
+    exposures.loc[early, "momentum"] = np.nan
+    order = rng.permutation(len(exposures))
+    model = FamaMacBeth(fit_intercept=fit_intercept, rank_deficient="raise")
+    for rows in (np.arange(len(exposures)), order):
+        model.fit(exposures.iloc[rows], long_y.iloc[rows])
+        assert_array_equal(model.lambdas_["size"].isna(), np.arange(60) < 11)
+    with pytest.raises(ValueError, match=r"premia of 11 of 60 dates cannot be estimated"):
+        model.fit(exposures.fillna(0.0), long_y.where(~early))
+    with pytest.raises(ValueError, match=r"premia of 1 of 60 dates cannot be estimated"):
+        model.fit(exposures.mask(dates == dates.unique()[30]), long_y)
