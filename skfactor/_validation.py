@@ -15,6 +15,8 @@ from skfactor._typing import BoolArray, Float64Array, FloatArray
 
 # Values looked at together when searching for infinities.
 _BLOCK = 2**16
+# From pandas 3 on a frame is copied when it is written to, so that keeping it costs nothing.
+COPY_ON_WRITE = int(pd.__version__.split(".")[0]) >= 3
 
 
 def validate_features(estimator: BaseEstimator, X: Any, *, reset: bool) -> FloatArray:
@@ -77,6 +79,25 @@ def _is_plain(data: Any) -> bool:
     return (
         isinstance(data, pd.DataFrame) and len(data) > 0 and bool((data.dtypes == np.float64).all())
     )
+
+
+def kept_frame(
+    values: Float64Array, source: Any, index: pd.Index, columns: pd.Index
+) -> pd.DataFrame:
+    """Values to be kept as a frame that later changes of their source do not reach."""
+    if isinstance(source, pd.DataFrame) and _shares_memory(values, source):
+        if COPY_ON_WRITE and source.shape == values.shape:
+            frame = source.copy(deep=False)
+            frame.index, frame.columns = index, columns
+            return frame
+        values = values.copy()
+    elif isinstance(source, np.ndarray) and np.may_share_memory(values, source):
+        values = values.copy()
+    return pd.DataFrame(values, index=index, columns=columns, copy=False)
+
+
+def _shares_memory(values: Float64Array, frame: pd.DataFrame) -> bool:
+    return np.may_share_memory(values, frame.iloc[:, 0].to_numpy())
 
 
 def target_names(y: Any, n_columns: int) -> pd.Index:

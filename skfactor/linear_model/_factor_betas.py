@@ -17,6 +17,7 @@ from skfactor._sklearn import CallbackSupportMixin, Interval, StrOptions, fit_co
 from skfactor._typing import Float64Array
 from skfactor._validation import (
     feature_names,
+    kept_frame,
     like_input,
     raise_if_empty,
     raise_if_missing,
@@ -224,14 +225,14 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
             ordered=self._is_rolling or self.halflife is not None,
         )
         self.has_assets_ = series.has_assets
-        self._fit(series, fewest_periods(self, len(names)))
+        self._fit(series, y, fewest_periods(self, len(names)))
         return self
 
     @property
     def _is_rolling(self) -> bool:
         return self.window is not None or self.expanding
 
-    def _fit(self, series: TimeSeries, fewest: int) -> None:
+    def _fit(self, series: TimeSeries, y: Any, fewest: int) -> None:
         self._rolling, halved = None, None
         if self._is_rolling or self.halflife is not None:
             series = series.by_date()
@@ -263,7 +264,7 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
         self.std_errors_ = pd.DataFrame(found.errors, index=assets, columns=names)
         self.r2_ = pd.Series(found.fits.r2, index=assets, name="r2")
         self.n_periods_ = pd.Series(found.fits.n_rows, index=assets, name="n_periods")
-        self._returns = pd.DataFrame(series.returns, index=periods, columns=assets, copy=False)
+        self._returns = kept_frame(series.returns, y, periods, assets)
         self._factors = pd.DataFrame(series.factors, index=periods, columns=names, copy=False)
 
     @property

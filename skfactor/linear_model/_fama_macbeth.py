@@ -19,6 +19,7 @@ from skfactor._typing import Float64Array
 from skfactor._validation import (
     check_row_weights,
     has_values,
+    kept_frame,
     raise_if_empty,
     target_names,
     validate_features,
@@ -235,7 +236,7 @@ class FamaMacBeth(PanelRegression):
             periods = index
         assets = target_names(y, returns.shape[1])
         factor_frame = pd.DataFrame(factors, index=index, columns=self._names, copy=False)
-        return_frame = pd.DataFrame(returns, index=index, columns=assets, copy=False)
+        return_frame = kept_frame(returns, y, index, assets)
         if np.count_nonzero(has_values(returns)) < 2:
             raise ValueError(
                 "Fewer than 2 columns of y hold any return: a cross-section needs several assets."

@@ -1,0 +1,44 @@
+"""What models keep of the data is theirs: later changes of it do not reach them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+from reference_premia import random_two_pass
+
+from skfactor import BiasCorrectedFamaMacBeth, FactorBetas, FamaMacBeth, TradedFactorModel
+
+MODELS = [
+    FamaMacBeth(),
+    FamaMacBeth(weighting="gls"),
+    FamaMacBeth(betas=FactorBetas(window=20)),
+    FactorBetas(),
+    FactorBetas(window=20),
+    TradedFactorModel(),
+    BiasCorrectedFamaMacBeth(),
+]
+
+
+def _results(model):
+    if isinstance(model, FactorBetas):
+        return [model.residuals_, model.covariance()]
+    return [model.inference().cov]
+
+
+@pytest.mark.parametrize("container", [pd.DataFrame, np.array])
+@pytest.mark.parametrize("model", MODELS, ids=str)
+def test_changing_the_data_after_fit_changes_nothing(model, container):
+    X, y = random_two_pass(np.random.default_rng(0))
+    kept = model.fit(X, y.copy())
+    expected = [np.array(result) for result in _results(kept)]
+    factors, returns = container(X.copy()), container(y.copy())
+    model.fit(factors, returns)
+    for data in (factors, returns):
+        if isinstance(data, pd.DataFrame):
+            data.iloc[:] = 7.0
+        else:
+            data[:] = 7.0
+    for result, before in zip(_results(model), expected, strict=True):
+        assert_allclose(result, before, rtol=1e-9, atol=1e-15)
