@@ -202,12 +202,13 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
         weights = self._check_weights(weights, X, len(values))
         groups = self._groups(groupby, X, len(values))
         out = np.empty_like(values)
-        if self.per_date_:
-            dates = self._dated(panel).segments
-            self._transform_within_dates(values.T, dates, groups, weights, out.T)
-        else:
-            self._raise_if_dated(panel)
-            self._transform_as_learned(values.T, self._place_in_fit(groups), out.T)
+        with single_blas_thread():
+            if self.per_date_:
+                dates = self._dated(panel).segments
+                self._transform_within_dates(values.T, dates, groups, weights, out.T)
+            else:
+                self._raise_if_dated(panel)
+                self._transform_as_learned(values.T, self._place_in_fit(groups), out.T)
         return like_input(self, X, out)
 
     def fit_transform(

@@ -107,7 +107,10 @@ PIPELINES = {
         Y,
     ),
     "two passes": (make_pipeline(FactorBetas(), FamaMacBeth()), *LONG),
+    "two passes, rolling": (make_pipeline(FactorBetas(window=12), FamaMacBeth()), *LONG),
     "wide": (FamaMacBeth(), *WIDE),
+    "wide rolling": (FamaMacBeth(betas=FactorBetas(window=12)), *WIDE),
+    "wide expanding": (FamaMacBeth(betas=FactorBetas(expanding=True, halflife=20)), *WIDE),
     "wide gls": (FamaMacBeth(weighting="gls"), *WIDE),
     "wide holes": (
         FamaMacBeth(),
@@ -138,6 +141,12 @@ class Step(TransformerMixin, BaseEstimator):
 
     def transform(self, X):
         return X
+
+
+def test_betas_that_know_their_own_month_look_ahead():
+    pipeline = make_pipeline(FactorBetas(window=12, lag=0), FamaMacBeth())
+    (leak,) = check_no_lookahead(pipeline, *LONG, on_fail=None)
+    assert (leak.step, leak.method) == ("factorbetas", "fit_transform")
 
 
 class WholeSample(Step):

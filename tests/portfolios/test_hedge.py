@@ -190,6 +190,15 @@ def test_rolling_exposures_hedge_the_next_dates(french):
     assert comparison.loc["hedged", "volatility"] == hedged.returns.std()
 
 
+def test_rolling_betas_are_those_known_the_month_before(french):
+    factors, returns = french
+    rolling = RollingOLS(returns["BusEq"], sm.add_constant(factors), window=36).fit().params
+    hedged = hedge(returns["BusEq"], factors, betas=FactorBetas(window=36, lag=2))
+    expected = hedge(returns["BusEq"], factors, betas=rolling.shift(2))
+    assert_frame_equal(hedged.positions, expected.positions, check_freq=False, rtol=1e-8)
+    assert_frame_equal(hedged.comparison, expected.comparison, rtol=1e-8)
+
+
 def test_constant_exposures_are_used_as_they_are(french):
     factors, returns = french
     betas = pd.Series({"HML": 0.1, "MktRF": 1.0, "Mom": 0.0, "SMB": -0.2})
