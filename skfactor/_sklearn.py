@@ -8,6 +8,7 @@ from math import ceil
 from typing import Any
 
 from sklearn.base import _fit_context as fit_context
+from sklearn.metrics._scorer import _BaseScorer as BaseScorer
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils._set_output import _get_output_config
@@ -34,6 +35,7 @@ except ImportError:  # scikit-learn before 1.9 has no callbacks
 _MOST_SUBTASKS = 1000
 
 __all__ = [
+    "BaseScorer",
     "CallbackSupportMixin",
     "HasMethods",
     "Interval",

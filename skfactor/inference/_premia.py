@@ -17,10 +17,10 @@ from statsmodels.iolib.tableformatting import fmt_2cols, fmt_params
 from skfactor._typing import Float64Array
 
 # statsmodels' layout of label and value pairs, without the dashes it puts between them.
-_FACTS = {**fmt_2cols, "data_fmts": ["%18s", "%18s"], "stub_fmt": "%s"}
+FACTS = {**fmt_2cols, "data_fmts": ["%18s", "%18s"], "stub_fmt": "%s"}
 
 
-class _Summary(Summary):  # type: ignore[misc]  # statsmodels is untyped
+class TablesSummary(Summary):  # type: ignore[misc]  # statsmodels is untyped
     """A summary whose HTML has tables of its own: statsmodels does not escape names there."""
 
     html_tables: list[SimpleTable]
@@ -219,7 +219,7 @@ class PremiaInference:
 
     def summary(self) -> Summary:
         """Table as text, LaTeX (``as_latex``) and HTML, in the form of statsmodels' results."""
-        summary = _Summary()
+        summary = TablesSummary()
         summary.tables = self._tables([str(name) for name in self.premia.index])
         summary.html_tables = self._tables([escape(str(name)) for name in self.premia.index])
         if self.notes:
@@ -242,7 +242,7 @@ class PremiaInference:
             labels.append("")
             values.append([""])
         half = len(labels) // 2
-        top = SimpleTable(values[:half], stubs=labels[:half], title="Risk premia", txt_fmt=_FACTS)
+        top = SimpleTable(values[:half], stubs=labels[:half], title="Risk premia", txt_fmt=FACTS)
         top.extend_right(SimpleTable(values[half:], stubs=[f"  {x}" for x in labels[half:]]))
         table = self.to_frame()
         # Four digits of the smallest error, the same number of decimals in every row.

@@ -1,0 +1,202 @@
+"""Evaluation of expected returns: whether they are calibrated, and how long they hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from skfactor._kernels.correlations import average_ranks, segment_pair_moments
+from skfactor._kernels.segments import segments_from_codes
+from skfactor._typing import Float64Array
+from skfactor.metrics._asset_rows import AssetRows, asset_rows
+from skfactor.metrics._forecast_evaluation import ForecastEvaluation
+from skfactor.metrics._ic import run_correlations
+from skfactor.metrics._mean_inference import MeanInference, check_horizon, infer_mean
+from skfactor.metrics._pairs import defined_values, is_whole, panel_of, read_column, read_pairs
+from skfactor.metrics._quantiles import quantile_labels, quantile_table
+
+_LAGS = 5
+_NAME = "evaluate_forecasts"
+
+
+def evaluate_forecasts(
+    expected: Any,
+    realized: Any,
+    *,
+    n_quantiles: int = 10,
+    horizon: int = 1,
+    max_lag: int | None = None,
+    dates: Any = None,
+    assets: Any = None,
+) -> ForecastEvaluation:
+    """Evaluate expected returns against realized ones, as Lewellen (2015) does.
+
+    On each date realized returns are regressed on expected ones [1]_. The average slope is 1 where
+    a difference in expected returns is followed by the same difference in realized returns, below
+    1 where expectations are too extreme, and 0 where they tell nothing. Beside it: R squared out
+    of sample, returns by quantile of the expectation, and ICs with their decay.
+
+    Parameters
+    ----------
+    expected : array-like of shape (n_rows,)
+        Expected returns made before the outcome was known, such as those of
+        `skfactor.model_selection.walk_forward_predict`.
+    realized : array-like of shape (n_rows,)
+        The returns that they are expectations of, in the same rows. Pairs with a NaN are left out.
+    n_quantiles : int, default=10
+        Number of quantiles of the expected returns, as in `long_short_sharpe`.
+    horizon : int, default=1
+        Dates that a return spans; more than one overlaps with its neighbours, and errors have
+        ``horizon - 1`` lags, as in `infer_mean`.
+    max_lag : int, optional
+        Longest lag of the decay: the rank IC of expectations with the returns that many dates after
+        those that they are for. By default 5, or as far as the sample goes, where assets are known.
+    dates, assets : array-like of shape (n_rows,), optional
+        Date and asset of each row, if they are not in the index of ``expected`` or ``realized``.
+
+    Returns
+    -------
+    ForecastEvaluation
+        With ``summary()``. All figures are a date, in the units of the returns; nothing is
+        annualized.
+
+    Raises
+    ------
+    ValueError
+        If there are no dates, rows differ, values are infinite or text, no date has as many pairs
+        as quantiles, fewer than two dates have a slope, or ``max_lag`` is given without assets.
+
+    Warns
+    -----
+    UndefinedMetricWarning
+        If some dates have fewer than two pairs or constant expectations; they are left out.
+
+    References
+    ----------
+    .. [1] Lewellen, J. (2015), "The Cross-section of Expected Stock Returns", Critical Finance
+       Review 4(1), 1-44. https://doi.org/10.1561/104.00000024
+
+    Examples
+    --------
+    >>> from skfactor import FamaMacBeth
+    >>> from skfactor.datasets import make_panel
+    >>> from skfactor.metrics import evaluate_forecasts
+    >>> X, y = make_panel(random_state=0, return_X_y=True)
+    >>> early = X.index.get_level_values("date") < "2013-01"
+    >>> model = FamaMacBeth().fit(X[early], y[early])
+    >>> evaluation = evaluate_forecasts(model.predict(X[~early]), y[~early], n_quantiles=5)
+    >>> bool(evaluation.slope.t_value > 2.0)
+    True
+    """
+    check_horizon(horizon)
+    pairs = read_pairs(realized, expected, metric=_NAME, dates=dates)
+    moments = segment_pair_moments(pairs.predicted, pairs.actual, pairs.offsets)
+    slope = moments.slope
+    by_date = pd.DataFrame(
+        {
+            "n_assets": np.bincount(pairs.run_dates, pairs.lengths, len(pairs.dates)).astype(int),
+            "slope": pairs.by_date(slope),
+            "intercept": pairs.by_date(moments.mean_y - slope * moments.mean_x),
+            "r2": pairs.by_date(moments.correlation**2),
+            "ic": pairs.by_date(moments.correlation),
+            "rank_ic": pairs.by_date(run_correlations(pairs, "spearman")),
+        },
+        index=pairs.dates,
+    )
+    reason = "fewer than 2 pairs without NaN, or constant expectations"
+    defined_values(
+        by_date["slope"].to_numpy(), pairs.dates, "The predictive slope", reason, stacklevel=3
+    )
+    predicted = quantile_table(pairs, n_quantiles, pairs.predicted, _NAME)
+    actual = quantile_table(pairs, n_quantiles, pairs.actual, _NAME)
+    by_date["spread"] = actual[:, -1] - actual[:, 0]
+    means = {
+        name: infer_mean(by_date[name], horizon=horizon)
+        for name in ("slope", "intercept", "ic", "rank_ic", "spread")
+    }
+    panel = panel_of(expected, realized, len(np.asarray(realized)), dates, assets, _NAME)
+    lags: dict[int, MeanInference] = {}
+    if panel.assets is not None or max_lag:
+        columns = [read_column(data, "", _NAME) for data in (expected, realized)]
+        rows = asset_rows(panel, np.arange(len(columns[0])), _NAME)
+        lags = _decay(columns[0], columns[1], rows, max_lag, horizon)
+    error, level = (pairs.actual - pairs.predicted), pairs.actual
+    total = float(moments.sum_yy.sum())
+    missed = float((moments.sum_yy - 2.0 * moments.sum_xy + moments.sum_xx).sum())
+    return ForecastEvaluation(
+        **means,
+        average_r2=float(by_date["r2"].mean()),
+        r2_zero=_one_minus(float(error @ error), float(level @ level)),
+        r2_demeaned=_one_minus(missed, total),
+        quantiles=_quantiles(predicted, actual, means["spread"], pairs.dates, horizon),
+        decay=_table({0: means["rank_ic"], **lags}, "lag"),
+        by_date=by_date,
+        horizon=int(horizon),
+    )
+
+
+def _one_minus(part: float, whole: float) -> float:
+    return 1.0 - part / whole if whole > 0.0 else float("nan")
+
+
+def _quantiles(
+    expected: Float64Array,
+    realized: Float64Array,
+    spread: MeanInference,
+    dates: pd.Index,
+    horizon: int,
+) -> pd.DataFrame:
+    """Expected and realized returns of each quantile and of the highest minus the lowest."""
+    labels = quantile_labels(expected.shape[1])
+    inferences: dict[Any, MeanInference] = {
+        label: infer_mean(pd.Series(column, index=dates), horizon=horizon)
+        for label, column in zip(labels, realized.T, strict=True)
+    }
+    inferences["spread"] = spread
+    table = _table(inferences, "quantile")
+    means = np.nanmean(expected, axis=0)
+    table.insert(0, "expected", [*means, np.nanmean(expected[:, -1] - expected[:, 0])])
+    return table.rename(columns={"mean": "realized"})
+
+
+def _table(inferences: dict[Any, MeanInference], name: str) -> pd.DataFrame:
+    rows = [inference.to_series() for inference in inferences.values()]
+    index = pd.Index(list(inferences), name=name)
+    return pd.DataFrame([row.to_dict() for row in rows], index=index)
+
+
+def _decay(
+    expected: Float64Array,
+    realized: Float64Array,
+    rows: AssetRows,
+    max_lag: int | None,
+    horizon: int,
+) -> dict[int, MeanInference]:
+    """Rank ICs of expectations with returns of later dates, by lag from 1 on."""
+    if max_lag is None:
+        longest = min(_LAGS, rows.n_places - 2)
+    elif not is_whole(max_lag) or max_lag < 0:
+        raise ValueError(f"max_lag={max_lag!r} has to be a whole number of dates, at least 0.")
+    elif max_lag > rows.n_places - 2:
+        raise ValueError(
+            f"max_lag={max_lag} leaves fewer than two dates of the {rows.n_places} in the sample."
+        )
+    else:
+        longest = int(max_lag)
+    decay = {}
+    for lag in range(1, longest + 1):
+        later, before = rows.pairs(lag)
+        pair = np.stack([expected[rows.rows[before]], realized[rows.rows[later]]])
+        complete = np.isfinite(pair.sum(axis=0))
+        values = np.full(len(rows.labels), np.nan)
+        if complete.any():
+            segments, run_dates = segments_from_codes(rows.dates[before[complete]])
+            x, y = average_ranks(pair[:, complete], segments.offsets)
+            values[run_dates] = segment_pair_moments(x, y, segments.offsets).correlation
+        if max_lag is None and int(np.isfinite(values).sum()) < 2:
+            break  # dates so far apart share no assets
+        series = pd.Series(values, index=rows.labels, name=f"rank_ic at lag {lag}")
+        decay[lag] = infer_mean(series, horizon=horizon)
+    return decay

@@ -1,0 +1,184 @@
+"""The average of a series of dates with its error, also where forecast horizons overlap."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from skfactor._calendar import date_positions
+from skfactor._dates import check_dates
+from skfactor.inference._long_run import LongRun
+from skfactor.metrics._pairs import is_whole
+
+
+@dataclass(frozen=True)
+class MeanInference:
+    """The average over dates of a measure, with its error.
+
+    Made by `infer_mean`; nothing is annualized.
+
+    Attributes
+    ----------
+    name : str
+        What was averaged.
+    mean : float
+        Average over the dates that have a value.
+    std : float
+        Standard deviation over dates, divisor T - 1.
+    std_error : float
+        Standard error of the mean.
+    n_dates : int
+        Number T of dates that have a value.
+    horizon : int
+        Dates that an outcome spans; the error has ``horizon - 1`` lags.
+
+    Examples
+    --------
+    >>> from skfactor.metrics import MeanInference
+    >>> print(MeanInference("ic", mean=0.03, std=0.1, std_error=0.01, n_dates=100, horizon=1))
+    ic: 0.0300 (0.0100), t(99) = 3.00, p-value = 0.0034, ratio = 0.30, 100 dates
+    """
+
+    name: str
+    mean: float
+    std: float
+    std_error: float
+    n_dates: int
+    horizon: int
+
+    @property
+    def df(self) -> int:
+        """Degrees of freedom of the t distribution, T - 1."""
+        return self.n_dates - 1
+
+    @property
+    def t_value(self) -> float:
+        """Mean over its standard error."""
+        return self.mean / self.std_error if self.std_error > 0.0 else float("nan")
+
+    @property
+    def p_value(self) -> float:
+        """Two-sided p-value of the hypothesis that the mean is zero."""
+        return float(2.0 * stats.t.sf(abs(self.t_value), self.df))
+
+    @property
+    def information_ratio(self) -> float:
+        """Mean by standard deviation over dates: for ICs the ICIR, for returns the Sharpe ratio."""
+        return self.mean / self.std if self.std > 0.0 else float("nan")
+
+    def conf_int(self, level: float = 0.95) -> tuple[float, float]:
+        """Confidence interval of the mean."""
+        if not 0.0 < level < 1.0:
+            raise ValueError(f"level={level!r} has to lie between 0 and 1, such as 0.95.")
+        half = float(stats.t.ppf(0.5 + level / 2.0, self.df)) * self.std_error
+        return self.mean - half, self.mean + half
+
+    def to_series(self) -> pd.Series:
+        """Mean, standard error, t, p-value, ratio and number of dates, as a row of a table."""
+        figures = {
+            "mean": self.mean,
+            "std_error": self.std_error,
+            "t_value": self.t_value,
+            "p_value": self.p_value,
+            "information_ratio": self.information_ratio,
+            "n_dates": self.n_dates,
+        }
+        return pd.Series(figures, name=self.name, dtype=object).infer_objects()
+
+    def __str__(self) -> str:
+        lags = f", horizon {self.horizon}" if self.horizon > 1 else ""
+        return (
+            f"{self.name}: {self.mean:.4f} ({self.std_error:.4f}), t({self.df}) = "
+            f"{self.t_value:.2f}, p-value = {self.p_value:.4f}, ratio = "
+            f"{self.information_ratio:.2f}, {self.n_dates} dates{lags}"
+        )
+
+    def _repr_html_(self) -> str:
+        return "<pre>" + escape(str(self)) + "</pre>"
+
+
+def infer_mean(series: pd.Series, *, horizon: int = 1) -> MeanInference:
+    """Average of a series of dates with its standard error.
+
+    Where each outcome spans several dates, those of neighbouring dates overlap and their measures
+    are correlated for ``horizon - 1`` lags. The error is that of Newey and West [1]_ with so many
+    lags, lag j weighed at 1 - j / horizon. It is multiplied by T / (T - 1), as the errors of
+    `skfactor.FamaMacBeth`, and t has T - 1 degrees of freedom.
+
+    Parameters
+    ----------
+    series : Series of shape (n_dates,)
+        One value a date, in any order, indexed by its dates: from `ic_by_date`, a column of
+        `quantile_returns_by_date`, or anything else. NaN is left out and leaves a gap.
+    horizon : int, default=1
+        Dates that an outcome spans: 12 for the returns of the next 12 months, every month. Dates
+        are counted on their calendar: by period for weeks and longer, else one after the other.
+
+    Returns
+    -------
+    MeanInference
+
+    Raises
+    ------
+    ValueError
+        If the index holds no dates or one twice, fewer than two dates have a value, or the horizon
+        is longer than the sample.
+
+    References
+    ----------
+    .. [1] Newey, W. K. and K. D. West (1987), "A Simple, Positive Semi-Definite,
+       Heteroskedasticity and Autocorrelation Consistent Covariance Matrix", Econometrica 55(3),
+       703-708. https://doi.org/10.2307/1913610
+
+    Examples
+    --------
+    >>> from skfactor.datasets import make_panel
+    >>> from skfactor.metrics import ic_by_date, infer_mean
+    >>> X, y = make_panel(random_state=0, return_X_y=True)
+    >>> print(infer_mean(ic_by_date(y, X.sum(axis=1)), horizon=3))
+    ic: 0.0930 (0.0210), t(119) = 4.44, p-value = 0.0000, ratio = 0.45, 120 dates, horizon 3
+    """
+    check_horizon(horizon)
+    if not isinstance(series, pd.Series):
+        raise TypeError(
+            f"series has to be a pandas Series indexed by date, such as that of ic_by_date; found "
+            f"{type(series).__name__}."
+        )
+    dates = check_dates(series.index)
+    if not dates.is_unique:
+        raise ValueError(f"The date {dates[dates.duplicated()][0]} occurs more than once.")
+    order = dates.argsort()
+    values, positions = series.to_numpy(dtype=np.float64)[order], date_positions(dates[order])
+    known = np.isfinite(values)
+    n_dates, n_places = int(known.sum()), int(positions[-1]) + 1
+    name = "mean" if series.name is None else str(series.name)
+    if n_dates < 2:
+        raise ValueError(
+            f"The error of {name} comes from its variation over dates, and only {n_dates} of "
+            f"{len(values)} dates have a value."
+        )
+    if horizon > n_places:
+        raise ValueError(f"horizon={horizon} is longer than the sample of {n_places} dates.")
+    values, positions = values[known], positions[known]
+    mean = float(values.mean())
+    # The Bartlett kernel of no lags is that of no kernel.
+    long_run = LongRun("bartlett", min(horizon - 1, int(positions[-1] - positions[0])))
+    variance, _ = long_run.covariance((values - mean)[:, None], positions)
+    return MeanInference(
+        name=name,
+        mean=mean,
+        std=float(values.std(ddof=1)),
+        std_error=float(np.sqrt(variance[0, 0] / (n_dates - 1))),
+        n_dates=n_dates,
+        horizon=int(horizon),
+    )
+
+
+def check_horizon(horizon: int) -> None:
+    """Raise unless the horizon is a whole number of dates, at least 1."""
+    if not is_whole(horizon) or horizon < 1:
+        raise ValueError(f"horizon={horizon!r} has to be a whole number of dates, at least 1.")

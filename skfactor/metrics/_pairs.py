@@ -1,0 +1,206 @@
+"""Outcomes and predictions as complete pairs by date, or an error that says what is wrong."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.utils.validation import check_array
+
+from skfactor._kernels.segments import Segments, segments_from_codes
+from skfactor._panel import Panel, check_same_rows, find_panel, group_labels, is_time_series
+from skfactor._typing import BoolArray, Float64Array, IntArray
+from skfactor._validation import check_row_weights, raise_if_infinite
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Complete pairs in runs of one date, or of one date and group."""
+
+    actual: Float64Array  # (n,)
+    predicted: Float64Array  # (n,)
+    offsets: IntArray  # (S + 1,) of runs that hold at least one pair
+    run_dates: IntArray  # (S,) position of the run's date, ascending
+    dates: pd.Index  # (T,) all dates, those without a pair included
+    groups: pd.Index | None  # (G,)
+    run_groups: IntArray | None  # (S,) position of the run's group
+    weights: Float64Array | None  # (n,)
+
+    @property
+    def lengths(self) -> IntArray:
+        """Pairs in each run (S,)."""
+        return np.diff(self.offsets)
+
+    def by_date(self, values: Float64Array) -> Float64Array:
+        """Values of runs (S,) as one a date (T,): over groups, weighted by their pairs.
+
+        NaN where no run of the date has a value.
+        """
+        defined = np.isfinite(values)
+        weight = self.lengths * defined
+        n_dates = len(self.dates)
+        total = np.bincount(self.run_dates, np.where(defined, values, 0.0) * weight, n_dates)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            means: Float64Array = total / np.bincount(self.run_dates, weight, n_dates)
+        return means
+
+    def table(self, values: Float64Array) -> Float64Array:
+        """Rows of runs (S, Q), without groups, as rows of dates (T, Q), NaN without a pair."""
+        table = np.full((len(self.dates), values.shape[1]), np.nan)
+        table[self.run_dates] = values
+        return table
+
+
+def is_whole(number: object) -> bool:
+    """Whether a parameter is a whole number; True and False are none."""
+    return isinstance(number, Integral) and not isinstance(number, bool)
+
+
+def read_column(values: Any, name: str, metric: str) -> Float64Array:
+    """Values of one row each (n,); NaN is allowed.
+
+    Raises ``ValueError`` for several columns, text and infinity.
+    """
+    array = read_numbers(values, name)
+    if array.ndim == 2 and array.shape[1] > 1:
+        raise ValueError(
+            f"{name} has {array.shape[1]} columns. {metric} is for panels, one column and one row "
+            "a date and asset: bring a table of one column an asset into that form with "
+            "stack(). Tables are scored by cross_sectional_r2_score and pricing_rmse."
+        )
+    return array.reshape(-1)
+
+
+def read_numbers(values: Any, name: str) -> Float64Array:
+    """Values as float64 of one or two dimensions, without infinity or text."""
+    array: Float64Array
+    try:
+        array = check_array(
+            values, dtype=np.float64, ensure_2d=False, ensure_all_finite=False, input_name=name
+        )
+    except (ValueError, TypeError) as error:
+        if "could not convert" not in str(error):
+            raise
+        raise ValueError(f"{name} does not hold numbers: {error}.") from error
+    if array.ndim == 0:
+        raise ValueError(f"{name} is a single number; it needs one value a row.")
+    table = array.reshape(len(array), -1)
+    raise_if_infinite(table, pd.RangeIndex(table.shape[1]), name)
+    return array
+
+
+def check_same_shape(actual: Float64Array, predicted: Float64Array) -> None:
+    """Raise unless outcomes and predictions have the same shape."""
+    if actual.shape != predicted.shape:
+        raise ValueError(
+            f"y_true has shape {actual.shape} and y_pred {predicted.shape}; they need the same "
+            "rows and columns."
+        )
+
+
+def named_dates(panel: Panel) -> pd.Index:
+    """All dates of a panel, under the name of their level or as ``"date"``."""
+    labels = panel.dates.labels
+    return labels.rename("date") if labels.name is None else labels
+
+
+def panel_of(data: Any, other: Any, n_rows: int, dates: Any, assets: Any, metric: str) -> Panel:
+    """Dates of the rows of data, from ``dates=``, its index or that of the other; or raise."""
+    for labels, name in ((dates, "dates="), (assets, "assets=")):
+        if labels is not None and np.ndim(labels) > 0 and len(labels) != n_rows:
+            raise ValueError(f"{name} has {len(labels)} values, y_pred has {n_rows} rows.")
+    panel = find_panel(data, other, n_rows=n_rows, dates=dates, assets=assets)
+    if panel is not None:
+        return panel
+    found = f"{metric} compares assets within each date, and there are no dates"
+    if is_time_series(data) or is_time_series(other):
+        found = f"{metric} compares assets within each date, and here each date has one row"
+    raise ValueError(
+        f"{found}. Index y_true by (date, asset), or pass dates=; a scalar, such as dates=0, says "
+        "that all rows are one cross-section."
+    )
+
+
+def read_pairs(
+    y_true: Any,
+    y_pred: Any,
+    *,
+    metric: str,
+    dates: Any,
+    groupby: Any = None,
+    sample_weight: Any = None,
+) -> Pairs:
+    """Pairs without NaN by date (and group); a row of zero weight is no pair."""
+    actual = read_column(y_true, "y_true", metric)
+    predicted = read_column(y_pred, "y_pred", metric)
+    check_same_shape(actual, predicted)
+    check_same_rows(y_true, y_pred, "y_pred", of="y_true")
+    n_rows = len(actual)
+    panel = panel_of(y_true, y_pred, n_rows, dates, None, metric)
+    weights = check_row_weights(sample_weight, y_true, n_rows, "sample_weight")
+    segments, groups = panel.segments, None
+    cells: IntArray = np.arange(len(panel.dates))
+    if groupby is not None:
+        check_same_rows(y_true, groupby, "groupby", of="y_true")
+        labels = group_labels(groupby, n_rows)
+        groups = labels.labels
+        codes = panel.dates.codes.astype(np.int64) * len(groups) + labels.codes
+        segments, cells = segments_from_codes(codes)
+    taken = [None if x is None else _ordered(segments, x) for x in (actual, predicted, weights)]
+    actual, predicted, weights = taken[0], taken[1], taken[2]  # type: ignore[assignment]  # the first two are arrays
+    complete = np.isfinite(actual + predicted)
+    if weights is not None:
+        complete &= weights > 0.0
+    offsets = segments.offsets
+    if not complete.all():
+        actual, predicted = actual[complete], predicted[complete]
+        weights = None if weights is None else weights[complete]
+        offsets, kept = _compressed(complete, offsets)
+        cells = cells[kept]
+    if not len(actual):
+        raise ValueError("No row has both a y_true and a y_pred: one of them is NaN in every row.")
+    n_groups = 1 if groups is None else len(groups)
+    return Pairs(
+        actual,
+        predicted,
+        offsets,
+        cells // n_groups,
+        named_dates(panel),
+        groups,
+        None if groups is None else cells % n_groups,
+        weights,
+    )
+
+
+def _ordered(segments: Segments, values: Float64Array) -> Float64Array:
+    if segments.order is None:
+        return values
+    taken: Float64Array = values.take(segments.order)
+    return taken
+
+
+def _compressed(complete: BoolArray, offsets: IntArray) -> tuple[IntArray, IntArray]:
+    """Offsets of the runs that keep a row, and which runs these are."""
+    lengths = np.add.reduceat(complete.astype(np.intp), offsets[:-1])
+    kept = np.flatnonzero(lengths)
+    return np.concatenate(([0], np.cumsum(lengths[kept]))), kept
+
+
+def defined_values(
+    values: Float64Array, dates: pd.Index, metric: str, reason: str, stacklevel: int = 4
+) -> Float64Array:
+    """The values (T,) that are defined; one warning counts the dates of the others."""
+    undefined = np.isnan(values)
+    if undefined.any():
+        warnings.warn(
+            f"{metric} is undefined on {int(undefined.sum())} of {len(values)} dates, which are "
+            f"left out: {reason} (first: {dates[undefined][0]}).",
+            UndefinedMetricWarning,
+            stacklevel=stacklevel,
+        )
+    return values[~undefined]

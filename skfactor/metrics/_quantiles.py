@@ -1,0 +1,151 @@
+"""Returns of portfolios by quantile of the prediction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from skfactor._kernels.correlations import average_ranks, quantile_means, quantile_numbers
+from skfactor._typing import Float64Array
+from skfactor.metrics._ic import mean_over_deviation
+from skfactor.metrics._pairs import Pairs, defined_values, is_whole, read_pairs
+
+
+def long_short_sharpe(
+    y_true: Any,
+    y_pred: Any,
+    *,
+    n_quantiles: int = 10,
+    sample_weight: Any = None,
+    dates: Any = None,
+) -> float:
+    """Sharpe ratio of buying the highest and selling the lowest quantile of the predictions.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_rows,)
+        Returns, in decimals. Pairs with a NaN are left out.
+    y_pred : array-like of shape (n_rows,)
+        Predictions in the order of ``y_true``, by which the assets of a date are sorted.
+    n_quantiles : int, default=10
+        Number of quantiles. Without ties they are those of ``pandas.qcut``; tied predictions share
+        the quantile of their average rank.
+    sample_weight : array-like of shape (n_rows,), optional
+        Weight of each asset in its quantile's return, such as its market capitalization, known
+        before the return is. All weigh the same by default.
+    dates : array-like of shape (n_rows,) or scalar, optional
+        Date of each row, if it is not in the index of ``y_true`` or ``y_pred``.
+
+    Returns
+    -------
+    float
+        Mean over standard deviation (divisor T - 1) of the dates' returns: a date, not annualized,
+        without costs. NaN if no date has a value.
+
+    Raises
+    ------
+    ValueError
+        As in `ic`, if no date has ``n_quantiles`` pairs, or only one date has a value.
+
+    Warns
+    -----
+    UndefinedMetricWarning
+        If some dates have fewer pairs than quantiles, or ties that leave the highest or lowest
+        quantile empty; they are left out.
+
+    Examples
+    --------
+    >>> from skfactor.datasets import make_panel
+    >>> from skfactor.metrics import long_short_sharpe
+    >>> X, y = make_panel(random_state=0, return_X_y=True)
+    >>> round(long_short_sharpe(y, X.sum(axis=1), n_quantiles=5), 2)
+    0.44
+    """
+    pairs = read_pairs(
+        y_true, y_pred, metric="long_short_sharpe", dates=dates, sample_weight=sample_weight
+    )
+    means = quantile_table(pairs, n_quantiles, pairs.actual, "long_short_sharpe")
+    spread = defined_values(
+        means[:, -1] - means[:, 0],
+        pairs.dates,
+        "The long-short return",
+        f"fewer pairs than {n_quantiles} quantiles, or ties that leave one empty",
+        stacklevel=3,
+    )
+    return mean_over_deviation(spread, "long_short_sharpe")
+
+
+def quantile_returns_by_date(
+    y_true: Any,
+    y_pred: Any,
+    *,
+    n_quantiles: int = 10,
+    sample_weight: Any = None,
+    dates: Any = None,
+) -> pd.DataFrame:
+    """Mean return of each quantile of the predictions on each date.
+
+    Parameters
+    ----------
+    y_true, y_pred, n_quantiles, sample_weight, dates
+        As in `long_short_sharpe`.
+
+    Returns
+    -------
+    DataFrame of shape (n_dates, n_quantiles)
+        In decimals, columns 1 (the lowest predictions) to ``n_quantiles``. NaN on dates with fewer
+        pairs than quantiles, and for a quantile that ties leave empty.
+
+    Raises
+    ------
+    ValueError
+        As in `ic`, and if no date has ``n_quantiles`` pairs.
+
+    Examples
+    --------
+    >>> from skfactor.datasets import make_panel
+    >>> from skfactor.metrics import quantile_returns_by_date
+    >>> X, y = make_panel(random_state=0, return_X_y=True)
+    >>> returns = quantile_returns_by_date(y, X.sum(axis=1), n_quantiles=3)
+    >>> bool(returns.mean().is_monotonic_increasing)
+    True
+    """
+    metric = "quantile_returns_by_date"
+    pairs = read_pairs(y_true, y_pred, metric=metric, dates=dates, sample_weight=sample_weight)
+    means = quantile_table(pairs, n_quantiles, pairs.actual, metric)
+    return pd.DataFrame(means, index=pairs.dates, columns=quantile_labels(n_quantiles))
+
+
+def quantile_labels(n_quantiles: int) -> pd.Index:
+    """Quantiles from 1 on."""
+    return pd.RangeIndex(1, n_quantiles + 1, name="quantile")
+
+
+def quantile_table(
+    pairs: Pairs, n_quantiles: int, values: Float64Array, metric: str
+) -> Float64Array:
+    """Means of values (n,) by date and quantile of the prediction (T, n_quantiles)."""
+    check_n_quantiles(n_quantiles)
+    raise_if_thin(int(pairs.lengths.max()), n_quantiles, metric)
+    ranks = average_ranks(pairs.predicted[None], pairs.offsets)[0]
+    quantiles = quantile_numbers(ranks, pairs.offsets, n_quantiles)
+    means = quantile_means(values, quantiles, pairs.offsets, n_quantiles, pairs.weights)
+    means[pairs.lengths < n_quantiles] = np.nan
+    return pairs.table(means)
+
+
+def check_n_quantiles(n_quantiles: int) -> None:
+    """Raise unless the number of quantiles is a whole number, at least 2."""
+    if not is_whole(n_quantiles) or n_quantiles < 2:
+        raise ValueError(f"n_quantiles={n_quantiles!r} has to be a whole number, at least 2.")
+
+
+def raise_if_thin(most: int, n_quantiles: int, metric: str) -> None:
+    """Raise if the date with the most assets has fewer than there are quantiles."""
+    if most < n_quantiles:
+        raise ValueError(
+            f"{metric} sorts the assets of a date into {n_quantiles} quantiles, and no date has "
+            f"more than {most}. Pass a smaller n_quantiles."
+        )

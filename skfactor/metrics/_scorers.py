@@ -1,0 +1,170 @@
+"""Scorers for cross-validation: they find the dates, and hand routed metadata on to predict."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+from sklearn import config_context, get_config
+from sklearn.utils.metadata_routing import get_routing_for_object
+
+from skfactor._dates import is_dated
+from skfactor._panel import check_same_rows
+from skfactor._sklearn import BaseScorer
+from skfactor.metrics._ic import ic, icir, rank_ic
+from skfactor.metrics._quantiles import long_short_sharpe
+from skfactor.metrics._r2 import cross_sectional_r2_score, pricing_rmse, r2_zero
+from skfactor.metrics._stability import quantile_turnover, rank_autocorrelation
+
+# What the steps of a pipeline may ask for in predict.
+_METADATA = ("dates", "assets", "groupby", "weights")
+
+
+class ForecastScorer(BaseScorer):  # type: ignore[misc]  # scikit-learn is untyped
+    """A metric of predictions as a scorer for ``scoring=``.
+
+    Like `sklearn.metrics.make_scorer`, and in addition
+
+    - dates (and assets) come from routed metadata, else from the index of X, else from that of y;
+    - with metadata routing, ``dates``, ``assets``, ``groupby`` and ``weights`` are requested and
+      handed on to ``predict`` where a step of the estimator wants them, so that pipelines on plain
+      arrays can be scored. A metric gets of them what it has a parameter for, but ``groupby`` only
+      if the scorer was made with ``within_groups=True``.
+
+    Parameters
+    ----------
+    metric : callable
+        ``metric(y_true, y_pred, **options)``, or ``metric(y_pred, **options)`` for one that needs
+        no outcomes. It gets ``dates=`` and ``assets=`` if it has these parameters.
+    greater_is_better : bool, default=True
+        False makes the score the negative of the metric.
+    within_groups : bool, default=False
+        Whether routed ``groupby`` goes to the metric too, for correlations within groups.
+    **options
+        Further arguments of the metric.
+
+    Examples
+    --------
+    >>> from sklearn.model_selection import GroupKFold, cross_val_score
+    >>> from skfactor import FamaMacBeth
+    >>> from skfactor.datasets import make_panel
+    >>> from skfactor.metrics import ForecastScorer, long_short_sharpe
+    >>> X, y = make_panel(random_state=0, return_X_y=True)
+    >>> scorer = ForecastScorer(long_short_sharpe, n_quantiles=5)
+    >>> scorer
+    ForecastScorer(long_short_sharpe, n_quantiles=5)
+    >>> folds = list(GroupKFold(3).split(X, y, groups=X.index.codes[0]))
+    >>> cross_val_score(FamaMacBeth(), X, y, cv=folds, scoring=scorer).shape
+    (3,)
+    """
+
+    def __init__(
+        self,
+        metric: Callable[..., float],
+        *,
+        greater_is_better: bool = True,
+        within_groups: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__(metric, 1 if greater_is_better else -1, options, "predict")
+        self._within_groups = within_groups
+        parameters = inspect.signature(metric).parameters
+        unknown = sorted(set(options) - set(parameters))
+        if unknown:
+            raise TypeError(f"{metric.__name__} has no parameters {unknown}.")
+        if within_groups and "groupby" not in parameters:
+            raise TypeError(f"{metric.__name__} has no groupby, so it cannot look within groups.")
+        self._accepts = set(parameters)
+        with config_context(enable_metadata_routing=True):
+            self.set_score_request(**dict.fromkeys(_METADATA, True))
+
+    def __call__(self, estimator: Any, X: Any, y_true: Any, **metadata: Any) -> float:
+        """Score the predictions for X.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Fitted, with a ``predict``.
+        X : array-like of shape (n_rows, n_features)
+            What it predicts from.
+        y_true : array-like of shape (n_rows,) or (n_periods, n_assets)
+            Outcomes.
+        **metadata
+            ``dates``, ``assets``, ``groupby``, ``weights`` or ``sample_weight``, one a row.
+
+        Returns
+        -------
+        float
+        """
+        return self._score(_predict, estimator, X, y_true, **metadata)
+
+    def _score(
+        self,
+        method_caller: Callable[..., Any],
+        estimator: Any,
+        X: Any,
+        y_true: Any,
+        **metadata: Any,
+    ) -> float:
+        given = {name: value for name, value in metadata.items() if value is not None}
+        passed = _for_predict(estimator, given)
+        if passed:
+            predicted = estimator.predict(X, **passed)
+        else:
+            # scikit-learn's caller keeps the predictions for other scorers.
+            predicted = method_caller(estimator, "predict", X)
+        check_same_rows(X, y_true)
+        labels = {} if self._within_groups else {"groupby": None}
+        options = {
+            name: value
+            for name, value in (given | labels | self._kwargs).items()
+            if name in self._accepts and value is not None
+        }
+        if "dates" in self._accepts and "dates" not in options:
+            index = next((i for i in map(_row_index, (X, y_true)) if i is not None), None)
+            if index is not None:
+                options["dates"] = index
+        outcomes = {"y_true": y_true} if "y_true" in self._accepts else {}
+        value = self._score_func(**outcomes, y_pred=predicted, **options)
+        return float(self._sign * value)
+
+    def __repr__(self) -> str:
+        name = getattr(self._score_func, "__name__", repr(self._score_func))
+        sign = [] if self._sign > 0 else ["greater_is_better=False"]
+        within = ["within_groups=True"] if self._within_groups else []
+        options = [f"{key}={value!r}" for key, value in self._kwargs.items()]
+        return f"ForecastScorer({', '.join([name, *sign, *within, *options])})"
+
+
+def _predict(estimator: Any, method: str, X: Any) -> Any:
+    return getattr(estimator, method)(X)
+
+
+def _for_predict(estimator: Any, given: dict[str, Any]) -> dict[str, Any]:
+    """Metadata that some step of the estimator asks for in predict."""
+    if not given or not get_config()["enable_metadata_routing"]:
+        return {}
+    wanted = get_routing_for_object(estimator).consumes("predict", list(given))
+    return {name: value for name, value in given.items() if name in wanted}
+
+
+def _row_index(data: Any) -> pd.Index | None:
+    """The index of the rows if it tells their dates."""
+    if isinstance(data, pd.DataFrame | pd.Series):
+        index: pd.Index = data.index
+        if isinstance(index, pd.MultiIndex) or is_dated(index):
+            return index
+    return None
+
+
+ic_scorer = ForecastScorer(ic)
+rank_ic_scorer = ForecastScorer(rank_ic)
+icir_scorer = ForecastScorer(icir)
+r2_zero_scorer = ForecastScorer(r2_zero)
+long_short_sharpe_scorer = ForecastScorer(long_short_sharpe)
+rank_autocorrelation_scorer = ForecastScorer(rank_autocorrelation)
+neg_quantile_turnover_scorer = ForecastScorer(quantile_turnover, greater_is_better=False)
+cross_sectional_r2_scorer = ForecastScorer(cross_sectional_r2_score)
+neg_pricing_rmse_scorer = ForecastScorer(pricing_rmse, greater_is_better=False)

@@ -1,0 +1,216 @@
+"""How much predictions change from date to date."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from skfactor._kernels.correlations import average_ranks, quantile_numbers, segment_pair_moments
+from skfactor._kernels.segments import segments_from_codes
+from skfactor._typing import Float64Array
+from skfactor.metrics._asset_rows import AssetRows, asset_rows, check_lag
+from skfactor.metrics._pairs import defined_values, panel_of, read_column
+from skfactor.metrics._quantiles import check_n_quantiles, quantile_labels, raise_if_thin
+
+
+def rank_autocorrelation(
+    y_pred: Any, *, lag: int = 1, dates: Any = None, assets: Any = None
+) -> float:
+    """Rank correlation of predictions with those of an earlier date, averaged over dates.
+
+    Parameters
+    ----------
+    y_pred : array-like of shape (n_rows,)
+        Predictions. An asset counts on a date if it has one there and ``lag`` dates before.
+    lag : int, default=1
+        How many dates before, counted on their calendar: by period for weeks and longer, else one
+        date after the other.
+    dates, assets : array-like of shape (n_rows,), optional
+        Date and asset of each row, if they are not in the index of ``y_pred``.
+
+    Returns
+    -------
+    float
+        Between -1 and 1: the lower, the more a portfolio of the predictions trades. NaN if no date
+        has a value.
+
+    Raises
+    ------
+    ValueError
+        If there are no dates or no assets, ``y_pred`` has several columns, is infinite or text, or
+        the sample is not longer than ``lag``.
+
+    Warns
+    -----
+    UndefinedMetricWarning
+        If dates from the ``lag``-th on share fewer than two assets with the earlier date, or have
+        constant predictions; they are left out.
+
+    Examples
+    --------
+    >>> from skfactor.datasets import make_panel
+    >>> from skfactor.metrics import rank_autocorrelation
+    >>> X, _ = make_panel(random_state=0, return_X_y=True)
+    >>> -1.0 < rank_autocorrelation(X["x1"]) < 1.0
+    True
+    """
+    metric = "rank_autocorrelation"
+    predictions, rows = _read_predictions(y_pred, lag, dates, assets, metric)
+    later, before = rows.pairs(lag)
+    values = np.full(len(rows.labels), np.nan)
+    if len(later):
+        segments, run_dates = segments_from_codes(rows.dates[later])
+        x, y = average_ranks(predictions[np.stack([later, before])], segments.offsets)
+        values[run_dates] = segment_pair_moments(x, y, segments.offsets).correlation
+    follows = rows.positions >= lag
+    reason = "fewer than 2 assets that were there before, or constant predictions"
+    defined = defined_values(
+        values[follows],
+        rows.labels[follows],
+        "The rank autocorrelation",
+        reason,
+        stacklevel=3,
+    )
+    return float(defined.mean()) if len(defined) else float("nan")
+
+
+def quantile_turnover(
+    y_pred: Any,
+    *,
+    n_quantiles: int = 10,
+    lag: int = 1,
+    dates: Any = None,
+    assets: Any = None,
+) -> float:
+    """Share of the highest and the lowest quantile that is new, averaged over dates.
+
+    Parameters
+    ----------
+    y_pred, lag, dates, assets
+        As in `rank_autocorrelation`.
+    n_quantiles : int, default=10
+        Number of quantiles, as in `long_short_sharpe`.
+
+    Returns
+    -------
+    float
+        Between 0 and 1: the average over both quantiles of the share of assets in it that were not
+        in it ``lag`` dates before. NaN if no date has a value.
+
+    Raises
+    ------
+    ValueError
+        As in `rank_autocorrelation`, and if no date has ``n_quantiles`` predictions.
+
+    Warns
+    -----
+    UndefinedMetricWarning
+        If dates from the ``lag``-th on, or the dates before them, have fewer predictions than
+        quantiles or ties that leave a quantile empty; they are left out.
+
+    Examples
+    --------
+    >>> from skfactor.datasets import make_panel
+    >>> from skfactor.metrics import quantile_turnover
+    >>> X, _ = make_panel(random_state=0, return_X_y=True)
+    >>> 0.0 < quantile_turnover(X["x1"], n_quantiles=5) < 1.0
+    True
+    """
+    metric = "quantile_turnover"
+    predictions, rows = _read_predictions(y_pred, lag, dates, assets, metric)
+    extremes = _turnover(predictions, rows, n_quantiles, lag, metric)[:, [0, -1]].mean(axis=1)
+    follows = rows.positions >= lag
+    defined = defined_values(
+        extremes[follows],
+        rows.labels[follows],
+        "The turnover",
+        f"fewer predictions than {n_quantiles} quantiles there or on the earlier date, or ties "
+        "that leave one empty",
+        stacklevel=3,
+    )
+    return float(defined.mean()) if len(defined) else float("nan")
+
+
+def quantile_turnover_by_date(
+    y_pred: Any,
+    *,
+    n_quantiles: int = 10,
+    lag: int = 1,
+    dates: Any = None,
+    assets: Any = None,
+) -> pd.DataFrame:
+    """Share of each quantile that is new on each date.
+
+    Parameters
+    ----------
+    y_pred, n_quantiles, lag, dates, assets
+        As in `quantile_turnover`.
+
+    Returns
+    -------
+    DataFrame of shape (n_dates, n_quantiles)
+        Share of the assets of a quantile that were not in it ``lag`` dates before; columns 1 (the
+        lowest predictions) to ``n_quantiles``. NaN on the first dates, and where a date or the one
+        before has fewer predictions than quantiles.
+
+    Raises
+    ------
+    ValueError
+        As in `quantile_turnover`.
+
+    Examples
+    --------
+    >>> from skfactor.datasets import make_panel
+    >>> from skfactor.metrics import quantile_turnover_by_date
+    >>> X, _ = make_panel(random_state=0, return_X_y=True)
+    >>> quantile_turnover_by_date(X["x1"], n_quantiles=5).columns.tolist()
+    [1, 2, 3, 4, 5]
+    """
+    metric = "quantile_turnover_by_date"
+    predictions, rows = _read_predictions(y_pred, lag, dates, assets, metric)
+    table = _turnover(predictions, rows, n_quantiles, lag, metric)
+    return pd.DataFrame(table, index=rows.labels, columns=quantile_labels(n_quantiles))
+
+
+def _read_predictions(
+    y_pred: Any, lag: int, dates: Any, assets: Any, metric: str
+) -> tuple[Float64Array, AssetRows]:
+    """Predictions without NaN in order of date and asset, and which rows they are."""
+    values = read_column(y_pred, "y_pred", metric)
+    panel = panel_of(y_pred, None, len(values), dates, assets, metric)
+    known = np.flatnonzero(np.isfinite(values))
+    if not len(known):
+        raise ValueError("y_pred holds no value at all, only NaN.")
+    rows = asset_rows(panel, known, metric)
+    check_lag(lag, rows, metric)
+    return values[rows.rows], rows
+
+
+def _turnover(
+    values: Float64Array, rows: AssetRows, n_quantiles: int, lag: int, metric: str
+) -> Float64Array:
+    """Share of new assets by date and quantile (T, n_quantiles)."""
+    check_n_quantiles(n_quantiles)
+    later, before = rows.pairs(lag)
+    segments, run_dates = segments_from_codes(rows.dates)
+    offsets, lengths = segments.offsets, segments.lengths
+    raise_if_thin(int(lengths.max()), n_quantiles, metric)
+    ranks = average_ranks(values[None], offsets)[0]
+    quantiles = quantile_numbers(ranks, offsets, n_quantiles)
+    n_dates = len(rows.labels)
+    cells = rows.dates.astype(np.int64) * n_quantiles + quantiles - 1
+    stayed = later[quantiles[later] == quantiles[before]]
+    size = n_dates * n_quantiles
+    with np.errstate(invalid="ignore"):
+        table = 1.0 - np.bincount(cells[stayed], minlength=size) / np.bincount(
+            cells, minlength=size
+        )
+    table = table.reshape(n_dates, n_quantiles)
+    enough = np.zeros(n_dates, dtype=bool)
+    enough[run_dates] = lengths >= n_quantiles
+    earlier = np.searchsorted(rows.positions, rows.positions - lag)
+    comparable = rows.positions[earlier] == rows.positions - lag
+    table[~(enough & comparable & enough[earlier])] = np.nan
+    return table
