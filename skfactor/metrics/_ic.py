@@ -224,8 +224,8 @@ def ic_by_group(
     >>> X, y = make_panel(random_state=0, return_X_y=True)
     >>> half = y.index.get_level_values("asset").map(lambda name: "A" if name < "A100" else "B")
     >>> ic_by_group(y, X["x1"], groupby=half).mean().round(3)
-    A    0.022
-    B    0.024
+    A    0.080
+    B    0.091
     dtype: float64
     """
     _check_method(method)

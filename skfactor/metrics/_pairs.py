@@ -79,6 +79,8 @@ def read_column(values: Any, name: str, metric: str) -> Float64Array:
 def read_numbers(values: Any, name: str) -> Float64Array:
     """Values as float64 of one or two dimensions, without infinity or text."""
     array: Float64Array
+    if np.ndim(values) == 0:
+        raise ValueError(f"{name} is a single number; it needs one value a row.")
     try:
         array = check_array(
             values, dtype=np.float64, ensure_2d=False, ensure_all_finite=False, input_name=name
@@ -87,8 +89,6 @@ def read_numbers(values: Any, name: str) -> Float64Array:
         if "could not convert" not in str(error):
             raise
         raise ValueError(f"{name} does not hold numbers: {error}.") from error
-    if array.ndim == 0:
-        raise ValueError(f"{name} is a single number; it needs one value a row.")
     table = array.reshape(len(array), -1)
     raise_if_infinite(table, pd.RangeIndex(table.shape[1]), name)
     return array
