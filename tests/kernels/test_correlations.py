@@ -82,12 +82,18 @@ def test_ranks_equal_those_of_scipy_ties_included(regime):
 
 
 @law
-@given(n=st.integers(2, 60), n_quantiles=st.integers(2, 12), seed=st.integers(0, 2**32 - 1))
+@given(n=st.integers(2, 60), n_quantiles=st.sampled_from([2, 4, 8]), seed=st.integers(0, 2**32 - 1))
 def test_quantiles_without_ties_are_those_of_pandas(n, n_quantiles, seed):
-    # Whole numbers n_quantiles apart: pandas' interpolated edges are exact then.
+    # Powers of two and whole numbers so far apart: pandas' edges have no rounding then.
     values = np.random.default_rng(seed).permutation(n) * float(n_quantiles)
     found = quantile_numbers(stats.rankdata(values), np.array([0, n]), n_quantiles)
     assert_array_equal(found, pd.qcut(values, n_quantiles, labels=False) + 1)
+
+
+def test_a_value_on_the_edge_belongs_to_the_quantile_below():
+    ranks, offsets = np.arange(1.0, 56.0), np.array([0, 55])
+    found = quantile_numbers(ranks, offsets, 6)  # edges on every ninth value
+    assert_array_equal(np.bincount(found), [0, 10, 9, 9, 9, 9, 9])
 
 
 @law
