@@ -23,6 +23,17 @@ def median_seconds(call: Callable[[], Any], repeat: int = 5) -> float:
     return float(np.median(seconds))
 
 
+def side_by_side(*calls: Callable[[], Any], repeat: int = 5) -> list[float]:
+    """Shortest times of calls that take turns, so that a busy machine slows all of them down."""
+    seconds = [[] for _ in calls]
+    for _ in range(repeat):
+        for call, taken in zip(calls, seconds, strict=True):
+            start = time.perf_counter()
+            call()
+            taken.append(time.perf_counter() - start)
+    return [min(taken) for taken in seconds]
+
+
 def peak_bytes(call: Callable[[], Any]) -> int:
     """Largest amount of memory allocated at one time during a call, its result included."""
     tracemalloc.start()

@@ -1,6 +1,7 @@
-"""Splitters that keep dates whole, out-of-sample predictions, and tests of looking ahead."""
+"""Splitters that keep dates whole, out-of-sample predictions, and what to compare and check with them."""
 
 from skfactor.model_selection._combinatorial_purged_k_fold import CombinatorialPurgedKFold
+from skfactor.model_selection._compare import compare_factor_sets
 from skfactor.model_selection._lookahead import Lookahead, check_no_lookahead
 from skfactor.model_selection._purged_k_fold import PurgedKFold
 from skfactor.model_selection._walk_forward_predict import walk_forward_predict
@@ -14,5 +15,6 @@ __all__ = [
     "PurgedKFold",
     "WalkForwardSplit",
     "check_no_lookahead",
+    "compare_factor_sets",
     "walk_forward_predict",
 ]

@@ -202,10 +202,10 @@ def test_input_and_estimator_are_not_modified(panel, folds):
 
 
 def test_a_planted_signal_is_ranked_first():
-    # 20 panels of 60 dates x 100 assets, monthly IC 0.1: a signal as strong as 0.05 in the
-    # 100 x 300 of benchmarks/planted_signal.py.
+    # Monthly IC 0.1 in 60 dates x 100 assets is about as clear as 0.05 in the 100 x 300 of
+    # benchmarks/planted_signal.py, which counts 200 panels.
     first = []
-    for seed in range(20):
+    for seed in range(10):
         rng = np.random.default_rng(seed)
         index = pd.MultiIndex.from_product(
             [pd.period_range("2000-01", periods=60, freq="M"), range(100)], names=["date", "asset"]
@@ -213,11 +213,11 @@ def test_a_planted_signal_is_ranked_first():
         X = pd.DataFrame(rng.normal(size=(len(index), 3)), index=index, columns=["s", "a", "b"])
         y = 0.1 * X["s"] + np.sqrt(1 - 0.1**2) * rng.normal(size=len(X))
         dates = X.index.get_level_values("date")
-        cv = list(GroupKFold(3).split(X, y, groups=dates))
+        cv = list(GroupKFold(2).split(X, y, groups=dates))
         table = compare_factor_sets({"a": ["a"], "b": ["b"], "signal": ["s"]}, X, y, cv=cv)
         by_rank_ic = max("sab", key=lambda name: rank_ic(y, X[name]))
         first.append((table.index[0] == "signal", by_rank_ic == "s"))
-    assert np.mean(first, axis=0).min() >= 0.95
+    assert np.all(first)
 
 
 # --- what raises --------------------------------------------------------------------------------
