@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 
 import numpy as np
-from scipy.stats import rankdata
 
-from skfactor._kernels.segments import are_long, chunks
-from skfactor._kernels.threads import run_in_turn, run_on_threads
+from skfactor._kernels.lines import lines_of_segments
+from skfactor._kernels.ranks import rank_segments
+from skfactor._kernels.segments import Segments, chunks
+from skfactor._kernels.threads import run_on_threads
 from skfactor._typing import BoolArray, Float64Array, IntArray
 
 # Spread below so many units in the last place of the values is rounding, not variation.
 _ROUNDING_UNITS = 8.0
+# Values of a tile: both variables, their ranks and the order of them stay in cache.
+_TILE = 32_000
 
 
 @dataclass(frozen=True)
@@ -62,41 +65,60 @@ def segment_pair_moments(x: Float64Array, y: Float64Array, offsets: IntArray) ->
     n_rows = np.diff(offsets)
     sums = np.empty((5, len(n_rows)))
 
-    def fill(which: slice) -> None:
-        bounds = offsets[which.start : which.stop + 1]
-        rows = slice(bounds[0], bounds[-1])
-        by_segment = _one_by_one if are_long(bounds - bounds[0]) else _together
-        sums[:, which] = by_segment(x[rows], y[rows], bounds - bounds[0])
+    def fill(a: Float64Array, b: Float64Array, lengths: IntArray, which: IntArray) -> None:
+        held = held_values(a, lengths)
+        means = []
+        for line in (a, b):
+            if held is not None:
+                line[~held] = 0.0
+            mean = line.sum(axis=1) / lengths
+            line -= mean[:, None]
+            if held is not None:
+                line[~held] = 0.0
+            means.append(mean)
+        sums[:, which] = *means, row_products(a, a), row_products(b, b), row_products(a, b)
 
-    tasks = [partial(fill, which) for which in chunks(offsets, 2)]
-    # Short calls, one a segment, only wait for each other on threads.
-    (run_in_turn if are_long(offsets) else run_on_threads)(tasks, x.size)
+    each_tile(fill, x, y, offsets)
     return PairMoments(n_rows, *sums)
 
 
-def _one_by_one(x: Float64Array, y: Float64Array, offsets: IntArray) -> Float64Array:
-    """Means, sums of squares and of products (5, S), long segments one after the other."""
-    longest = int(np.diff(offsets).max())
-    ones, scratch = np.ones(longest), np.empty((2, longest))
-    sums = np.empty((5, len(offsets) - 1))
-    for s, (start, stop) in enumerate(pairwise(offsets)):
-        n = stop - start
-        # A product with ones is the fastest sum there is.
-        mean_x, mean_y = x[start:stop] @ ones[:n] / n, y[start:stop] @ ones[:n] / n
-        a = np.subtract(x[start:stop], mean_x, out=scratch[0, :n])
-        b = np.subtract(y[start:stop], mean_y, out=scratch[1, :n])
-        sums[:, s] = mean_x, mean_y, a @ a, b @ b, a @ b
-    return sums
+def each_tile(
+    function: Callable[[Float64Array, Float64Array, IntArray, IntArray], None],
+    x: Float64Array,
+    y: Float64Array,
+    offsets: IntArray,
+) -> None:
+    """Call ``function(x, y, lengths, which)`` for tiles of segments that stay in cache.
+
+    In a tile x and y are lines (n_lines, longest) of the segments ``which``, its own to change,
+    with NaN after their ``lengths`` values.
+    """
+
+    def work(chunk: slice) -> None:
+        bounds = offsets[chunk.start : chunk.stop + 1]
+        rows = slice(bounds[0], bounds[-1])
+        for lines in lines_of_segments(bounds - bounds[0]):
+            a: Float64Array = lines.read(x[None, rows])[:, 0].astype(np.float64, copy=False)
+            b: Float64Array = lines.read(y[None, rows])[:, 0].astype(np.float64, copy=False)
+            step = max(_TILE // lines.longest, 1)
+            for first in range(0, len(a), step):
+                tile = slice(first, first + step)
+                which = chunk.start + lines.which[tile]
+                function(a[tile], b[tile], lines.lengths[tile], which)
+
+    run_on_threads([partial(work, chunk) for chunk in chunks(offsets, 2)], x.size)
 
 
-def _together(x: Float64Array, y: Float64Array, offsets: IntArray) -> Float64Array:
-    """The same for a chunk of short segments that stays in cache."""
-    starts, lengths = offsets[:-1], np.diff(offsets)
-    mean_x, mean_y = np.add.reduceat(x, starts) / lengths, np.add.reduceat(y, starts) / lengths
-    a, b = x - np.repeat(mean_x, lengths), y - np.repeat(mean_y, lengths)
-    squares_x, squares_y = np.add.reduceat(a * a, starts), np.add.reduceat(b * b, starts)
-    a *= b
-    return np.array([mean_x, mean_y, squares_x, squares_y, np.add.reduceat(a, starts)])
+def held_values(lines: Float64Array, lengths: IntArray) -> BoolArray | None:
+    """Where lines (n_lines, longest) hold a value, None where all do."""
+    longest = lines.shape[1]
+    return None if (lengths == longest).all() else np.arange(longest) < lengths[:, None]
+
+
+def row_products(a: Float64Array, b: Float64Array) -> Float64Array:
+    """Sum of a * b along each line (n_lines,)."""
+    products: Float64Array = np.einsum("ij,ij->i", a, b)
+    return products
 
 
 def quantile_numbers(ranks: Float64Array, offsets: IntArray, n_quantiles: int) -> IntArray:
@@ -132,6 +154,9 @@ def quantile_means(
 def average_ranks(values: Float64Array, offsets: IntArray) -> Float64Array:
     """Ranks 1 to n within each segment of values (K, n) without NaN; ties have their average."""
     ranks = np.empty(values.shape)
-    for start, stop in pairwise(offsets):
-        ranks[:, start:stop] = rankdata(values[:, start:stop], axis=1)
+    rank_segments(values, Segments(offsets), _plain, ranks)
     return ranks
+
+
+def _plain(rank: Float64Array, count: IntArray) -> Float64Array:
+    return np.broadcast_to(rank, np.broadcast_shapes(rank.shape, count.shape))

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skfactor._kernels.correlations import average_ranks, segment_pair_moments
+from skfactor._kernels.correlations import segment_pair_moments
+from skfactor._kernels.rank_correlations import segment_rank_correlations
 from skfactor._kernels.segments import segments_from_codes
 from skfactor._typing import Float64Array
 from skfactor.metrics._asset_rows import AssetRows, asset_rows
@@ -193,8 +194,8 @@ def _decay(
         values = np.full(len(rows.labels), np.nan)
         if complete.any():
             segments, run_dates = segments_from_codes(rows.dates[before[complete]])
-            x, y = average_ranks(pair[:, complete], segments.offsets)
-            values[run_dates] = segment_pair_moments(x, y, segments.offsets).correlation
+            x, y = pair[:, complete]
+            values[run_dates] = segment_rank_correlations(x, y, segments.offsets)
         if max_lag is None and int(np.isfinite(values).sum()) < 2:
             break  # dates so far apart share no assets
         series = pd.Series(values, index=rows.labels, name=f"rank_ic at lag {lag}")

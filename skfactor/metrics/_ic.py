@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skfactor._kernels.correlations import average_ranks, segment_pair_moments
+from skfactor._kernels.correlations import segment_pair_moments
+from skfactor._kernels.rank_correlations import segment_rank_correlations
 from skfactor._typing import Float64Array
 from skfactor.metrics._pairs import Pairs, defined_values, read_pairs
 
@@ -67,7 +68,7 @@ def ic(y_true: Any, y_pred: Any, *, dates: Any = None, groupby: Any = None) -> f
     0.093
     """
     values = _ic_values(y_true, y_pred, "pearson", dates, groupby, "ic")
-    return _mean(defined_values(*values, "The IC", _REASON, stacklevel=3))
+    return _mean(defined_values(*values, "The IC", _REASON))
 
 
 def rank_ic(y_true: Any, y_pred: Any, *, dates: Any = None, groupby: Any = None) -> float:
@@ -102,7 +103,7 @@ def rank_ic(y_true: Any, y_pred: Any, *, dates: Any = None, groupby: Any = None)
     0.088
     """
     values = _ic_values(y_true, y_pred, "spearman", dates, groupby, "rank_ic")
-    return _mean(defined_values(*values, "The rank IC", _REASON, stacklevel=3))
+    return _mean(defined_values(*values, "The rank IC", _REASON))
 
 
 def icir(
@@ -147,7 +148,7 @@ def icir(
     0.45
     """
     values = _ic_values(y_true, y_pred, method, dates, groupby, "icir")
-    return mean_over_deviation(defined_values(*values, "The IC", _REASON, stacklevel=3), "icir")
+    return mean_over_deviation(defined_values(*values, "The IC", _REASON), "icir")
 
 
 def ic_by_date(
@@ -240,7 +241,7 @@ def run_correlations(pairs: Pairs, method: str) -> Float64Array:
     """Correlation of each run (S,), NaN with fewer than two pairs or without variation."""
     x, y = pairs.predicted, pairs.actual
     if method == "spearman":
-        x, y = average_ranks(np.stack([x, y]), pairs.offsets)
+        return segment_rank_correlations(x, y, pairs.offsets)
     return segment_pair_moments(x, y, pairs.offsets).correlation
 
 

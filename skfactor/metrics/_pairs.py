@@ -139,22 +139,22 @@ def read_pairs(
     actual = read_column(y_true, "y_true", metric)
     predicted = read_column(y_pred, "y_pred", metric)
     check_same_shape(actual, predicted)
-    check_same_rows(y_true, y_pred, "y_pred", of="y_true")
+    check_same_rows(y_true, y_pred, "y_pred", x_name="y_true")
     n_rows = len(actual)
     panel = panel_of(y_true, y_pred, n_rows, dates, None, metric)
     weights = check_row_weights(sample_weight, y_true, n_rows, "sample_weight")
     segments, groups = panel.segments, None
     cells: IntArray = np.arange(len(panel.dates))
     if groupby is not None:
-        check_same_rows(y_true, groupby, "groupby", of="y_true")
+        check_same_rows(y_true, groupby, "groupby", x_name="y_true")
         labels = group_labels(groupby, n_rows)
         groups = labels.labels
         codes = panel.dates.codes.astype(np.int64) * len(groups) + labels.codes
         segments, cells = segments_from_codes(codes)
-    taken = [None if x is None else _ordered(segments, x) for x in (actual, predicted, weights)]
-    actual, predicted, weights = taken[0], taken[1], taken[2]  # type: ignore[assignment]  # the first two are arrays
-    complete = np.isfinite(actual + predicted)
+    actual, predicted = _ordered(segments, actual), _ordered(segments, predicted)
+    complete = complete_pairs(actual, predicted)
     if weights is not None:
+        weights = _ordered(segments, weights)
         complete &= weights > 0.0
     offsets = segments.offsets
     if not complete.all():
@@ -184,6 +184,15 @@ def _ordered(segments: Segments, values: Float64Array) -> Float64Array:
     return taken
 
 
+def complete_pairs(actual: Float64Array, predicted: Float64Array) -> BoolArray:
+    """Where neither is NaN."""
+    with np.errstate(over="ignore"):
+        # A sum is finite unless a value is not; only then it pays to look at each.
+        if np.isfinite(actual.sum() + predicted.sum()):
+            return np.ones(actual.shape, dtype=bool)
+        return ~np.isnan(actual + predicted)
+
+
 def _compressed(complete: BoolArray, offsets: IntArray) -> tuple[IntArray, IntArray]:
     """Offsets of the runs that keep a row, and which runs these are."""
     lengths = np.add.reduceat(complete.astype(np.intp), offsets[:-1])
@@ -192,7 +201,7 @@ def _compressed(complete: BoolArray, offsets: IntArray) -> tuple[IntArray, IntAr
 
 
 def defined_values(
-    values: Float64Array, dates: pd.Index, metric: str, reason: str, stacklevel: int = 4
+    values: Float64Array, dates: pd.Index, metric: str, reason: str, stacklevel: int = 3
 ) -> Float64Array:
     """The values (T,) that are defined; one warning counts the dates of the others."""
     undefined = np.isnan(values)

@@ -72,7 +72,6 @@ def long_short_sharpe(
         pairs.dates,
         "The long-short return",
         f"fewer pairs than {n_quantiles} quantiles, or ties that leave one empty",
-        stacklevel=3,
     )
     return mean_over_deviation(spread, "long_short_sharpe")
 

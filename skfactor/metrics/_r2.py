@@ -9,7 +9,7 @@ import numpy as np
 from skfactor._panel import check_same_rows
 from skfactor._typing import BoolArray, Float64Array
 from skfactor._validation import check_row_weights
-from skfactor.metrics._pairs import check_same_shape, read_numbers
+from skfactor.metrics._pairs import check_same_shape, complete_pairs, read_numbers
 
 
 def r2_zero(y_true: Any, y_pred: Any, *, sample_weight: Any = None) -> float:
@@ -156,14 +156,14 @@ def _read_tables(y_true: Any, y_pred: Any) -> tuple[Float64Array, Float64Array, 
     if actual.size == predicted.size and len(actual) == len(predicted):
         predicted = predicted.reshape(actual.shape)  # (n, 1) beside (n,)
     check_same_shape(actual, predicted)
-    check_same_rows(y_true, y_pred, "y_pred", of="y_true")
+    check_same_rows(y_true, y_pred, "y_pred", x_name="y_true")
     left, right = getattr(y_true, "columns", None), getattr(y_pred, "columns", None)
     if left is not None and right is not None and list(left) != list(right):
         raise ValueError(
             "y_true and y_pred have different columns. They are not aligned by name: bring them "
             "into one order first, for example y_pred = y_pred[y_true.columns]."
         )
-    complete: BoolArray = np.isfinite(actual + predicted)
+    complete = complete_pairs(actual, predicted)
     if not complete.any():
         raise ValueError("No row has both a y_true and a y_pred: one of them is NaN everywhere.")
     return actual, predicted, complete

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skfactor._kernels.correlations import average_ranks, quantile_numbers, segment_pair_moments
+from skfactor._kernels.correlations import average_ranks, quantile_numbers
+from skfactor._kernels.rank_correlations import segment_rank_correlations
 from skfactor._kernels.segments import segments_from_codes
 from skfactor._typing import Float64Array
 from skfactor.metrics._asset_rows import AssetRows, asset_rows, check_lag
@@ -62,8 +63,8 @@ def rank_autocorrelation(
     values = np.full(len(rows.labels), np.nan)
     if len(later):
         segments, run_dates = segments_from_codes(rows.dates[later])
-        x, y = average_ranks(predictions[np.stack([later, before])], segments.offsets)
-        values[run_dates] = segment_pair_moments(x, y, segments.offsets).correlation
+        x, y = predictions[later], predictions[before]
+        values[run_dates] = segment_rank_correlations(x, y, segments.offsets)
     follows = rows.positions >= lag
     reason = "fewer than 2 assets that were there before, or constant predictions"
     defined = defined_values(
@@ -71,7 +72,6 @@ def rank_autocorrelation(
         rows.labels[follows],
         "The rank autocorrelation",
         reason,
-        stacklevel=3,
     )
     return float(defined.mean()) if len(defined) else float("nan")
 
@@ -128,7 +128,6 @@ def quantile_turnover(
         "The turnover",
         f"fewer predictions than {n_quantiles} quantiles there or on the earlier date, or ties "
         "that leave one empty",
-        stacklevel=3,
     )
     return float(defined.mean()) if len(defined) else float("nan")
 
