@@ -50,7 +50,7 @@ def sets_by_quantile(p, n_quantiles):
 
 def test_turnover_equals_a_loop_over_sets_of_names():
     p = predictions()
-    sets = sets_by_quantile(p, 3)
+    sets = sets_by_quantile(p, 4)
     expected = pd.DataFrame(
         {
             after: [
@@ -59,14 +59,14 @@ def test_turnover_equals_a_loop_over_sets_of_names():
             ]
             for before, after in pairwise(sets)
         },
-        index=range(1, 4),
+        index=range(1, 5),
     ).T
-    found = quantile_turnover_by_date(p, n_quantiles=3)
+    found = quantile_turnover_by_date(p, n_quantiles=4)
     assert found.iloc[0].isna().all()
     assert_frame_equal(
         found.iloc[1:], expected, check_names=False, check_freq=False, check_column_type=False
     )
-    assert_allclose(quantile_turnover(p, n_quantiles=3), expected[[1, 3]].mean(axis=None))
+    assert_allclose(quantile_turnover(p, n_quantiles=4), expected[[1, 4]].mean(axis=None))
 
 
 def test_what_never_changes_has_no_turnover():
