@@ -107,9 +107,7 @@ def evaluate_forecasts(
         index=pairs.dates,
     )
     reason = "fewer than 2 pairs without NaN, or constant expectations"
-    defined_values(
-        by_date["slope"].to_numpy(), pairs.dates, "The predictive slope", reason, stacklevel=3
-    )
+    defined_values(by_date["slope"].to_numpy(), pairs.dates, "The predictive slope", reason)
     predicted = quantile_table(pairs, n_quantiles, pairs.predicted, _NAME)
     actual = quantile_table(pairs, n_quantiles, pairs.actual, _NAME)
     by_date["spread"] = actual[:, -1] - actual[:, 0]

@@ -200,9 +200,7 @@ def _compressed(complete: BoolArray, offsets: IntArray) -> tuple[IntArray, IntAr
     return np.concatenate(([0], np.cumsum(lengths[kept]))), kept
 
 
-def defined_values(
-    values: Float64Array, dates: pd.Index, metric: str, reason: str, stacklevel: int = 3
-) -> Float64Array:
+def defined_values(values: Float64Array, dates: pd.Index, metric: str, reason: str) -> Float64Array:
     """The values (T,) that are defined; one warning counts the dates of the others."""
     undefined = np.isnan(values)
     if undefined.any():
@@ -210,6 +208,6 @@ def defined_values(
             f"{metric} is undefined on {int(undefined.sum())} of {len(values)} dates, which are "
             f"left out: {reason} (first: {dates[undefined][0]}).",
             UndefinedMetricWarning,
-            stacklevel=stacklevel,
+            stacklevel=3,  # the caller of the metric
         )
     return values[~undefined]
