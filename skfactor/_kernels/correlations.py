@@ -1,4 +1,4 @@
-"""Second moments of two variables in every segment, and quantiles from ranks."""
+"""Means, squares and products of two variables in every segment."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from functools import partial
 import numpy as np
 
 from skfactor._kernels.lines import lines_of_segments
-from skfactor._kernels.ranks import rank_segments
-from skfactor._kernels.segments import Segments, chunks
+from skfactor._kernels.segments import chunks
 from skfactor._kernels.threads import run_on_threads
 from skfactor._typing import BoolArray, Float64Array, IntArray
 
@@ -119,44 +118,3 @@ def row_products(a: Float64Array, b: Float64Array) -> Float64Array:
     """Sum of a * b along each line (n_lines,)."""
     products: Float64Array = np.einsum("ij,ij->i", a, b)
     return products
-
-
-def quantile_numbers(ranks: Float64Array, offsets: IntArray, n_quantiles: int) -> IntArray:
-    """Quantile of each row within its segment, 1 to ``n_quantiles``, from average ranks (n,).
-
-    Without ties these are the intervals between linearly interpolated quantiles, closed on the
-    right, as in ``pandas.qcut``; tied rows share the quantile of their average rank.
-    """
-    spread = np.maximum(np.diff(offsets) - 1, 1).astype(np.float64)
-    # Ranks are multiples of one half, so that a share that is a whole number is one exactly.
-    share = (ranks - 1.0) * n_quantiles / np.repeat(spread, np.diff(offsets))
-    numbers: IntArray = np.maximum(np.ceil(share), 1.0).astype(np.intp)
-    return numbers
-
-
-def quantile_means(
-    values: Float64Array,
-    quantiles: IntArray,
-    offsets: IntArray,
-    n_quantiles: int,
-    weights: Float64Array | None = None,
-) -> Float64Array:
-    """Mean of values (n,) by segment and quantile (S, n_quantiles); NaN where there is no row."""
-    lengths = np.diff(offsets)
-    cells = np.repeat(np.arange(len(lengths)) * n_quantiles - 1, lengths) + quantiles
-    size = len(lengths) * n_quantiles
-    weighted = values if weights is None else values * weights
-    with np.errstate(invalid="ignore", divide="ignore"):
-        means: Float64Array = np.bincount(cells, weighted, size) / np.bincount(cells, weights, size)
-    return means.reshape(-1, n_quantiles)
-
-
-def average_ranks(values: Float64Array, offsets: IntArray) -> Float64Array:
-    """Ranks 1 to n within each segment of values (K, n) without NaN; ties have their average."""
-    ranks = np.empty(values.shape)
-    rank_segments(values, Segments(offsets), _plain, ranks)
-    return ranks
-
-
-def _plain(rank: Float64Array, count: IntArray) -> Float64Array:
-    return np.broadcast_to(rank, np.broadcast_shapes(rank.shape, count.shape))

@@ -12,6 +12,9 @@ from skfactor._panel import Panel
 from skfactor._typing import IntArray
 from skfactor.metrics._pairs import is_whole, named_dates
 
+# A table of all dates and assets is faster than a search unless it has so many cells a row.
+_MOST_CELLS = 16
+
 
 @dataclass(frozen=True)
 class AssetRows:
@@ -36,9 +39,17 @@ class AssetRows:
         """
         cells = self.positions[self.dates].astype(np.int64) * self.n_assets + self.assets
         wanted = cells - int(lag) * self.n_assets
-        found = np.searchsorted(cells, wanted)
-        later = np.flatnonzero(cells[found] == wanted)
-        return later, found[later]
+        size = self.n_places * self.n_assets
+        if size > _MOST_CELLS * len(cells):
+            found = np.searchsorted(cells, wanted)
+            later = np.flatnonzero(cells[found] == wanted)
+            return later, found[later]
+        row = np.full(size, -1)
+        row[cells] = np.arange(len(cells))
+        first = int(np.searchsorted(wanted, 0))
+        found = row[wanted[first:]]
+        later = np.flatnonzero(found >= 0)
+        return later + first, found[later]
 
 
 def asset_rows(panel: Panel, chosen: IntArray, metric: str) -> AssetRows:

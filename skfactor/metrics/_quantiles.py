@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skfactor._kernels.correlations import average_ranks, quantile_means, quantile_numbers
+from skfactor._kernels.portfolios import cell_means
+from skfactor._kernels.quantile_numbers import quantile_numbers
 from skfactor._typing import Float64Array
 from skfactor.metrics._ic import mean_over_deviation
 from skfactor.metrics._pairs import Pairs, defined_values, is_whole, read_pairs
@@ -128,9 +129,10 @@ def quantile_table(
     """Means of values (n,) by date and quantile of the prediction (T, n_quantiles)."""
     check_n_quantiles(n_quantiles)
     raise_if_thin(int(pairs.lengths.max()), n_quantiles, metric)
-    ranks = average_ranks(pairs.predicted[None], pairs.offsets)[0]
-    quantiles = quantile_numbers(ranks, pairs.offsets, n_quantiles)
-    means = quantile_means(values, quantiles, pairs.offsets, n_quantiles, pairs.weights)
+    quantiles = quantile_numbers(pairs.predicted, pairs.offsets, n_quantiles)
+    runs = np.repeat(np.arange(len(pairs.lengths)), pairs.lengths)
+    shape = len(pairs.lengths), n_quantiles
+    means, _ = cell_means(values, runs, quantiles - 1, shape, pairs.weights)
     means[pairs.lengths < n_quantiles] = np.nan
     return pairs.table(means)
 

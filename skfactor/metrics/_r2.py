@@ -51,10 +51,10 @@ def r2_zero(y_true: Any, y_pred: Any, *, sample_weight: Any = None) -> float:
     """
     actual, predicted, complete = _read_tables(y_true, y_pred)
     weights = check_row_weights(sample_weight, y_true, len(actual), "sample_weight")
-    missed, total = (
-        _sum_of_squares(np.where(complete, values, 0.0), weights)
-        for values in (actual - predicted, actual)
-    )
+    error = actual - predicted
+    if not complete.all():
+        actual, error = (np.where(complete, values, 0.0) for values in (actual, error))
+    missed, total = _sum_of_squares(error, weights), _sum_of_squares(actual, weights)
     return 1.0 - missed / total if total > 0.0 else float("nan")
 
 

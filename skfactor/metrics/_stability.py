@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skfactor._kernels.correlations import average_ranks, quantile_numbers
+from skfactor._kernels.quantile_numbers import quantile_numbers
 from skfactor._kernels.rank_correlations import segment_rank_correlations
 from skfactor._kernels.segments import segments_from_codes
 from skfactor._typing import Float64Array
@@ -196,8 +196,7 @@ def _turnover(
     segments, run_dates = segments_from_codes(rows.dates)
     offsets, lengths = segments.offsets, segments.lengths
     raise_if_thin(int(lengths.max()), n_quantiles, metric)
-    ranks = average_ranks(values[None], offsets)[0]
-    quantiles = quantile_numbers(ranks, offsets, n_quantiles)
+    quantiles = quantile_numbers(values, offsets, n_quantiles)
     n_dates = len(rows.labels)
     cells = rows.dates.astype(np.int64) * n_quantiles + quantiles - 1
     stayed = later[quantiles[later] == quantiles[before]]

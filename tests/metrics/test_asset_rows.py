@@ -8,6 +8,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from skfactor._panel import find_panel
+from skfactor.metrics import _asset_rows as module
 from skfactor.metrics._asset_rows import asset_rows, check_lag
 
 
@@ -38,3 +39,14 @@ def test_lag_has_to_fit_the_sample():
     check_lag(2, rows, "it")
     with pytest.raises(ValueError, match="lie 3 apart, and the sample has 3"):
         check_lag(3, rows, "it")
+
+
+def test_a_search_finds_what_the_table_finds(monkeypatch):
+    rng = np.random.default_rng(0)
+    cells = [(date, asset) for date in range(9) for asset in "abcdefgh" if rng.random() < 0.6]
+    rows = rows_of([cells[i] for i in rng.permutation(len(cells))])
+    for lag in (1, 2, 8):
+        by_table = rows.pairs(lag)
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "_MOST_CELLS", 0)
+            assert_array_equal(rows.pairs(lag), by_table)
