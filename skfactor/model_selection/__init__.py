@@ -1,4 +1,4 @@
-"""Splitters that keep dates whole, out-of-sample predictions, and what to compare and check with them."""
+"""Splitters that keep dates whole, out-of-sample predictions, comparisons and leak tests."""
 
 from skfactor.model_selection._combinatorial_purged_k_fold import CombinatorialPurgedKFold
 from skfactor.model_selection._compare import compare_factor_sets

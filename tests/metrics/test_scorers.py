@@ -39,6 +39,7 @@ from skfactor.metrics import (
     rank_ic,
     rank_ic_scorer,
 )
+from skfactor.model_selection import WalkForwardSplit
 
 X, Y = characteristics()
 DATES = X.index.get_level_values("date")
@@ -174,6 +175,14 @@ def test_routed_dates_reach_the_steps_that_predict_needs(scorer, routing):
     search = GridSearchCV(pipeline, {"factorzscorer__ddof": [0, 1]}, scoring=scorer, cv=FOLDS)
     search.fit(*ARRAYS, dates=DATES)
     assert_allclose(search.cv_results_["mean_test_score"][0], found.mean(), rtol=1e-12)
+
+
+def test_routed_dates_split_fit_and_score(routing):
+    pipeline, cv = make_pipeline(FactorZScorer(), FamaMacBeth()), WalkForwardSplit(3)
+    params = {"dates": DATES}
+    found = cross_val_score(pipeline, *ARRAYS, cv=cv, scoring=rank_ic_scorer, params=params)
+    frames = cross_val_score(pipeline, X, Y, cv=cv, scoring=rank_ic_scorer)
+    assert_allclose(found, frames, rtol=1e-9)
 
 
 @pytest.mark.parametrize("scorer", ALONE, ids=repr)
