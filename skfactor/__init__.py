@@ -6,6 +6,7 @@ from skfactor.linear_model import (
     FactorBetas,
     FamaMacBeth,
     LinearFactorGMM,
+    RidgeFamaMacBeth,
     TradedFactorModel,
 )
 from skfactor.preprocessing import (
@@ -26,6 +27,7 @@ __all__ = [
     "FactorZScorer",
     "FamaMacBeth",
     "LinearFactorGMM",
+    "RidgeFamaMacBeth",
     "TradedFactorModel",
     "Winsorizer",
 ]

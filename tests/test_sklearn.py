@@ -173,7 +173,8 @@ def test_without_callbacks_nothing_of_them_is_there(recorder):
 
 
 def _fit(estimator):
-    if isinstance(estimator, skfactor.FamaMacBeth | CrossSectionalTargetRegressor):
+    panels = skfactor.FamaMacBeth | skfactor.RidgeFamaMacBeth | CrossSectionalTargetRegressor
+    if isinstance(estimator, panels):
         wide = isinstance(estimator, skfactor.BiasCorrectedFamaMacBeth)
         return estimator.fit(FACTORS, RETURNS) if wide else estimator.fit(X, Y)
     per_date = hasattr(estimator, "transform") and not isinstance(estimator, FactorBetas)

@@ -19,13 +19,13 @@ from skfactor._kernels.cross_moments import CrossMoments
 from skfactor._typing import BoolArray, Float64Array, IntArray
 
 # Normal equations are accepted from this squared pivot on; they lose as many digits as it has.
-_PIVOT = 1e-4
+SAFE_PIVOT = 1e-4
 # ... and while the spread of a regressor, squared, is at least this share of its level, squared.
-_SPREAD = 1e-9
+SAFE_SPREAD = 1e-9
 # Above so many regressors a factorization for each segment beats one over arrays of segments.
 _MANY_REGRESSORS = 16
 # Rounding of the data reaches the singular values of standardized regressors times about this.
-_ROUNDING_UNITS = 32.0
+RANK_UNITS = 32.0
 
 # The complete rows of one segment: x (K, m), y (m,), weights (m,) or None.
 Rows = Callable[[int], tuple[Float64Array, Float64Array, Float64Array | None]]
@@ -72,6 +72,11 @@ class LeastSquares:
         variances[:, ~self.solved] = np.nan
         return variances.T
 
+    @property
+    def n_parameters(self) -> Float64Array:
+        """Coefficients that each segment spends (S,)."""
+        return np.full(len(self.n_rows), float(self.coefficients.shape[1]))
+
 
 def solve_least_squares(
     moments: CrossMoments,
@@ -90,23 +95,21 @@ def solve_least_squares(
     products = moments.products
     if not fit_intercept:
         products = products + moments.mean[:, None] * moments.mean * moments.weight
-    n_regressors = len(products) - 1
     gram, cross, total = products[:-1, :-1], products[:-1, -1], products[-1, -1]
     with np.errstate(invalid="ignore", divide="ignore"):
         norm = np.sqrt(np.einsum("iis->is", gram))
         correlation = gram / norm / norm[:, None]
         standardized = cross / norm
-        solve = _cholesky_each if n_regressors > _MANY_REGRESSORS else _cholesky_together
-        slopes, pivots = solve(correlation, standardized)
-        explained = _dot_in_order(slopes, standardized)
+        slopes, pivots = solve_standardized(correlation, standardized)
+        explained = dot_in_order(slopes, standardized)
         slopes /= norm
     thin = moments.n_rows < min_rows
     deficient = np.zeros(len(total), dtype=bool)
-    safe = pivots.min(axis=0) >= _PIVOT
+    safe = pivots.min(axis=0) >= SAFE_PIVOT
     if fit_intercept:
         # What is left of a level that centring took off: a constant column leaves only rounding.
         level = moments.weight * moments.mean[:-1] ** 2
-        safe &= (norm**2 >= _SPREAD * level).all(axis=0)
+        safe &= (norm**2 >= SAFE_SPREAD * level).all(axis=0)
     condition_by_qr = {}
     for s in np.flatnonzero(~safe & ~thin):
         solution = _solve_from_rows(*rows(int(s)), fit_intercept, resolution)
@@ -116,7 +119,7 @@ def solve_least_squares(
     slopes[:, thin | deficient] = np.nan
     coefficients = slopes
     if fit_intercept:
-        level = moments.mean[-1] - _dot_in_order(moments.mean[:-1], slopes)
+        level = moments.mean[-1] - dot_in_order(moments.mean[:-1], slopes)
         coefficients = np.vstack([level, slopes])
     return LeastSquares(
         coefficients.T,
@@ -132,7 +135,7 @@ def solve_least_squares(
     )
 
 
-def _dot_in_order(left: Float64Array, right: Float64Array) -> Float64Array:
+def dot_in_order(left: Float64Array, right: Float64Array) -> Float64Array:
     """Sums (S,) of products over the regressors (K, S), to the last bit whatever the S.
 
     Those of ``einsum`` depend on it, so that one segment alone would differ from one among others.
@@ -143,10 +146,22 @@ def _dot_in_order(left: Float64Array, right: Float64Array) -> Float64Array:
     return total
 
 
+def solve_standardized(
+    correlation: Float64Array, standardized: Float64Array
+) -> tuple[Float64Array, Float64Array]:
+    """Solve systems (K, K, S) for right-hand sides (K, S), or for several of them, (K, C, S).
+
+    Returns the solutions and the squared pivots (K, S), negative where a system has no solution.
+    """
+    if len(correlation) > _MANY_REGRESSORS:
+        return _cholesky_each(correlation, standardized)
+    return _cholesky_together(correlation, standardized)
+
+
 def _cholesky_together(
     correlation: Float64Array, standardized: Float64Array
 ) -> tuple[Float64Array, Float64Array]:
-    """Solve systems (K, K, S) for (K, S): solutions and squared pivots, both (K, S)."""
+    """One factorization whose entries are arrays over all systems."""
     factor = cholesky(correlation, len(standardized))
     return np.array(solve_cholesky(factor, standardized)), factor.pivots
 
@@ -169,13 +184,13 @@ def _inverse_diagonals(correlation: Float64Array) -> Float64Array:
 def _cholesky_each(
     correlation: Float64Array, standardized: Float64Array
 ) -> tuple[Float64Array, Float64Array]:
-    """`_cholesky_together` with one LAPACK call a system."""
+    """One LAPACK call a system."""
     slopes = np.full(standardized.shape, np.nan)
-    pivots = np.full(standardized.shape, -1.0)
+    pivots = np.full(correlation.shape[1:], -1.0)
     for s in np.flatnonzero(np.isfinite(correlation).all(axis=(0, 1))):
-        factor, solution, info = lapack.dposv(correlation[:, :, s], standardized[:, s])
+        factor, solution, info = lapack.dposv(correlation[:, :, s], standardized[..., s])
         if info == 0:
-            slopes[:, s], pivots[:, s] = solution, np.diagonal(factor) ** 2
+            slopes[..., s], pivots[:, s] = solution, np.diagonal(factor) ** 2
     return slopes, pivots
 
 
@@ -245,7 +260,7 @@ def _factorize(
             x, mean = x - correction[:, None], mean + correction
     x = x * root
     norm = np.sqrt(np.einsum("ij,ij->i", x, x))
-    noise = _ROUNDING_UNITS * resolution * magnitude
+    noise = RANK_UNITS * resolution * magnitude
     if m < k + fit_intercept or (norm <= noise).any():
         return None
     q, r = qr((x / norm[:, None]).T, mode="economic", check_finite=False)

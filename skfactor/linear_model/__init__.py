@@ -5,6 +5,7 @@ from skfactor.linear_model._cross_sectional_target import CrossSectionalTargetRe
 from skfactor.linear_model._factor_betas import FactorBetas
 from skfactor.linear_model._fama_macbeth import FamaMacBeth
 from skfactor.linear_model._linear_factor_gmm import LinearFactorGMM
+from skfactor.linear_model._ridge_fama_macbeth import RidgeFamaMacBeth
 from skfactor.linear_model._traded_factor_model import TradedFactorModel
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "FactorBetas",
     "FamaMacBeth",
     "LinearFactorGMM",
+    "RidgeFamaMacBeth",
     "TradedFactorModel",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -20,11 +20,15 @@ from skfactor._kernels.cross_moments import (
     segment_cross_moments,
 )
 from skfactor._kernels.least_squares import LeastSquares, solve_least_squares
+from skfactor._kernels.ridge import Ridge
 from skfactor._kernels.segments import Segments
 from skfactor._kernels.threads import Done
 from skfactor._panel import is_time_series
 from skfactor._typing import BoolArray, Float64Array, FloatArray
 from skfactor.exceptions import RankDeficientWarning
+
+# The regressions of all dates, as they are and with a penalty.
+Fits: TypeAlias = LeastSquares | Ridge
 
 
 def regress_panel(
@@ -35,13 +39,15 @@ def regress_panel(
     *,
     check: Callable[[CrossMoments, float], None],
     done: Done,
+    solve: Callable[..., Fits],
     fit_intercept: bool,
     min_assets: int,
-) -> LeastSquares:
+) -> Fits:
     """One regression a segment of returns (n_rows,) on exposures (n_features, n_rows).
 
-    ``check`` sees the cross-moments and the resolution of the exposures before they are used;
-    ``done`` is called with numbers of segments.
+    ``solve`` is `solve_least_squares` or has its parameters. ``check`` sees the cross-moments and
+    the resolution of the exposures before they are used; ``done`` is called with numbers of
+    segments.
     """
     x, y = segments.take(columns), segments.take(returns)
     w = None if weights is None else weights if segments.order is None else weights[segments.order]
@@ -55,7 +61,7 @@ def regress_panel(
     with single_blas_thread():
         moments = segment_cross_moments(x, y, offsets, w, done)
         check(moments, resolution)
-        return solve_least_squares(
+        return solve(
             moments,
             rows,
             fit_intercept=fit_intercept,
@@ -174,7 +180,7 @@ def count_warm_up(values: FloatArray, segments: Segments) -> int:
 
 
 def report_failures(
-    fits: LeastSquares,
+    fits: Fits,
     dates: pd.Index | None,
     *,
     min_assets: int,
@@ -233,10 +239,10 @@ def report_failures(
 
 
 def date_tables(
-    fits: LeastSquares, labels: list[Any], index: pd.Index, fit_intercept: bool
+    fits: Fits, labels: list[Any], index: pd.Index, fit_intercept: bool
 ) -> list[pd.DataFrame]:
     """The slopes; number of assets, R squared, adjusted R squared and condition number."""
-    free = fits.n_rows - len(labels)
+    free = fits.n_rows - fits.n_parameters
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(free > 0, (fits.n_rows - fit_intercept) / free, np.nan)
         adjusted = 1.0 - (1.0 - fits.r2) * ratio

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar, Self
 
@@ -12,6 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from skfactor._base import all_or_nothing
 from skfactor._dates import append_dates
 from skfactor._kernels.cross_moments import CrossMoments
+from skfactor._kernels.least_squares import solve_least_squares
 from skfactor._kernels.segments import one_segment
 from skfactor._panel import Panel, find_panel
 from skfactor._sklearn import fit_context, fit_task
@@ -25,6 +27,7 @@ from skfactor._validation import (
 )
 from skfactor.exceptions import NoDatesWarning
 from skfactor.linear_model._cross_sections import (
+    Fits,
     count_warm_up,
     raise_if_time_series,
     regress_panel,
@@ -178,6 +181,7 @@ class PanelRegression(PremiaModel):
                 segments,
                 check=check,
                 done=done,
+                solve=self._solver(),
                 fit_intercept=self.fit_intercept,
                 min_assets=self._fewest_assets(),
             )
@@ -192,6 +196,10 @@ class PanelRegression(PremiaModel):
                 warm_up=warm_up,
                 more_to_come=more_to_come,
             )
+
+    def _solver(self) -> Callable[..., Fits]:
+        """What solves the regressions, given their cross-moments."""
+        return solve_least_squares
 
     def _all_dates(self, panel: Panel | None) -> pd.Index:
         """Dates of earlier calls, followed by those of this one."""

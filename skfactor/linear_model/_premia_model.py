@@ -13,7 +13,6 @@ from sklearn.utils.validation import check_is_fitted
 from statsmodels.iolib.summary import Summary
 
 from skfactor._dates import calendar_positions
-from skfactor._kernels.least_squares import LeastSquares
 from skfactor._sklearn import CallbackSupportMixin
 from skfactor._typing import Float64Array, FloatArray
 from skfactor._validation import (
@@ -33,6 +32,7 @@ from skfactor.inference._diagnostics import (
 from skfactor.inference._infer_premia import infer_premia
 from skfactor.inference._long_run import LongRun
 from skfactor.linear_model._cross_sections import (
+    Fits,
     average_over_time,
     average_weights,
     date_tables,
@@ -65,7 +65,7 @@ class PremiaModel(CallbackSupportMixin, RegressorMixin, BaseEstimator):  # type:
 
     def _store(
         self,
-        fits: LeastSquares,
+        fits: Fits,
         dates: pd.Index | None,
         values: FloatArray | None,
         *,
