@@ -242,6 +242,8 @@ def date_tables(
     fits: Fits, labels: list[Any], index: pd.Index, fit_intercept: bool
 ) -> list[pd.DataFrame]:
     """The slopes; number of assets, R squared, adjusted R squared and condition number."""
+    with single_blas_thread():  # many small matrices
+        condition = fits.condition
     free = fits.n_rows - fits.n_parameters
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(free > 0, (fits.n_rows - fit_intercept) / free, np.nan)
@@ -250,7 +252,7 @@ def date_tables(
         "n_assets": fits.n_rows,
         "r2": fits.r2,
         "adj_r2": adjusted,
-        "condition_number": fits.condition,
+        "condition_number": condition,
     }
     lambdas = pd.DataFrame(fits.coefficients, index=index, columns=labels)
     return [lambdas, pd.DataFrame(cross_sections, index=index)]
