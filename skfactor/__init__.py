@@ -11,6 +11,7 @@ from skfactor.linear_model import (
 )
 from skfactor.preprocessing import (
     FactorImputer,
+    FactorNeutralizer,
     FactorRanker,
     FactorSelector,
     FactorZScorer,
@@ -22,6 +23,7 @@ __all__ = [
     "CrossSectionalTargetRegressor",
     "FactorBetas",
     "FactorImputer",
+    "FactorNeutralizer",
     "FactorRanker",
     "FactorSelector",
     "FactorZScorer",

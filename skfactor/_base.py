@@ -336,7 +336,7 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
             for table, whole in zip(
                 tables, self._statistics(block, cells.dates, weights), strict=True
             ):
-                np.copyto(table, whole[cells.date_of_cell], where=small)
+                np.copyto(table.T, whole[cells.date_of_cell].T, where=small.T)
         return tables
 
     def _is_small(self, block: FloatArray, cells: Cells) -> BoolArray | None:

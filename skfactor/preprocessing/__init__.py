@@ -1,9 +1,17 @@
 """Transformers that treat each date as its own cross-section."""
 
 from skfactor.preprocessing._imputer import FactorImputer
+from skfactor.preprocessing._neutralizer import FactorNeutralizer
 from skfactor.preprocessing._ranker import FactorRanker
 from skfactor.preprocessing._selector import FactorSelector
 from skfactor.preprocessing._winsorizer import Winsorizer
 from skfactor.preprocessing._z_scorer import FactorZScorer
 
-__all__ = ["FactorImputer", "FactorRanker", "FactorSelector", "FactorZScorer", "Winsorizer"]
+__all__ = [
+    "FactorImputer",
+    "FactorNeutralizer",
+    "FactorRanker",
+    "FactorSelector",
+    "FactorZScorer",
+    "Winsorizer",
+]
