@@ -15,8 +15,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 from timing import peak_bytes, print_machine, print_table
 
-import skfactor
-from skfactor import FamaMacBeth, RidgeFamaMacBeth, Winsorizer
+from skfactor import FactorRanker, FamaMacBeth, RidgeFamaMacBeth, Winsorizer
 from skfactor._kernels.cross_moments import segment_cross_moments
 
 N_ASSETS, N_FEATURES = 5_000, 94
@@ -69,10 +68,8 @@ def share_of_blas(step: Callable[[], Any], n_dates: int, repeat: int = 5) -> tup
 def main(n_dates: int) -> None:
     X, y = panel(n_dates)
     size = X.to_numpy().nbytes
-    # Only there once the package has it.
-    rankers = [skfactor.FactorRanker()] if hasattr(skfactor, "FactorRanker") else []
     steps: dict[str, Callable[[], Any]] = {}
-    for transformer in (Winsorizer(), *rankers):
+    for transformer in (Winsorizer(), FactorRanker()):
         steps[type(transformer).__name__] = partial(transformer.fit(X).transform, X)
     for model in (FamaMacBeth(), RidgeFamaMacBeth(0.1)):
         steps[type(model).__name__] = partial(model.fit, X, y)
