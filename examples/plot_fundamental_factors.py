@@ -47,11 +47,12 @@ print(pipeline[-1].summary())
 print("Left as they are:", *pipeline[1].indicator_features_)
 
 # %%
-# Premia of the whole span know the future. Walking forward, each month is predicted from those
-# before it, ten years at least: the slopes of a row are known at the end of the month after, when
-# the next row is. Each leg holds a fifth of the stocks and pays 10 basis points of what it trades.
+# Premia of the whole span know the future. Walking forward, each year is predicted from the years
+# before it, ten at least: the return in the last row of December is known when January ends, and
+# that is when the row of January is. Each leg holds a fifth of the stocks and pays 10 basis points
+# of what it trades.
 
-walk = WalkForwardSplit(None, test_size=1, min_train_size=120)
+walk = WalkForwardSplit(None, test_size=12, min_train_size=120)
 expected = walk_forward_predict(pipeline, X, y, cv=walk)
 tested = expected.index[known.loc[expected.index]]
 held = long_short(expected[tested], y[tested], leg_size=0.2, costs=0.001)

@@ -303,6 +303,7 @@ def mirrored_by(test: Path) -> list[Path]:
     """Source files, relative to the package, that a test file may stand for.
 
     A form of the data may have a file of its own: test_fama_macbeth_wide stands for fama_macbeth.
+    Examples are beside the package, under the same path.
     """
     name = test.name.removeprefix("test_").replace("_wide.py", ".py")
     folder = Path(*("_kernels" if part == "kernels" else part for part in test.parts[:-1]))
@@ -318,7 +319,8 @@ TEST_FILES = sorted(
 
 @pytest.mark.parametrize("test", TEST_FILES, ids=str)
 def test_test_file_mirrors_a_source_file(test):
-    assert any((ROOT / PACKAGE / source).exists() for source in mirrored_by(test))
+    roots = (ROOT / PACKAGE, ROOT)
+    assert any((root / source).exists() for root in roots for source in mirrored_by(test))
 
 
 def test_every_kernel_has_a_test_file():

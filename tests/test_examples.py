@@ -1,7 +1,9 @@
 """The example scripts run as they stand, and print what they promise."""
 
+import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -9,9 +11,18 @@ import pytest
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 
 
+# Where there is no window to show, showing is a warning.
+STRICT = ["-W", "error", "-W", "ignore:FigureCanvasAgg is non-interactive:UserWarning"]
+
+
+@cache
 def run(script: Path) -> str:
     process = subprocess.run(
-        [sys.executable, "-W", "error", script], capture_output=True, text=True, check=False
+        [sys.executable, *STRICT, script],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "MPLBACKEND": "Agg"},
     )
     assert process.returncode == 0, process.stderr
     return process.stdout
