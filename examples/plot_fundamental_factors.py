@@ -9,8 +9,8 @@ premia known so far favour.
 # %%
 # A row holds what is known at the end of its month, and the return of the month after. The price
 # at the end of a month is made of that month's return, and a regression of the one on the other
-# would find a premium that nobody could earn. There are no books here: what was lost in the four
-# years before the last one stands in for value. A sector is an indicator, 0 or 1.
+# would find a premium that nobody could earn. Prices have no book values: what was lost in the
+# four years before the last one stands in for value. A sector is an indicator, 0 or 1.
 
 import numpy as np
 from matplotlib import pyplot as plt
