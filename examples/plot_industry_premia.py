@@ -2,8 +2,7 @@
 Premia of factors in industry portfolios
 ========================================
 
-Estimate what industries are exposed to, and what the exposures pay: betas by one regression an
-industry, premia by one regression a month, and errors that know that the betas are estimates.
+What are industries exposed to, what does that pay, and how sure is it?
 """
 
 # %%
@@ -17,7 +16,13 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 
-from skfactor import CrossSectionalTargetRegressor, FamaMacBeth, TradedFactorModel, Winsorizer
+from skfactor import (
+    CrossSectionalTargetRegressor,
+    FactorBetas,
+    FamaMacBeth,
+    TradedFactorModel,
+    Winsorizer,
+)
 from skfactor.datasets import load_french
 from skfactor.frames import align_dates, excess_returns
 from skfactor.summary import premia_table
@@ -53,18 +58,19 @@ traded = TradedFactorModel().fit(factors, industries).inference()
 print(t_values.assign(traded=traded.t_values).round(3))
 
 # %%
-# Clip, or rather not
-# -------------------
-# Percentiles of all months at once take crises for outliers, and clip a month by what others were
-# like. Clipped within the month nothing is taken from elsewhere; but nobody earns a clipped return.
-# Without an intercept whatever has no exposures has to earn the risk-free rate, and the market
-# takes over what the intercept was.
+# Known then, clipped, or without a zero-beta rate
+# ------------------------------------------------
+# Betas of the 60 months before were known when the month began. Clipped at percentiles of all
+# months at once a crisis is an outlier; clipped within the month no other month matters, but
+# nobody earns a clipped return. Without an intercept, what has no exposures has to earn the
+# risk-free rate, and the market takes over what the intercept was.
 
 low, high = np.percentile(industries, [1, 99])
 by_month = CrossSectionalTargetRegressor(FamaMacBeth(), Winsorizer(0.05, 0.95))
 models = {
     "CAPM": FamaMacBeth().fit(factors[["MktRF"]], industries),
     "Carhart": model,
+    "betas before": FamaMacBeth(betas=FactorBetas(60)).fit(factors, industries),
     "no intercept": FamaMacBeth(fit_intercept=False).fit(factors, industries),
     "clipped by month": by_month.fit(factors, industries),
     "clipped at once": FamaMacBeth().fit(factors, industries.clip(low, high)),
@@ -82,9 +88,7 @@ layout = [["premia", name] for name in premia.index]
 fig, axes = plt.subplot_mosaic(layout, figsize=(11, 7), width_ratios=[2, 3], layout="constrained")
 bars, half = axes["premia"], premia["upper"] - premia["premium"]
 bars.barh(premia.index, premia["premium"], xerr=half, color="C0", alpha=0.6, capsize=4)
-bars.plot(
-    traded.premia.mul(100.0), premia.index, "D", color="C1", label="mean of the factor itself"
-)
+bars.plot(traded.premia * 100.0, premia.index, "D", color="C1", label="mean of the factor itself")
 bars.invert_yaxis()
 bars.set_title("Premia and 95% intervals, percent a month")
 bars.legend(loc="upper center", bbox_to_anchor=(0.5, -0.05))

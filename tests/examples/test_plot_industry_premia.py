@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+import statsmodels.api as sm
 from gallery import after, assert_tells, example, overlapping, table
 from linearmodels.asset_pricing import LinearFactorModel
 from linearmodels.datasets import french
@@ -86,35 +87,48 @@ def test_t_values(shown, data, slopes):
     assert_tells(told.fillna(0.0), expected.fillna(0.0), 3)
 
 
+def rolling_slopes(factors, returns, window=60):
+    """Slopes of each month on the betas of the months before it."""
+    f, r = sm.add_constant(factors.to_numpy()), returns.to_numpy()
+    rows = {}
+    for t in range(window, len(f)):
+        betas = np.linalg.lstsq(f[t - window : t], r[t - window : t])[0][1:].T
+        rows[factors.index[t]] = np.linalg.lstsq(sm.add_constant(betas), r[t])[0]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["const", *factors])
+
+
 def test_model_table(shown, data):
     printed, _ = shown
     factors, returns = data
     low, high = np.percentile(returns, [1, 99])
     bounds = returns.quantile([0.05, 0.95], axis=1).T
-    fits = {
-        "CAPM": linear_factor_model(factors[["MktRF"]], returns),
-        "Carhart": linear_factor_model(factors, returns),
-        "no intercept": linear_factor_model(factors, returns, zero_beta=False),
-        "by month": linear_factor_model(factors, returns.clip(bounds[0.05], bounds[0.95], axis=0)),
-        "at once": linear_factor_model(factors, returns.clip(low, high)),
-    }
+    within = returns.clip(bounds[0.05], bounds[0.95], axis=0)
+    rolling = rolling_slopes(factors, returns)
+    fits = [
+        linear_factor_model(factors[["MktRF"]], returns),
+        linear_factor_model(factors, returns),
+        linear_factor_model(factors, returns, zero_beta=False),
+        linear_factor_model(factors, within),
+        linear_factor_model(factors, returns.clip(low, high)),
+    ]
+    names = [["const", "MktRF"], ["const", *FACTORS], FACTORS, *[["const", *FACTORS]] * 2]
+    premia = [
+        pd.DataFrame({"premium": fit.risk_premia, "error": fit.risk_premia_se}).set_axis(own)
+        for fit, own in zip(fits, names, strict=True)
+    ]
+    error = rolling.std() / np.sqrt(len(rolling))
+    premia.insert(2, pd.DataFrame({"premium": rolling.mean(), "error": error}))
     lines = after(printed, "no intercept clipped by month")
     for row, name in enumerate(["const", *FACTORS]):
-        premia, t_values = [], []
-        for kind, fit in fits.items():
-            names = (["const"] if kind != "no intercept" else []) + FACTORS
-            names = names[: len(fit.risk_premia)]
-            if name in names:
-                place = names.index(name)
-                premia.append(f"{fit.risk_premia.iloc[place]:.4f}")
-                t_value = fit.risk_premia.iloc[place] / fit.risk_premia_se.iloc[place]
-                t_values.append(f"({t_value:.2f})")
+        cells = [column.loc[name] for column in premia if name in column.index]
         told = lines[2 * row].split()
-        assert told[0] == name
-        assert [cell.rstrip("*") for cell in told[1:]] == premia
-        assert lines[2 * row + 1].split() == ["t", *t_values]
-    assert lines[10].split()[-5:] == lines[10].split()[2:]
-    assert lines[11].split() == ["Dates", *["642"] * 5]
+        below = lines[2 * row + 1].split()
+        assert (told[0], below[0]) == (name, "t")
+        assert [cell.rstrip("*") for cell in told[1:]] == [f"{x['premium']:.4f}" for x in cells]
+        assert below[1:] == [f"({x['premium'] / x['error']:.2f})" for x in cells]
+    printed_dates = "Dates 642 642 582 of 642 642 642 642"
+    assert " ".join(lines[11].split()) == printed_dates
+    assert " ".join(lines[13].split()) == "Standard errors krs krs fama-macbeth krs krs krs"
 
 
 def test_average_r2_is_that_of_the_months(shown, data, betas, slopes):
