@@ -20,9 +20,10 @@ COLORS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#00
 # With them, lines and bars differ in print without colours too.
 LINE_STYLES = ("-", "--", "-.", ":")
 HATCHES = ("", "///", "...", "xxx")
-# For values on both sides of zero: brown and green differ in brightness from white, not in hue.
+# For values on both sides of zero: purple and orange, told apart by every eye.
 DIVERGING = "PuOr_r"
-REFERENCE = {"color": "0.35", "linewidth": 0.8, "zorder": 1}
+INTERVAL: dict[str, Any] = {"fmt": "none", "ecolor": "black", "elinewidth": 1.1, "capsize": 2.5}
+REFERENCE: dict[str, Any] = {"color": "0.35", "linewidth": 0.8, "zorder": 1}
 
 _POINTS = 72.0  # an inch
 _LARGEST, _SMALLEST = 10.0, 5.0  # sizes of names, in points
@@ -39,7 +40,8 @@ def require_matplotlib(caller: object) -> Any:
     return plt
 
 
-def get_axes(caller: object, ax: Axes | None, size: tuple[float, float] = (7.0, 4.0)) -> Axes:
+# Axes are typed as Any: matplotlib's stubs do not take dictionaries of keywords.
+def get_axes(caller: object, ax: Axes | None, size: tuple[float, float]) -> Any:
     """The axes passed, or those of a new figure of this size in inches."""
     plt = require_matplotlib(caller)
     if ax is None:
@@ -59,7 +61,7 @@ def get_panels(
     size: tuple[float, float],
     columns: bool = False,
     share: bool = True,
-) -> list[Axes]:
+) -> list[Any]:
     """As many axes as there are panels, one below (or beside) the other.
 
     ``ax`` may be as many axes, or one, whose place they then share. ``size`` is that of one panel
@@ -87,7 +89,7 @@ def get_panels(
     return panels
 
 
-def _divide(ax: Axes, shape: tuple[int, int], shared: dict[str, bool]) -> list[Axes]:
+def _divide(ax: Any, shape: tuple[int, int], shared: dict[str, bool]) -> list[Any]:
     """Axes in a grid at the place of one, which is turned off."""
     place = ax.get_subplotspec()
     if place is None:
@@ -100,13 +102,12 @@ def _divide(ax: Axes, shape: tuple[int, int], shared: dict[str, bool]) -> list[A
     return list(grid.subplots(squeeze=False, **shared).flat)
 
 
-def own_figure(ax: Axes) -> Figure:
+def own_figure(ax: Any) -> Figure:
     """The figure that axes are on, that of a subfigure included."""
-    figure = ax.get_figure()
-    assert figure is not None
+    figure = ax.figure
     while figure is not figure.figure:
         figure = figure.figure
-    return figure  # type: ignore[return-value]  # the outermost is no subfigure
+    return figure  # type: ignore[no-any-return]  # axes are typed as Any
 
 
 def styled(kwargs: dict[str, Any], artist: str, **defaults: Any) -> dict[str, Any]:
@@ -140,7 +141,7 @@ def text(label: object) -> str:
     return f" {shown}" if shown.startswith("_") else shown
 
 
-def legend(ax: Axes, n_entries: int) -> None:
+def legend(ax: Any, n_entries: int) -> None:
     """Name the artists inside the axes, or beside them where there are many; nothing for one."""
     if n_entries > 6:
         columns = 1 + (n_entries - 1) // 20
@@ -179,9 +180,10 @@ def date_axis(ax: Axes, dates: pd.Index) -> None:
     from matplotlib.ticker import MaxNLocator
 
     if np.issubdtype(date_values(dates[:1]).dtype, np.datetime64):
-        locator = AutoDateLocator()
+        locator = AutoDateLocator()  # type: ignore[no-untyped-call]  # matplotlib is typed in part
         ax.xaxis.set_major_locator(locator)
-        ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+        form = ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]
+        ax.xaxis.set_major_formatter(form)
     else:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel("date" if dates.name is None else text(dates.name))

@@ -31,6 +31,7 @@ from skfactor.plotting._fitted import find_fitted
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_KINDS = ("points", "heatmap", "rolling")
 # More lines than this are drawn in grey around their median, and more cells without their numbers.
 _MANY_LINES, _MANY_CELLS = 8, 150
 
@@ -120,20 +121,16 @@ class BetasDisplay:
         ValueError
             If the kind, an asset or a factor is unknown, or there are no rolling betas.
         """
-        draw = {"points": self._points, "heatmap": self._heatmap, "rolling": self._rolling}
-        if kind not in draw:
-            raise ValueError(f"kind={kind!r} has to be one of {list(draw)}.")
-        names = [
-            _chosen(index, wanted, what)
-            for index, wanted, what in (
-                (self.betas.index, assets, "assets"),
-                (self.betas.columns, factors, "factors"),
-            )
-        ]
+        if kind not in _KINDS:
+            raise ValueError(f"kind={kind!r} has to be one of {list(_KINDS)}.")
+        shown = _chosen(self.betas.index, assets, "assets")
+        on = _chosen(self.betas.columns, factors, "factors")
         if kind == "points":
-            self._points(ax, *names, level, kwargs)
+            self._points(ax, shown, on, level, kwargs)
+        elif kind == "heatmap":
+            self._heatmap(ax, shown, on, kwargs)
         else:
-            draw[kind](ax, *names, kwargs)  # type: ignore[operator]  # the two without a level
+            self._rolling(ax, shown, on, kwargs)
         return self
 
     def _points(
@@ -148,7 +145,13 @@ class BetasDisplay:
             if self.std_errors is not None:
                 half = quantile * self.std_errors.loc[assets, factor].to_numpy()
             style = styled(
-                kwargs, "Line2D", fmt="o", color=COLORS[0], markersize=4.0, ecolor="0.3", capsize=1.5
+                kwargs,
+                "Line2D",
+                fmt="o",
+                color=COLORS[0],
+                markersize=4.0,
+                ecolor="0.3",
+                capsize=1.5,
             )
             at = np.arange(len(assets))
             betas = self.betas.loc[assets, factor].to_numpy()
@@ -163,21 +166,21 @@ class BetasDisplay:
     def _heatmap(
         self, ax: Axes | None, assets: list[Any], factors: list[Any], kwargs: dict[str, Any]
     ) -> None:
-        ax = get_axes(self, ax, (2.5 + 0.7 * len(factors), row_height(len(assets))))
+        axes = get_axes(self, ax, (2.5 + 0.7 * len(factors), row_height(len(assets))))
         betas = self.betas.loc[assets, factors].to_numpy(dtype=np.float64)
         largest = float(np.nanmax(np.abs(betas), initial=0.0)) or 1.0
         style = {"cmap": DIVERGING, "vmin": -largest, "vmax": largest, "aspect": "auto"}
-        self.image_ = ax.imshow(betas, **{**style, "interpolation": "nearest", **kwargs})
+        self.image_ = axes.imshow(betas, **{**style, "interpolation": "nearest", **kwargs})
         if betas.size <= _MANY_CELLS:
             for (i, k), beta in np.ndenumerate(betas):
                 shade = "white" if abs(beta) > 0.65 * largest else "black"
                 shown = "" if np.isnan(beta) else f"{beta:.2f}"
-                ax.text(k, i, shown, ha="center", va="center", color=shade, fontsize=8)
+                axes.text(k, i, shown, ha="center", va="center", color=shade, fontsize=8)
         turned = {"rotation": 45, "ha": "right"} if len(factors) > 6 else {}
-        ax.set_xticks(range(len(factors)), [text(factor) for factor in factors], **turned)  # type: ignore[arg-type]
-        name_rows(ax, assets)
-        own_figure(ax).colorbar(self.image_, ax=ax, label="beta")
-        self.ax_, self.figure_ = ax, own_figure(ax)
+        axes.set_xticks(range(len(factors)), [text(factor) for factor in factors], **turned)
+        name_rows(axes, assets)
+        own_figure(axes).colorbar(self.image_, ax=axes, label="beta")
+        self.ax_, self.figure_ = axes, own_figure(axes)
 
     def _rolling(
         self, ax: Any, assets: list[Any], factors: list[Any], kwargs: dict[str, Any]
@@ -188,11 +191,12 @@ class BetasDisplay:
             )
         size = (7.0, 4.0 if len(factors) == 1 else 2.2)
         panels = get_panels(self, ax, len(factors), size=size)
-        dates = 1 - find_date_level(self.rolling_betas.index)  # type: ignore[arg-type]  # raises
+        assets_level = 1 - find_date_level(self.rolling_betas.index)  # type: ignore[arg-type]  # raises
         self.lines_, self.medians_ = [], []
         many = len(assets) > _MANY_LINES
         for panel, factor in zip(panels, factors, strict=True):
-            paths = self.rolling_betas[factor].unstack(dates).sort_index().reindex(columns=assets)
+            paths = self.rolling_betas[factor].unstack(assets_level)  # noqa: PD010
+            paths = paths.sort_index().reindex(columns=assets)
             at = date_values(paths.index)
             for i, asset in enumerate(assets):
                 own = {"color": "0.7", "linewidth": 0.5} if many else line_style(i)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from skfactor.inference import AlphaInference, PremiaInference
 from skfactor.plotting._axes import (
+    INTERVAL,
     REFERENCE,
     bar_style,
     get_axes,
@@ -95,7 +96,7 @@ class PremiaDisplay:
         self
         """
         n_premia, n_kinds = self.premia.shape
-        ax = get_axes(self, ax, (7.0, row_height(max(n_premia * n_kinds, 2 * n_premia))))
+        axes = get_axes(self, ax, (7.0, row_height(max(n_premia * n_kinds, 2 * n_premia))))
         height = 0.8 / n_kinds
         self.bars_, self.intervals_ = [], []
         for kind in range(n_kinds):
@@ -107,17 +108,14 @@ class PremiaDisplay:
             ]
             label = text(self.premia.columns[kind])
             style = styled(kwargs, "Patch", label=label, **bar_style(kind))
-            self.bars_.append(ax.barh(at, premia, height, **style))
-            interval = {"fmt": "none", "ecolor": "black", "elinewidth": 1.1, "capsize": 2.5}
-            self.intervals_.append(ax.errorbar(premia, at, xerr=np.stack(sides), **interval))  # type: ignore[arg-type]
-        ax.axvline(0.0, **REFERENCE)
-        ax.grid(axis="x", alpha=0.3)
-        name_rows(ax, self.premia.index)
-        ax.set_xlabel(
-            f"{self.quantity} (decimals a period) with {100 * self.level:g}% interval"
-        )
-        legend(ax, n_kinds)
-        self.ax_, self.figure_ = ax, own_figure(ax)
+            self.bars_.append(axes.barh(at, premia, height, **style))
+            self.intervals_.append(axes.errorbar(premia, at, xerr=np.stack(sides), **INTERVAL))
+        axes.axvline(0.0, **REFERENCE)
+        axes.grid(axis="x", alpha=0.3)
+        name_rows(axes, self.premia.index)
+        axes.set_xlabel(f"{self.quantity} (decimals a period) with {100 * self.level:g}% interval")
+        legend(axes, n_kinds)
+        self.ax_, self.figure_ = axes, own_figure(axes)
         return self
 
     @classmethod

@@ -24,7 +24,7 @@ from skfactor.plotting._axes import (
 from skfactor.plotting._fitted import find_fitted
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    pass
 
 
 class PremiaPathDisplay:
@@ -139,7 +139,7 @@ class PremiaPathDisplay:
             panels[0].set_ylabel(f"{what} (decimals)")
         else:
             shown = f"{what} (decimals)"
-            if self.bands_:
+            if level is not None and self.bands_:
                 shown = f"{what} (decimals), with {100 * level:g}% interval"
             panels[-1].set_xlabel(f"{panels[-1].get_xlabel()}\n{shown}")
         self.ax_ = panels[0] if len(panels) == 1 else np.array(panels)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import r2_score
 
+from skfactor._dates import find_date_level
 from skfactor._panel import check_same_rows
 from skfactor._validation import numbers, target_names
 from skfactor.plotting._axes import COLORS, get_axes, own_figure, styled
@@ -96,23 +97,23 @@ class PricingErrorDisplay:
             If the assets differ, none has both returns, or one to be named is unknown.
         """
         realized, expected = self._pairs()
-        ax = get_axes(self, ax, (6.0, 6.0))
+        axes = get_axes(self, ax, (6.0, 6.0))
         x, y = expected.to_numpy(), realized.to_numpy()
         style = styled(kwargs, "PathCollection", color=COLORS[0], s=22, zorder=3)
-        self.scatter_ = ax.scatter(x, y, **style)
+        self.scatter_ = axes.scatter(x, y, **style)
         low, high = float(min(x.min(), y.min())), float(max(x.max(), y.max()))
         margin = 0.08 * (high - low) or 0.1 * abs(high) or 0.01
         ends = [low - margin, high + margin]
         line = styled(line_kwargs or {}, "Line2D", color="0.35", linestyle="--", linewidth=1.0)
-        self.line_ = ax.plot(ends, ends, **line)[0]
-        ax.set(xlim=ends, ylim=ends, aspect="equal")
-        ax.grid(alpha=0.3)
-        ax.set_xlabel("expected return (decimals a period)")
-        ax.set_ylabel("average realized return (decimals a period)")
+        self.line_ = axes.plot(ends, ends, **line)[0]
+        axes.set(xlim=ends, ylim=ends, aspect="equal")
+        axes.grid(alpha=0.3)
+        axes.set_xlabel("expected return (decimals a period)")
+        axes.set_ylabel("average realized return (decimals a period)")
         self.r2_ = float(r2_score(y, x)) if len(y) > 1 else float("nan")
         # In the empty corner below the line.
-        corner = {"transform": ax.transAxes, "ha": "right", "va": "bottom"}
-        ax.text(0.98, 0.03, f"R² = {self.r2_:.3f}\n{len(y)} assets", **corner)  # type: ignore[arg-type]
+        corner = {"transform": axes.transAxes, "ha": "right", "va": "bottom"}
+        axes.text(0.98, 0.03, f"R² = {self.r2_:.3f}\n{len(y)} assets", **corner)
         names = list(realized.index)
         order = list(np.argsort(-np.abs(y - x), kind="stable"))
         if not isinstance(labels, bool):
@@ -120,8 +121,8 @@ class PricingErrorDisplay:
             if unknown:
                 raise ValueError(f"The assets {unknown} have no returns to name.")
             order = [names.index(name) for name in labels]
-        self.labels_ = name_points(ax, x, y, names, order if labels is not False else [])
-        self.ax_, self.figure_ = ax, own_figure(ax)
+        self.labels_ = name_points(axes, x, y, names, order if labels is not False else [])
+        self.ax_, self.figure_ = axes, own_figure(axes)
         return self
 
     def _pairs(self) -> tuple[pd.Series, pd.Series]:
@@ -232,6 +233,4 @@ def _average(table: np.ndarray[Any, Any], assets: pd.Index) -> pd.Series:
 def _widen(series: pd.Series) -> pd.DataFrame:
     if not isinstance(series.index, pd.MultiIndex):
         raise ValueError("A Series of returns has to be indexed by (date, asset).")
-    from skfactor._dates import find_date_level
-
-    return series.unstack(1 - find_date_level(series.index))
+    return series.unstack(1 - find_date_level(series.index))  # noqa: PD010
