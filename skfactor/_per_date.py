@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.base import OneToOneFeatureMixin, TransformerMixin
 
 from skfactor._panel import Panel, find_panel
-from skfactor._sklearn import CallbackSupportMixin
+from skfactor._sklearn import CallbackSupportMixin, Estimator
 
 
 class PerDateTransformer(
     CallbackSupportMixin,  # type: ignore[misc]  # scikit-learn is untyped
     OneToOneFeatureMixin,  # type: ignore[misc]
     TransformerMixin,  # type: ignore[misc]
-    BaseEstimator,  # type: ignore[misc]
+    Estimator,
 ):
     """A transformer whose rows may carry dates."""
 

@@ -7,9 +7,12 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from math import ceil
 from typing import Any
 
+from numpy.linalg import LinAlgError
+from sklearn.base import BaseEstimator
 from sklearn.base import _fit_context as fit_context
 from sklearn.metrics._scorer import _BaseScorer as BaseScorer
 from sklearn.utils import _safe_indexing as safe_indexing
+from sklearn.utils import estimator_html_repr
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_feature_names_in as feature_names_in
@@ -34,9 +37,14 @@ except ImportError:  # scikit-learn before 1.9 has no callbacks
 # scikit-learn's progress bar takes time that grows with the square of the number of subtasks.
 _MOST_SUBTASKS = 1000
 
+# Pages of the API reference have this address and the names of public modules and classes.
+DOCUMENTATION = "https://skfactor.readthedocs.io/en/stable"
+
 __all__ = [
     "BaseScorer",
+    "DOCUMENTATION",
     "CallbackSupportMixin",
+    "Estimator",
     "HasMethods",
     "Interval",
     "StrOptions",
@@ -51,6 +59,27 @@ __all__ = [
     "sub_fit_task",
     "take_params",
 ]
+
+
+class Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
+    """scikit-learn's estimator that notebooks show with its results and its own documentation."""
+
+    _doc_link_module = "skfactor"
+    _doc_link_template = DOCUMENTATION + "/api/{estimator_module}.{estimator_name}.html"
+
+    def _html_repr(self) -> str:
+        return str(estimator_html_repr(self)) + _premia_html(self)
+
+
+def _premia_html(model: Any) -> str:
+    """HTML of a fitted model's summary, or of its premia where they have no errors; else empty."""
+    model = getattr(model, "regressor_", model)  # inside of a formula or a transformed target
+    if not (hasattr(model, "premia_") and hasattr(model, "summary")):
+        return ""
+    try:
+        return str(model.summary().as_html())
+    except (ValueError, LinAlgError):  # of one date, say: the estimates are there anyway
+        return str(model.premia_.to_frame().to_html())
 
 
 def has_default_output(estimator: object) -> bool:

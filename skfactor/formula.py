@@ -20,7 +20,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skfactor._base import all_or_nothing
-from skfactor._sklearn import CallbackSupportMixin, HasMethods, fit_context, sub_fit_task
+from skfactor._sklearn import CallbackSupportMixin, Estimator, HasMethods, fit_context, sub_fit_task
 from skfactor._validation import raise_if_repeated
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["FormulaRegressor"]
 
 
-class FormulaRegressor(CallbackSupportMixin, MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
+class FormulaRegressor(CallbackSupportMixin, MetaEstimatorMixin, RegressorMixin, Estimator):  # type: ignore[misc]  # scikit-learn is untyped
     r"""Fit a model that is written as a formula over the columns of one frame.
 
     Three ways to write it, ``regressor`` being `skfactor.FamaMacBeth` or any other:

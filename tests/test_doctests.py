@@ -4,6 +4,8 @@ import doctest
 import importlib
 import pkgutil
 
+import matplotlib as mpl
+import matplotlib.pyplot as plt
 import pytest
 
 import skfactor
@@ -11,6 +13,13 @@ import skfactor
 MODULES = ["skfactor"] + [
     module.name for module in pkgutil.walk_packages(skfactor.__path__, prefix="skfactor.")
 ]
+
+
+@pytest.fixture(autouse=True)
+def _without_windows():
+    mpl.use("Agg")
+    yield
+    plt.close("all")
 
 
 @pytest.mark.parametrize("name", MODULES)

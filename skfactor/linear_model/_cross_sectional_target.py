@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 from skfactor._base import all_or_nothing
 from skfactor._dates import is_dated
 from skfactor._panel import only_numbers_rows, time_index
-from skfactor._sklearn import CallbackSupportMixin, HasMethods, fit_context, sub_fit_task
+from skfactor._sklearn import CallbackSupportMixin, Estimator, HasMethods, fit_context, sub_fit_task
 from skfactor._typing import Float64Array
 from skfactor._validation import raise_if_repeated, target_names, validate_target
 from skfactor.exceptions import NoDatesWarning
@@ -34,7 +34,7 @@ class CrossSectionalTargetRegressor(
     CallbackSupportMixin,  # type: ignore[misc]  # scikit-learn is untyped
     MetaEstimatorMixin,  # type: ignore[misc]
     RegressorMixin,  # type: ignore[misc]
-    BaseEstimator,  # type: ignore[misc]
+    Estimator,
 ):
     """Fit a regressor to a target that is transformed date by date.
 

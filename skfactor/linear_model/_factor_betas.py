@@ -7,13 +7,13 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.base import OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skfactor._base import all_or_nothing
 from skfactor._kernels.rolling import Window
 from skfactor._panel import asset_labels
-from skfactor._sklearn import CallbackSupportMixin, Interval, StrOptions, fit_context
+from skfactor._sklearn import CallbackSupportMixin, Estimator, Interval, StrOptions, fit_context
 from skfactor._typing import Float64Array
 from skfactor._validation import (
     feature_names,
@@ -37,7 +37,7 @@ from skfactor.linear_model._rolling_betas import (
 from skfactor.linear_model._time_series import TimeSeries, read_time_series
 
 
-class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
+class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, Estimator):  # type: ignore[misc]  # scikit-learn is untyped
     r"""Exposures of assets to factors, by one time-series regression an asset.
 
     .. math:: R_{it} = \alpha_i + \beta_i' f_t + \varepsilon_{it}

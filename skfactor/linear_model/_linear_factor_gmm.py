@@ -13,7 +13,7 @@ import pandas as pd
 from scipy import stats
 from scipy.linalg import lapack, matmul_toeplitz, solve_triangular
 from scipy.optimize import minimize
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
@@ -23,7 +23,7 @@ from skfactor._base import all_or_nothing
 from skfactor._dates import calendar_positions
 from skfactor._kernels.long_run import KERNELS, lag_weights, long_run_covariance, on_calendar
 from skfactor._panel import time_index
-from skfactor._sklearn import CallbackSupportMixin, Interval, StrOptions, fit_context
+from skfactor._sklearn import CallbackSupportMixin, Estimator, Interval, StrOptions, fit_context
 from skfactor._typing import Float64Array, IntArray
 from skfactor._validation import (
     check_row_weights,
@@ -39,7 +39,7 @@ from skfactor.inference._premia import PremiaInference, TestResult
 _TINY, _SINGULAR = 1e-300, 1e-7
 
 
-class LinearFactorGMM(CallbackSupportMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
+class LinearFactorGMM(CallbackSupportMixin, RegressorMixin, Estimator):  # type: ignore[misc]  # scikit-learn is untyped
     r"""Linear factor model by the efficient generalized method of moments, in wide form.
 
     Betas, premia and factor means are chosen together so that the averages of

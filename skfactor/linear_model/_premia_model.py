@@ -7,13 +7,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 from statsmodels.iolib.summary import Summary
 
 from skfactor._dates import calendar_positions
-from skfactor._sklearn import CallbackSupportMixin
+from skfactor._sklearn import CallbackSupportMixin, Estimator
 from skfactor._typing import Float64Array, FloatArray
 from skfactor._validation import (
     check_row_weights,
@@ -41,7 +41,7 @@ from skfactor.linear_model._cross_sections import (
 from skfactor.linear_model._two_pass_fit import TwoPassFit
 
 
-class PremiaModel(CallbackSupportMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
+class PremiaModel(CallbackSupportMixin, RegressorMixin, Estimator):  # type: ignore[misc]  # scikit-learn is untyped
     """A model of premia in panel or wide form; its `fit` ends in `_store`."""
 
     _fama_macbeth_note: ClassVar = "Exposures taken as known: their estimation adds no error."

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 from statsmodels.iolib.summary import Summary
@@ -14,7 +14,7 @@ from statsmodels.iolib.summary import Summary
 from skfactor._base import all_or_nothing
 from skfactor._dates import calendar_positions
 from skfactor._panel import find_panel, time_index
-from skfactor._sklearn import CallbackSupportMixin, StrOptions, fit_context
+from skfactor._sklearn import CallbackSupportMixin, Estimator, StrOptions, fit_context
 from skfactor._typing import Float64Array
 from skfactor._validation import (
     check_row_weights,
@@ -29,7 +29,7 @@ from skfactor.inference._premia import PremiaInference, TestResult
 from skfactor.linear_model._factor_betas import FactorBetas
 
 
-class TradedFactorModel(CallbackSupportMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
+class TradedFactorModel(CallbackSupportMixin, RegressorMixin, Estimator):  # type: ignore[misc]  # scikit-learn is untyped
     r"""Linear factor model whose factors are traded, by time-series regressions.
 
     .. math:: R_{it} = \alpha_i + \beta_i' f_t + \varepsilon_{it}, \qquad \lambda = E[f_t]

@@ -119,7 +119,7 @@ def styled(kwargs: dict[str, Any], artist: str, **defaults: Any) -> dict[str, An
         "Patch": patches.Patch,
         "PathCollection": collections.PathCollection,
     }
-    return {**defaults, **cbook.normalize_kwargs(kwargs, kinds[artist])}  # type: ignore[dict-item]
+    return {**defaults, **cbook.normalize_kwargs(kwargs, kinds[artist])}
 
 
 def line_style(i: int) -> dict[str, Any]:
