@@ -144,9 +144,10 @@ def text(label: object) -> str:
 def legend(ax: Any, n_entries: int) -> None:
     """Name the artists inside the axes, or beside them where there are many; nothing for one."""
     if n_entries > 6:
-        columns = 1 + (n_entries - 1) // 20
+        size = float(np.clip(_height(ax) / n_entries / 1.4, _SMALLEST, 8.0))
+        columns = 1 + int(n_entries * _SMALLEST * 1.4 / _height(ax))
         place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0.0}
-        ax.legend(frameon=False, fontsize=8, ncols=columns, **place)
+        ax.legend(frameon=False, fontsize=size, labelspacing=0.2, ncols=columns, **place)
     elif n_entries > 1:
         ax.legend(fontsize=9, framealpha=0.8, edgecolor="none")
 
@@ -191,12 +192,17 @@ def date_axis(ax: Axes, dates: pd.Index) -> None:
 
 def name_rows(ax: Axes, names: Sequence[object] | pd.Index) -> None:
     """Name rows 0, 1, ... from top to bottom: smaller where they are many, then only some."""
-    height = ax.get_window_extent().height / own_figure(ax).dpi * _POINTS
+    height = _height(ax)
     size = float(np.clip(height / max(len(names), 1) / 1.25, _SMALLEST, _LARGEST))
     step = max(1, int(np.ceil(len(names) * _SMALLEST * 1.25 / height)))
     shown = range(0, len(names), step)
     ax.set_yticks(list(shown), [text(names[i]) for i in shown], fontsize=size)
     ax.set_ylim(len(names) - 0.5, -0.5)
+
+
+def _height(ax: Any) -> float:
+    """Height of axes in points, as far as it is known before they are drawn."""
+    return float(ax.get_window_extent().height / own_figure(ax).dpi * _POINTS)
 
 
 def row_height(n_rows: int) -> float:

@@ -103,7 +103,8 @@ class BetasDisplay:
         ax : matplotlib Axes, or as many as there are factors, optional
             Axes to draw on; a single one is divided into panels, except for a heatmap.
         kind : {"points", "heatmap", "rolling"}, default="points"
-            Points with intervals, a panel a factor; colours, white at zero; or paths over time.
+            Points with intervals, a panel a factor; colours, white at zero and hatched where there
+            is no beta; or paths over time.
         assets, factors : list, optional
             Which to show, in this order; all by default.
         level : float, default=0.95
@@ -171,6 +172,7 @@ class BetasDisplay:
         largest = float(np.nanmax(np.abs(betas), initial=0.0)) or 1.0
         style = {"cmap": DIVERGING, "vmin": -largest, "vmax": largest, "aspect": "auto"}
         self.image_ = axes.imshow(betas, **{**style, "interpolation": "nearest", **kwargs})
+        axes.patch.set(hatch="////", edgecolor="0.6")  # seen where a beta is missing
         if betas.size <= _MANY_CELLS:
             for (i, k), beta in np.ndenumerate(betas):
                 shade = "white" if abs(beta) > 0.65 * largest else "black"

@@ -138,9 +138,9 @@ class ICDisplay:
         self.line_ = panel.plot(
             date_values(ic.index), ic.to_numpy(), **styled(kwargs, "Line2D", **own)
         )[0]
-        moving = ic.dropna().rolling(window).mean().dropna()
+        moving = ic.dropna().rolling(window).mean().reindex(ic.index)
         self.moving_line_ = None
-        if len(moving):
+        if moving.notna().any():
             style = {"color": COLORS[0], "linewidth": 1.8, "label": f"mean of {window} dates"}
             at = date_values(moving.index)
             self.moving_line_ = panel.plot(at, moving.to_numpy(), **style)[0]

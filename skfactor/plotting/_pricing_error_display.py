@@ -111,9 +111,8 @@ class PricingErrorDisplay:
         axes.set_xlabel("expected return (decimals a period)")
         axes.set_ylabel("average realized return (decimals a period)")
         self.r2_ = float(r2_score(y, x)) if len(y) > 1 else float("nan")
-        # In the empty corner below the line.
-        corner = {"transform": axes.transAxes, "ha": "right", "va": "bottom"}
-        axes.text(0.98, 0.03, f"R² = {self.r2_:.3f}\n{len(y)} assets", **corner)
+        assets = "1 asset" if len(y) == 1 else f"R² = {self.r2_:.3f}, {len(y)} assets"
+        axes.set_title(assets, loc="left", fontsize=10)
         names = list(realized.index)
         order = list(np.argsort(-np.abs(y - x), kind="stable"))
         if not isinstance(labels, bool):

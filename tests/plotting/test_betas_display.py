@@ -59,6 +59,8 @@ def test_missing_betas_leave_cells_and_points_empty():
     betas = pd.DataFrame({"f": [1.0, np.nan], "g": [np.nan, np.nan]}, index=["a", "b"])
     display = BetasDisplay(betas).plot(kind="heatmap")
     assert [t.get_text() for t in display.ax_.texts] == ["1.00", "", "", ""]
+    assert display.image_.get_array().mask.tolist() == [[False, True], [True, True]]
+    assert display.ax_.patch.get_hatch()  # what is seen through the empty cells
     BetasDisplay(betas).plot().figure_.draw_without_rendering()
 
 

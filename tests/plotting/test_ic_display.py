@@ -22,7 +22,7 @@ def test_lines_and_counts_are_those_of_the_ic(data):
     display = ICDisplay.from_predictions(y, X["x1"], method="pearson", window=6)
     ic = ic_by_date(y, X["x1"], method="pearson")
     assert_allclose(display.line_.get_ydata(), ic)
-    assert_allclose(display.moving_line_.get_ydata(), ic.rolling(6).mean().dropna())
+    assert_allclose(display.moving_line_.get_ydata(), ic.rolling(6).mean())
     over_time, in_histogram = display.average_lines_
     assert_allclose(over_time.get_ydata(), ic.mean())
     assert_allclose(in_histogram.get_xdata(), ic.mean())
@@ -55,6 +55,8 @@ def test_dates_without_an_ic_leave_gaps_and_short_samples_have_no_moving_average
     display = ICDisplay(ic).plot(kind="time")
     assert_allclose(display.line_.get_ydata(), [np.nan, 0.3, 0.1])
     assert display.moving_line_ is None
+    pairs = ICDisplay(ic).plot(kind="time", window=2).moving_line_
+    assert_allclose(pairs.get_ydata(), [np.nan, np.nan, 0.2])
     assert_allclose(display.average_lines_[0].get_ydata(), 0.2)
 
 

@@ -15,7 +15,7 @@ def test_points_and_r2_are_those_of_the_model(two_pass, french):
     points = np.column_stack([two_pass.expected_returns_, returns.mean()])
     assert_allclose(display.scatter_.get_offsets(), points)
     assert_allclose(display.r2_, two_pass.score(french[two_pass.betas_.columns], returns))
-    assert f"R² = {display.r2_:.3f}" in display.ax_.texts[0].get_text()
+    assert display.ax_.get_title(loc="left") == f"R² = {display.r2_:.3f}, 18 assets"
     assert_allclose(display.line_.get_xdata(), display.line_.get_ydata())
 
 
@@ -71,6 +71,7 @@ def test_assets_are_matched_by_name_and_missing_ones_left_out():
 def test_one_asset_has_no_r2():
     display = PricingErrorDisplay(pd.Series({"a": 0.01}), pd.Series({"a": 0.01})).plot()
     assert np.isnan(display.r2_)
+    assert display.ax_.get_title(loc="left") == "1 asset"
 
 
 def test_mistakes_are_named():
