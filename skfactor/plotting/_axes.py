@@ -25,6 +25,8 @@ DIVERGING = "PuOr_r"
 INTERVAL: dict[str, Any] = {"fmt": "none", "ecolor": "black", "elinewidth": 1.1, "capsize": 2.5}
 REFERENCE: dict[str, Any] = {"color": "0.35", "linewidth": 0.8, "zorder": 1}
 
+# With more, matplotlib takes long to find the best place of a legend, and warns.
+_FEW_POINTS = 10_000
 _POINTS = 72.0  # an inch
 _LARGEST, _SMALLEST = 10.0, 5.0  # sizes of names, in points
 
@@ -149,7 +151,9 @@ def legend(ax: Any, n_entries: int) -> None:
         place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0.0}
         ax.legend(frameon=False, fontsize=size, labelspacing=0.2, ncols=columns, **place)
     elif n_entries > 1:
-        ax.legend(fontsize=9, framealpha=0.8, edgecolor="none")
+        n_points = sum(len(line.get_xdata()) for line in ax.lines)
+        corner = "best" if n_points <= _FEW_POINTS else "upper left"
+        ax.legend(fontsize=9, framealpha=0.8, edgecolor="none", loc=corner)
 
 
 def by_date(data: pd.DataFrame | pd.Series, what: str) -> Any:

@@ -26,14 +26,15 @@ from skfactor.plotting._axes import (
     styled,
     text,
 )
+from skfactor.plotting._date_quantiles import QUANTILES, draw_quantiles, legend_above
 from skfactor.plotting._fitted import find_fitted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _KINDS = ("points", "heatmap", "rolling")
-# More lines than this are drawn in grey around their median, and more cells without their numbers.
-_MANY_LINES, _MANY_CELLS = 8, 150
+# More assets than this are shown by quantiles, and more cells without their numbers.
+_MANY_ASSETS, _MANY_CELLS = 8, 150
 
 
 class BetasDisplay:
@@ -55,9 +56,11 @@ class BetasDisplay:
     image_ : matplotlib AxesImage
         The betas as colours; of ``kind="heatmap"``.
     lines_ : list of matplotlib Line2D
-        One line an asset, factor by factor; of ``kind="rolling"``.
+        One line an asset, factor by factor; of ``kind="rolling"`` with up to 8 assets.
     medians_ : list of matplotlib Line2D
-        The median of the assets, one a factor, where there are too many to tell apart.
+        The median of more assets, one a factor.
+    bands_ : list of matplotlib PolyCollection
+        For each factor the middle 90% and the middle 50% of more assets.
     ax_ : matplotlib Axes, or ndarray of them
         The axes, or those of each factor.
     figure_ : matplotlib Figure
@@ -194,26 +197,25 @@ class BetasDisplay:
         size = (7.0, 4.0 if len(factors) == 1 else 2.2)
         panels = get_panels(self, ax, len(factors), size=size)
         assets_level = 1 - find_date_level(self.rolling_betas.index)  # type: ignore[arg-type]  # raises
-        self.lines_, self.medians_ = [], []
-        many = len(assets) > _MANY_LINES
+        self.lines_, self.medians_, self.bands_ = [], [], []
+        many = len(assets) > _MANY_ASSETS
         for panel, factor in zip(panels, factors, strict=True):
             paths = self.rolling_betas[factor].unstack(assets_level)  # noqa: PD010
             paths = paths.sort_index().reindex(columns=assets)
             at = date_values(paths.index)
-            for i, asset in enumerate(assets):
-                own = {"color": "0.7", "linewidth": 0.5} if many else line_style(i)
-                style = styled(kwargs, "Line2D", label=text(asset), **own)
-                self.lines_.extend(panel.plot(at, paths[asset].to_numpy(), **style))
             if many:
-                median = {"color": COLORS[0], "linewidth": 2.0, "label": "median"}
-                self.medians_.extend(panel.plot(at, paths.median(axis=1).to_numpy(), **median))
+                table = paths.quantile(QUANTILES, axis=1).to_numpy()
+                median, bands = draw_quantiles(panel, at, table, kwargs)
+                self.medians_.append(median)
+                self.bands_.extend(bands)
+            for i, asset in enumerate([] if many else assets):
+                style = styled(kwargs, "Line2D", label=text(asset), **line_style(i))
+                self.lines_.extend(panel.plot(at, paths[asset].to_numpy(), **style))
             panel.axhline(0.0, **REFERENCE)
             panel.grid(alpha=0.3)
             panel.set_ylabel(f"beta on {text(factor)}")
         if many:
-            named = [self.lines_[0], self.medians_[0]]
-            labels = [f"{len(assets)} assets", "their median"]
-            panels[0].legend(named, labels, fontsize=9, framealpha=0.8, edgecolor="none")
+            legend_above(panels[0])
         else:
             legend(panels[0], len(assets))
         date_axis(panels[-1], paths.index)

@@ -19,9 +19,9 @@ from skfactor.plotting._axes import (
     styled,
     text,
 )
+from skfactor.plotting._date_quantiles import QUANTILES, draw_quantiles, legend_above
 
 _STAGES = ("before", "after")
-_QUANTILES = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
 
 
 class CharacteristicDisplay:
@@ -124,18 +124,14 @@ class CharacteristicDisplay:
         at = date_values(dates.labels)
         self.medians_, self.bands_ = [], []
         for panel, stage, values in zip(panels, _STAGES, stages, strict=True):
-            quantiles = pd.Series(values).groupby(dates.codes).quantile(_QUANTILES)
-            low, lower, median, upper, high = quantiles.to_numpy().reshape(-1, len(_QUANTILES)).T
-            for bottom, top, shade, share in ((low, high, 0.25, 90), (lower, upper, 0.5, 50)):
-                band = {"color": COLORS[5], "alpha": shade, "linewidth": 0}
-                label = f"middle {share}% of the assets"
-                self.bands_.append(panel.fill_between(at, bottom, top, label=label, **band))
-            own = {"color": COLORS[0], "linewidth": 1.5, "label": "median"}
-            self.medians_.extend(panel.plot(at, median, **styled(kwargs, "Line2D", **own)))
+            quantiles = pd.Series(values).groupby(dates.codes).quantile(QUANTILES)
+            table = quantiles.to_numpy(dtype=np.float64).reshape(-1, len(QUANTILES)).T
+            median, bands = draw_quantiles(panel, at, table, kwargs)
+            self.medians_.append(median)
+            self.bands_.extend(bands)
             panel.grid(alpha=0.3)
             panel.set_ylabel(f"{text(self.name)}, {stage}")
-        place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0)}
-        panels[0].legend(fontsize=8, ncols=3, frameon=False, **place)
+        legend_above(panels[0])
         date_axis(panels[-1], dates.labels)
         self.ax_, self.figure_ = np.array(panels), own_figure(panels[0])
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.text import Annotation
 
+# No more have room, and measuring a name takes time.
+_MOST = 200
 _OFFSET = "offset points"
 # Places of a name around its point, in points, the first that is free wins.
 _PLACES = [
@@ -21,6 +23,8 @@ _PLACES = [
     *((4, 4, "left", "bottom"), (4, -4, "left", "top")),
     *((-4, 4, "right", "bottom"), (-4, -4, "right", "top")),
 ]
+# Share of the name's size that lies before where it is anchored.
+_BEFORE = {"left": 0.0, "bottom": 0.0, "center": 0.5, "right": 1.0, "top": 1.0}
 
 
 def name_points(
@@ -30,14 +34,19 @@ def name_points(
     own_figure(ax).draw_without_rendering()  # settles where the axes and points are
     points = ax.transData.transform(np.column_stack([x, y]))
     frame = ax.get_window_extent()
+    scale = own_figure(ax).dpi / 72.0  # pixels a point
     taken: list[Float64Array] = []
     placed: list[Annotation] = []
-    for i in order:
+    for i in order[:_MOST]:
         name = ax.annotate(text(names[i]), (x[i], y[i]), (0, 0), textcoords=_OFFSET, fontsize=8)
+        others = np.delete(points, i, axis=0)
+        size = np.array(name.get_window_extent().size)
         for dx, dy, ha, va in _PLACES:
-            name.set(position=(dx, dy), ha=ha, va=va)
-            box = np.array(name.get_window_extent().extents)
-            if _is_free(box, np.delete(points, i, axis=0), taken) and _is_inside(box, frame):
+            anchor = points[i] + scale * np.array([dx, dy])
+            low = anchor - size * [_BEFORE[ha], _BEFORE[va]]
+            box = np.concatenate([low, low + size])
+            if _is_free(box, others, taken) and _is_inside(box, frame):
+                name.set(position=(dx, dy), ha=ha, va=va)
                 taken.append(box)
                 placed.append(name)
                 break

@@ -6,12 +6,13 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skfactor._base import all_or_nothing
 from skfactor._sklearn import (
     CallbackSupportMixin,
+    Estimator,
     feature_names_in,
     fit_context,
     safe_indexing,
@@ -22,7 +23,7 @@ from skfactor._validation import raise_if_repeated
 class FactorSelector(
     CallbackSupportMixin,  # type: ignore[misc]  # scikit-learn is untyped
     TransformerMixin,  # type: ignore[misc]
-    BaseEstimator,  # type: ignore[misc]
+    Estimator,
 ):
     """Keep the named factors, in the order in which they are named.
 

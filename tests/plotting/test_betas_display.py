@@ -76,14 +76,20 @@ def test_paths_of_few_assets_are_told_apart():
         assert display.lines_[4].get_label() == "1"
 
 
-def test_paths_of_many_assets_stand_behind_their_median():
+def test_paths_of_many_assets_are_their_median_and_bands():
     rolling = _rolling(20)
     display = BetasDisplay(_last(rolling), rolling_betas=rolling).plot(
         kind="rolling", factors=["f"]
     )
-    assert len(display.lines_) == 20
-    median = rolling["f"].groupby(level="date").median()
-    assert_allclose(display.medians_[0].get_ydata(), median)
+    assert display.lines_ == []
+    by_date = rolling["f"].groupby(level="date")
+    assert_allclose(display.medians_[0].get_ydata(), by_date.median())
+    assert len(display.bands_) == 2
+    for band, levels in zip(display.bands_, [(0.05, 0.95), (0.25, 0.75)], strict=True):
+        heights = band.get_paths()[0].vertices[:, 1]
+        for level in levels:
+            edge = by_date.quantile(level).dropna().to_numpy()
+            assert np.isclose(heights[:, None], edge).any(axis=0).all()
     assert not isinstance(display.ax_, np.ndarray)
 
 
