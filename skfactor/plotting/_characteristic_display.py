@@ -125,7 +125,7 @@ class CharacteristicDisplay:
         self.medians_, self.bands_ = [], []
         for panel, stage, values in zip(panels, _STAGES, stages, strict=True):
             quantiles = pd.Series(values).groupby(dates.codes).quantile(QUANTILES)
-            table = quantiles.to_numpy(dtype=np.float64).reshape(-1, len(QUANTILES)).T
+            table = np.asarray(quantiles, np.float64).reshape(-1, len(QUANTILES)).T
             median, bands = draw_quantiles(panel, at, table, kwargs)
             self.medians_.append(median)
             self.bands_.extend(bands)

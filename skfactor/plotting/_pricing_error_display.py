@@ -107,6 +107,7 @@ class PricingErrorDisplay:
         line = styled(line_kwargs or {}, "Line2D", color="0.35", linestyle="--", linewidth=1.0)
         self.line_ = axes.plot(ends, ends, **line)[0]
         axes.set(xlim=ends, ylim=ends, aspect="equal")
+        axes.locator_params(nbins=6)
         axes.grid(alpha=0.3)
         axes.set_xlabel("expected return (decimals a period)")
         axes.set_ylabel("average realized return (decimals a period)")
