@@ -27,6 +27,8 @@ def test_the_last_step_and_the_best_estimator_are_found(data):
     X, y = data
     pipeline = make_pipeline(FactorZScorer(), FamaMacBeth())
     assert _find(pipeline.fit(X, y)) is pipeline[-1]
+    # Of several steps that have it, the last one.
+    assert find_fitted(pipeline, "date_level", PremiaPathDisplay, "") is pipeline[-1]
     search = GridSearchCV(pipeline, {"famamacbeth__min_assets": [3]}, cv=KFold(2)).fit(X, y)
     assert _find(search) is search.best_estimator_[-1]
 

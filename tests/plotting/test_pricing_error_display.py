@@ -56,9 +56,10 @@ def test_named_assets_are_the_ones_asked_for(two_pass):
     display = PricingErrorDisplay.from_estimator(two_pass, labels=["S5M1", "S1V1"])
     assert [label.get_text() for label in display.labels_] == ["S5M1", "S1V1"]
     assert PricingErrorDisplay.from_estimator(two_pass, labels=False).labels_ == []
-    # The largest pricing error is named first.
-    named = PricingErrorDisplay.from_estimator(two_pass).labels_
-    assert named[0].get_text() == two_pass.pricing_errors_.abs().idxmax()
+    # Those with the largest pricing errors come first.
+    named = [label.get_text() for label in PricingErrorDisplay.from_estimator(two_pass).labels_]
+    assert len(named) > 10
+    assert two_pass.pricing_errors_.abs()[named].is_monotonic_decreasing
 
 
 def test_assets_are_matched_by_name_and_missing_ones_left_out():

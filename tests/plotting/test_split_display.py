@@ -40,16 +40,16 @@ def test_only_dates_left_out_next_to_a_test_are_purged():
 
 
 def test_blocks_cover_the_dates_of_their_role():
-    display = SplitDisplay.from_splitter(Given(([0, 1, 4], [2])), X)
+    display = SplitDisplay.from_splitter(Given(([0, 1, 5], [2])), X)
     blocks = display.blocks_[0]
     assert sorted(blocks) == [1, 2, 3]
     starts = INDEX.get_level_values("date").unique().to_timestamp()
     days = (starts - pd.Timestamp(0)).days.to_numpy()
-    edges = np.append(days, days[-1] + 31)
+    edges = np.append(days, days[-1] + 31)  # a last month of the usual length
     spans = [
         (path.vertices[:, 0].min(), path.vertices[:, 0].max()) for path in blocks[1].get_paths()
     ]
-    assert spans == [(edges[0], edges[2]), (edges[4], edges[5])]
+    assert spans == [(edges[0], edges[2]), (edges[5], edges[6])]
     labels = [entry.get_text() for entry in display.ax_.get_legend().get_texts()]
     assert labels == ["train", "left out", "test"]
 
