@@ -45,8 +45,8 @@ class FactorReturnsDisplay:
     >>> from skfactor.datasets import load_french
     >>> from skfactor.plotting import FactorReturnsDisplay
     >>> display = FactorReturnsDisplay(load_french()[["SMB", "HML"]]).plot()
-    >>> display.lines_[0].get_ydata()[-1].round(2)
-    2.86
+    >>> round(float(display.lines_[0].get_ydata()[-1]), 2)
+    2.65
     """
 
     def __init__(self, returns: pd.DataFrame | pd.Series) -> None:
