@@ -41,8 +41,8 @@ _MOST_SUBTASKS = 1000
 DOCUMENTATION = "https://skfactor.readthedocs.io/en/stable"
 
 __all__ = [
-    "BaseScorer",
     "DOCUMENTATION",
+    "BaseScorer",
     "CallbackSupportMixin",
     "Estimator",
     "HasMethods",

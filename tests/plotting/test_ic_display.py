@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from scipy import stats
-from skfactor.metrics import evaluate_forecasts, ic_by_date
 
 from skfactor import FamaMacBeth
 from skfactor.datasets import make_panel
+from skfactor.metrics import evaluate_forecasts, ic_by_date
 from skfactor.plotting import ICDisplay
 
 
