@@ -60,6 +60,7 @@ WHOLE = {
         "doctests",
         "examples",
         "metadata_routing",
+        "html",
         "mistakes",
         "pipelines",
         "readme",

@@ -140,12 +140,12 @@ def test_arrays_give_the_numbers_of_frames_and_number_their_assets(unbalanced):
     X, y = unbalanced
     expected = FamaMacBeth().fit(X, y)
     model = FamaMacBeth().fit(X.to_numpy(), y.to_numpy())
-    assert_array_equal(model.lambdas_, expected.lambdas_)
+    assert_allclose(model.lambdas_, expected.lambdas_, rtol=1e-11, atol=1e-15)
     assert list(model.betas_.columns) == ["x0", "x1"]
     assert list(model.betas_.index) == list(range(8))
     dated = FamaMacBeth().fit(X.to_numpy(), y.to_numpy(), dates=X.index)
     assert_index_equal(dated.dates_, X.index)
-    assert_array_equal(dated.premia_, expected.premia_)
+    assert_allclose(dated.premia_, expected.premia_, rtol=1e-11, atol=1e-15)
 
 
 def test_polars_frames_give_the_numbers_and_the_asset_names_of_pandas(unbalanced):
