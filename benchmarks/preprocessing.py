@@ -37,6 +37,12 @@ def compare(title: str, X: pd.DataFrame) -> None:
             for c in columns
         )
 
+    def polars_bounds_by_date() -> None:
+        frame.with_columns(
+            c.clip(*(c.quantile(level, "linear").over("date") for level in (0.01, 0.99)))
+            for c in columns
+        )
+
     def pandas_scores() -> None:
         by_date = X.groupby(level="date")
         (X - by_date.transform("mean")) / by_date.transform("std", ddof=0)
@@ -57,6 +63,7 @@ def compare(title: str, X: pd.DataFrame) -> None:
     rows = []
     for name, estimator, groupby, pandas_way, polars_way in (
         ("Winsorizer", Winsorizer(), None, pandas_clip, polars_clip),
+        ("the same, bounds first", Winsorizer(), None, pandas_clip, polars_bounds_by_date),
         ("FactorZScorer", FactorZScorer(), None, pandas_scores, lambda: polars_scores("date")),
         (
             "FactorZScorer in groups",

@@ -1,10 +1,13 @@
 """Medians of repeated calls, peak memory, and the table they are printed in."""
 
+import json
+import os
 import platform
 import time
 import tracemalloc
 from collections.abc import Callable
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -43,6 +46,12 @@ def peak_bytes(call: Callable[[], Any]) -> int:
     return peak
 
 
+def seconds_to_read(n_bytes: int) -> float:
+    """Time that `numpy.sum` takes for so many bytes out of memory, and not out of a cache."""
+    much = np.ones(2**26)
+    return median_seconds(much.sum) * n_bytes / much.nbytes
+
+
 def random_panel(
     n_dates: int, n_assets: int, n_features: int, share: float = 1.0, freq: str = "M"
 ) -> tuple[pd.DataFrame, pd.Series]:
@@ -62,10 +71,32 @@ def random_panel(
 def print_machine(*packages: str) -> None:
     """Say where and with what the figures were taken."""
     versions = ", ".join(f"{name} {version(name)}" for name in ("numpy", "pandas", *packages))
-    print(f"Python {platform.python_version()} on {platform.machine()}, {versions}\n")
+    where = f"{_processor()}, {os.cpu_count()} processors, Python {platform.python_version()}"
+    print(f"{where}, {versions}\n")
+    _log({"machine": f"{where}, {versions}"})
 
 
 def print_table(title: str, rows: list[dict[str, Any]]) -> None:
     """One line a case."""
     print(title)
     print(pd.DataFrame(rows).to_string(index=False, float_format="{:.4g}".format), "\n")
+    _log({"title": title, "rows": rows})
+
+
+def _processor() -> str:
+    """Name of the processor, as far as the system tells."""
+    about = Path("/proc/cpuinfo")
+    lines = about.read_text().splitlines() if about.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _log(record: dict[str, Any]) -> None:
+    """Add a record to the file that `run_all` collects, if it asks for one."""
+    if "BENCHMARK_LOG" in os.environ:
+        with Path(os.environ["BENCHMARK_LOG"]).open("a") as file:
+            file.write(json.dumps(record, default=_plain) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else str(value)

@@ -1,0 +1,68 @@
+"""Run every comparison, and write what they print as one page and as one JSON file.
+
+Each is a process of its own: memory and threads of one do not weigh on the next. The figures go
+to results.md and results.json beside this file.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+
+HERE = Path(__file__).parent
+SCRIPTS = (
+    "fama_macbeth",
+    "preprocessing",
+    "neutralize",
+    "rolling_betas",
+    "portfolios",
+    "metrics",
+    "many_characteristics",
+    "streaming",
+)
+
+
+def run(script: str, log: Path) -> list[dict]:
+    """What a script prints, as the records that `timing` writes to the log."""
+    print(f"== {script}", flush=True)
+    environment = {**os.environ, "BENCHMARK_LOG": str(log)}
+    subprocess.run([sys.executable, f"{script}.py"], cwd=HERE, env=environment, check=True)
+    records = [json.loads(line) for line in log.read_text().splitlines()]
+    log.unlink()
+    return [{"script": script, **record} for record in records]
+
+
+def page(records: list[dict]) -> str:
+    """Markdown with a table for each record."""
+    parts = ["# Results", ""]
+    for record in records:
+        if "machine" in record:
+            parts += [f"## {record['script']}.py", "", record["machine"], ""]
+            continue
+        table = pd.DataFrame(record["rows"])
+        lines = [list(table.columns)]
+        lines += [[_text(value) for value in row] for row in table.itertuples(index=False)]
+        rule = "|".join("---" for _ in table.columns)
+        rows = [f"| {' | '.join(line)} |" for line in lines]
+        parts += [record["title"], "", rows[0], f"|{rule}|", *rows[1:], ""]
+    return "\n".join(parts)
+
+
+def _text(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def main(scripts: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder, "log.jsonl")
+        records = [record for script in scripts for record in run(script, log)]
+    (HERE / "results.json").write_text(json.dumps(records, indent=1) + "\n")
+    (HERE / "results.md").write_text(page(records))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:] or [name for name in SCRIPTS if (HERE / f"{name}.py").exists()])
