@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy import stats
 from scipy.linalg import helmert, solve_triangular
 
-from skfactor._typing import Float64Array
+from skfactor._typing import Float64Array, FloatArray
 from skfactor.inference._grs import FactorSample, check_residuals, read_factor_sample
 from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import TestResult
@@ -106,7 +107,8 @@ def rank_test(
         sample = _differences(sample)
     n_dates, n_assets, n_factors = sample.shape
     rank = _check_rank(rank, n_assets, n_factors, zero_beta)
-    theta, x, y = _standardized(sample)
+    roots = _covariance_roots(sample)
+    theta = roots.standardized_betas()
     df = (n_factors - rank) * (n_assets - rank)
     if method == "cragg-donald":
         singular = np.linalg.svd(theta, compute_uv=False)
@@ -117,7 +119,7 @@ def rank_test(
                 f"The covariance of {df} restrictions needs more than {df} dates, found "
                 f"{n_dates}. Test fewer assets, a higher rank, or use method='cragg-donald'."
             )
-        deviations, series = _rank_deviations(theta, x, y, rank)
+        deviations, series = _rank_deviations(theta, *roots.standardized(sample), rank)
         covariance, _ = long_run.covariance(series, sample.positions)
         statistic = n_dates * float(deviations @ np.linalg.solve(covariance, deviations))
     what = "the betas' differences across assets have" if zero_beta else "the betas have"
@@ -152,16 +154,34 @@ def _check_rank(rank: int | None, n_assets: int, n_factors: int, zero_beta: bool
     return int(rank)
 
 
-def _standardized(sample: FactorSample) -> tuple[Float64Array, Float64Array, Float64Array]:
-    """Theta (K, N), and factors (T, K) and residuals (T, N) with covariance I."""
+@dataclass(frozen=True)
+class _Roots:
+    """A regression, and Cholesky factors of the covariances of factors and of residuals."""
+
+    betas: Float64Array
+    residuals: Float64Array
+    of_factors: FloatArray
+    of_residuals: FloatArray
+
+    def standardized_betas(self) -> Float64Array:
+        """Theta (K, N)."""
+        columns = self.betas @ self.of_factors
+        theta: Float64Array = solve_triangular(self.of_residuals, columns, lower=True).T
+        return theta
+
+    def standardized(self, sample: FactorSample) -> tuple[Float64Array, Float64Array]:
+        """Factors (T, K) and residuals (T, N) with covariance I."""
+        x: Float64Array = solve_triangular(self.of_factors, sample.centred_factors.T, lower=True).T
+        y: Float64Array = solve_triangular(self.of_residuals, self.residuals.T, lower=True).T
+        return x, y
+
+
+def _covariance_roots(sample: FactorSample) -> _Roots:
     _, betas, residuals = sample.regress()
     check_residuals(sample, residuals)
     of_factors = np.linalg.cholesky(sample.factor_covariance)
     of_residuals = np.linalg.cholesky(residuals.T @ residuals / len(residuals))
-    x = solve_triangular(of_factors, sample.centred_factors.T, lower=True).T
-    y = solve_triangular(of_residuals, residuals.T, lower=True).T
-    theta = solve_triangular(of_residuals, betas @ of_factors, lower=True).T
-    return theta, x, y
+    return _Roots(betas, residuals, of_factors, of_residuals)
 
 
 def _rank_deviations(

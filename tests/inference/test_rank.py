@@ -11,7 +11,7 @@ from scipy import linalg, stats
 from statsmodels.multivariate.cancorr import CanCorr
 
 from skfactor.inference._grs import read_factor_sample
-from skfactor.inference._rank import _rank_deviations, _standardized, rank_test
+from skfactor.inference._rank import _covariance_roots, _rank_deviations, rank_test
 
 KP = {"method": "kleibergen-paap"}
 
@@ -121,8 +121,10 @@ def test_rank_zero_of_one_asset_is_the_wald_test_that_its_betas_are_zero(
 
 @pytest.mark.parametrize("rank", [0, 1, 2])
 def test_with_an_identity_for_the_covariance_kleibergen_paap_is_cragg_donald(french, rank):
-    theta, x, y = _standardized(read_factor_sample(*french))
-    deviations, series = _rank_deviations(theta, x, y, rank)
+    sample = read_factor_sample(*french)
+    roots = _covariance_roots(sample)
+    x, y = roots.standardized(sample)
+    deviations, series = _rank_deviations(roots.standardized_betas(), x, y, rank)
     expected = rank_test(*french, rank, zero_beta=False).statistic
     assert_allclose(len(x) * deviations @ deviations, expected, rtol=1e-10)
     assert series.shape == (len(x), len(deviations))
