@@ -270,7 +270,8 @@ def compare_r2(
             of_large, "krs", kernel=kernel, bandwidth=bandwidth, prewhiten=prewhiten
         )
         wald = prices.wald_test(extra)
-        return replace(wald, null=f"{', '.join(map(str, extra))} add nothing to the R2")
+        verb = "adds" if len(extra) == 1 else "add"
+        return replace(wald, null=f"{', '.join(map(str, extra))} {verb} nothing to the R2")
     influence = r2_influence(a) - r2_influence(b)
     variance, _ = LongRun(kernel, bandwidth, prewhiten).covariance(influence[:, None], positions)
     statistic = (r2_of(a) - r2_of(b)) / float(np.sqrt(variance[0, 0] / len(influence)))

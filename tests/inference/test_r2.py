@@ -108,6 +108,8 @@ def test_nested_models_are_compared_by_the_prices_of_the_additional_factors():
         assert found.statistic == expected.statistic
         assert found.df == (2,)
         assert found.null == "SMB, Mom add nothing to the R2"
+    three = FamaMacBeth().fit(X.drop(columns="SMB"), y)
+    assert compare_r2(small, three).null == "Mom adds nothing to the R2"
 
 
 def test_models_that_are_not_nested_are_compared_by_the_difference():
