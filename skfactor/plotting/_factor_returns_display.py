@@ -118,17 +118,26 @@ class FactorReturnsDisplay:
             panel.grid(alpha=0.3)
             panel.set_ylabel(_label(shown, compound))
             if log and shown == "cumulative":
-                from matplotlib.ticker import LogFormatter
-
                 panel.set_yscale("log")
-                plain = LogFormatter(labelOnlyBase=False, minor_thresholds=(2.0, 0.5))
-                panel.yaxis.set_major_formatter(plain)
-                panel.yaxis.set_minor_formatter(plain)
+                _label_plainly(panel.yaxis)
         legend(panels[0], returns.shape[1])
         date_axis(panels[-1], returns.index)
         self.ax_ = panels[0] if len(panels) == 1 else np.array(panels)
         self.figure_ = own_figure(panels[0])
         return self
+
+
+def _label_plainly(axis: Any) -> None:
+    """Label a logarithmic axis with 0.6 and 20, where matplotlib has 6e-01 and 20."""
+    from matplotlib.ticker import LogFormatter
+
+    class Plain(LogFormatter):
+        def __call__(self, x: float, pos: int | None = None) -> str:
+            return f"{x:g}" if super().__call__(x, pos) else ""
+
+    plain = Plain(labelOnlyBase=False, minor_thresholds=(2.0, 0.5))
+    axis.set_major_formatter(plain)
+    axis.set_minor_formatter(plain)
 
 
 def _label(kind: str, compound: bool) -> str:

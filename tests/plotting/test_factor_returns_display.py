@@ -48,6 +48,17 @@ def test_a_logarithmic_axis_is_labelled():
     assert "1" in labels
 
 
+def test_a_logarithmic_axis_has_no_powers_below_1():
+    months = pd.period_range("2020-01", periods=6, freq="M")
+    fallen = pd.Series([-0.2, -0.3, 0.4, 0.5, 0.6, 0.5], months)
+    display = FactorReturnsDisplay(fallen).plot(kind="cumulative", log=True)
+    display.figure_.draw_without_rendering()
+    labels = [label.get_text() for label in display.ax_.get_yticklabels(which="both")]
+    shown = [label for label in labels if label]
+    assert "0.6" in shown
+    assert not [label for label in shown if "e" in label]
+
+
 def test_mistakes_are_named():
     display = FactorReturnsDisplay(RETURNS * 100)
     with pytest.raises(ValueError, match="A return of -50 cannot be compounded"):
