@@ -2,9 +2,9 @@
 Betas and characteristics in one cross-sectional regression
 ===========================================================
 
-Fama and French (1992) ask whether betas or characteristics explain average returns. Both go into
-the regressions of Fama and MacBeth together, and each has to be known before the return that it
-explains: betas from the months before, characteristics of the month before.
+Fama and French (1992) [1]_ ask whether betas or characteristics explain average returns. Both go
+into the regressions of Fama and MacBeth together, and each has to be known before the return that
+it explains: betas from the months before, characteristics of the month before.
 
 .. [1] Fama, E. F. and K. R. French (1992), "The Cross-Section of Expected Stock Returns", Journal
    of Finance 47(2), 427-465. https://doi.org/10.1111/j.1540-6261.1992.tb04398.x

@@ -70,7 +70,7 @@ class FormulaRegressor(CallbackSupportMixin, MetaEstimatorMixin, RegressorMixin,
         The same of the left side, None without one.
     n_features_in_ : int
         Number of columns of X that the right side uses.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Their names, in the order of X.
 
     Examples

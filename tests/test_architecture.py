@@ -57,6 +57,7 @@ WHOLE = {
     for name in (
         "architecture",
         "common",
+        "docs",
         "doctests",
         "examples",
         "metadata_routing",

@@ -67,7 +67,7 @@ class CrossSectionalTargetRegressor(
         The fitted transformer of the target.
     n_features_in_ : int
         Number of features, if the regressor has it.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Their names, if the regressor has them.
 
     Notes

@@ -1,0 +1,125 @@
+"""The documentation is complete: every public name, every source, every call of other programs."""
+
+import importlib.util
+import re
+import tomllib
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from pages import ROOT, run
+
+DOCS = ROOT / "docs"
+REFERENCE = (DOCS / "api" / "index.rst").read_text(encoding="utf-8")
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+# Programs that the tests have, whose calls are run beside ours.
+INSTALLED = {"linearmodels", "statsmodels"}
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(name, DOCS / "_extensions" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+public_names = load("public_names")
+
+
+# --- the API reference --------------------------------------------------------------------------
+
+
+def listed_names():
+    """Full names in the lists of the API reference."""
+    module, names = None, []
+    for line in REFERENCE.splitlines():
+        if line.startswith(".. currentmodule::"):
+            module = line.split()[-1]
+        elif re.fullmatch(r"   \w+", line):
+            names.append(f"{module}.{line.strip()}")
+    return names
+
+
+def test_the_api_reference_has_every_public_name_once():
+    listed = listed_names()
+    assert len(listed) == len(set(listed))
+    assert set(listed) == set(public_names.pages().values())
+
+
+def test_every_public_module_says_what_is_public():
+    modules = public_names.public_modules()
+    assert {"skfactor", "skfactor.linear_model", "skfactor.frames"} <= set(modules)
+    for module in modules:
+        assert importlib.import_module(module).__all__
+
+
+# --- sources ------------------------------------------------------------------------------------
+
+
+def test_the_mathematics_page_has_every_source_of_the_code():
+    doi = re.compile(r"doi\.org/(10\.[^\s>`\]]+)")
+    page = (DOCS / "mathematics.md").read_text(encoding="utf-8")
+    code = "".join(path.read_text("utf-8") for path in (ROOT / "skfactor").rglob("*.py"))
+    cited = {found.rstrip(".,") for found in doi.findall(code)}
+    assert len(cited) > 20
+    assert {found for found in cited if found not in page} == set()
+
+
+# --- calls of other programs --------------------------------------------------------------------
+
+
+def rows_of_calls(text):
+    """Program, what for, its call and ours, of the tables that follow on a block."""
+    program, rows = None, []
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split(" | ")]
+        if line.startswith("| what |"):
+            program = cells[1]
+        elif not line.startswith("|"):
+            program = None
+        elif program and not line.startswith("|-"):
+            calls = [re.search(r"`(.+?)`", cell).group(1) for cell in cells[1:]]
+            rows.append((program, cells[0], *calls))
+    return rows
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.glob("from_*.md")), ids=lambda page: page.stem)
+def test_calls_side_by_side_give_the_same_numbers(page):
+    text = page.read_text(encoding="utf-8")
+    pieces = re.split(r"```python\n.*?```\n", text, flags=re.DOTALL)[1:]
+    namespace, n_rows = {}, 0
+    for _, piece in zip(run(page, namespace), pieces, strict=True):
+        for program, what, theirs, ours in rows_of_calls(piece):
+            number = eval(ours, namespace)
+            n_rows += 1
+            if program in INSTALLED:
+                expected = np.asarray(eval(theirs, namespace), dtype=np.float64)
+                actual = np.asarray(number, dtype=np.float64)
+                assert_allclose(actual, expected, rtol=1e-5, atol=1e-12, err_msg=what)
+    assert n_rows > 5
+
+
+# --- the build ----------------------------------------------------------------------------------
+
+
+def test_continuous_integration_builds_the_documentation_as_contributors_do():
+    command = re.search(r"^sphinx-build -W .*$", CONTRIBUTING, flags=re.MULTILINE)
+    assert command is not None
+    assert 'grep "^sphinx-build' in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", sorted((DOCS / "drawings").glob("*.svg")), ids=lambda p: p.stem)
+def test_drawings_say_what_they_show_and_take_the_colours_of_the_page(path):
+    svg = ElementTree.parse(path).getroot()
+    space = "{http://www.w3.org/2000/svg}"
+    assert svg.find(f"{space}title").text
+    assert svg.find(f"{space}desc").text
+    assert svg.get("fill") == "currentColor"
+
+
+def test_the_citation_has_the_version_and_the_licence_of_the_package():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"version: {project['version']}\n" in citation
+    assert f"license: {project['license']}\n" in citation
