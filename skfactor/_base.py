@@ -121,6 +121,13 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
     def _learn_columns(self, X: Any, values: FloatArray) -> None:
         """Check the parameters against the data, learn what belongs to no date."""
 
+    def _needs_all_dates(self) -> str:
+        """What `fit` learns from all dates together and how to avoid that; empty if nothing.
+
+        A transformer that needs nothing may be fitted to a few dates at a time.
+        """
+        return ""
+
     def _check_columns(self, values: FloatArray) -> None:
         """Check the data of `transform` against what was learned."""
 

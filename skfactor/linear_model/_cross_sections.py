@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -24,11 +24,27 @@ from skfactor._kernels.ridge import Ridge
 from skfactor._kernels.segments import Segments
 from skfactor._kernels.threads import Done
 from skfactor._panel import is_time_series
-from skfactor._typing import BoolArray, Float64Array, FloatArray
+from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray
 from skfactor.exceptions import RankDeficientWarning
 
 # The regressions of all dates, as they are and with a penalty.
 Fits: TypeAlias = LeastSquares | Ridge
+
+
+class Outcome(Protocol):
+    """How the regressions of S cross-sections went."""
+
+    @property
+    def n_rows(self) -> IntArray:
+        """Number of complete rows (S,)."""
+
+    @property
+    def thin(self) -> BoolArray:
+        """Cross-sections of too few of them (S,)."""
+
+    @property
+    def deficient(self) -> BoolArray:
+        """Those with collinear or constant regressors (S,)."""
 
 
 def regress_panel(
@@ -180,7 +196,7 @@ def count_warm_up(values: FloatArray, segments: Segments) -> int:
 
 
 def report_failures(
-    fits: Fits,
+    fits: Outcome,
     dates: pd.Index | None,
     *,
     min_assets: int,
@@ -189,15 +205,16 @@ def report_failures(
     names: list[Any],
     warm_up: int = 0,
     more_to_come: bool = False,
+    stacklevel: int = 7,
 ) -> None:
     """Warn once about cross-sections without an estimate, or raise if none is left.
 
     ``dates`` None are rows without dates, which scikit-learn's checks fit whatever their number.
     ``values`` (n_rows, n_features) tell of columns without any value. The first ``warm_up`` dates
     are no failures if others follow. With ``more_to_come`` other dates make up for those that
-    all fail.
+    all fail. ``stacklevel`` leads to the caller of fit.
     """
-    failed = ~fits.solved
+    failed = fits.thin | fits.deficient
     if not failed.all():
         failed[:warm_up] = False
     if not failed.any():
@@ -234,7 +251,7 @@ def report_failures(
     warnings.warn(
         f"The premia of {int(failed.sum())} of {len(failed)} dates are NaN: {found}{first}.",
         RankDeficientWarning,
-        stacklevel=7,  # the caller of fit
+        stacklevel=stacklevel,
     )
 
 

@@ -140,7 +140,9 @@ class PanelRegression(PremiaModel):
         dates: Any,
         *,
         more_to_come: bool = False,
+        judge: bool = True,
     ) -> None:
+        """Fit the dates of the rows; ``judge=False`` leaves it open whether they can be fitted."""
         if self.betas is not None:
             raise ValueError(
                 "betas= is the first pass of the wide form, y with one column an asset; here y "
@@ -169,6 +171,8 @@ class PanelRegression(PremiaModel):
 
         def check(moments: CrossMoments, resolution: float) -> None:
             self._variation = seen + Variation.within(moments, resolution)
+            if not judge:
+                return
             # A column that has been constant so far, such as an indicator, may vary later.
             constant_everywhere = self.fit_intercept and not more_to_come
             self._variation.raise_if_constant(self._names, constant_everywhere)
@@ -188,6 +192,8 @@ class PanelRegression(PremiaModel):
             self._has_dates = panel is not None
             labels = None if panel is None else panel.dates.labels
             warm_up = 0 if more_to_come else count_warm_up(values, segments)
+            if not judge:
+                self._warm_up = count_warm_up(values, segments)
             self._store(
                 fits,
                 labels,
@@ -195,6 +201,7 @@ class PanelRegression(PremiaModel):
                 all_dates=index,
                 warm_up=warm_up,
                 more_to_come=more_to_come,
+                judge=judge,
             )
 
     def _solver(self) -> Callable[..., Fits]:

@@ -72,18 +72,20 @@ class PremiaModel(CallbackSupportMixin, RegressorMixin, Estimator):  # type: ign
         all_dates: pd.Index | None = None,
         warm_up: int = 0,
         more_to_come: bool = False,
+        judge: bool = True,
     ) -> None:
         """Store slopes and premia; with ``all_dates``, those of earlier calls, then these."""
-        report_failures(
-            fits,
-            dates,
-            min_assets=self._fewest_assets(),
-            refuse=self.rank_deficient == "raise",
-            values=values,
-            names=self._names,
-            warm_up=warm_up,
-            more_to_come=more_to_come,
-        )
+        if judge:
+            report_failures(
+                fits,
+                dates,
+                min_assets=self._fewest_assets(),
+                refuse=self.rank_deficient == "raise",
+                values=values,
+                names=self._names,
+                warm_up=warm_up,
+                more_to_come=more_to_come,
+            )
         labels = ["const", *self._names] if self.fit_intercept else self._names
         index = pd.RangeIndex(len(fits.n_rows)) if dates is None else dates
         tables = date_tables(fits, labels, index, self.fit_intercept)
@@ -92,11 +94,26 @@ class PremiaModel(CallbackSupportMixin, RegressorMixin, Estimator):  # type: ign
             tables = [
                 pd.concat(pair, ignore_index=True) for pair in zip(earlier, tables, strict=True)
             ]
-            order = all_dates.argsort()
-            index = all_dates[order]
-            tables = [table.iloc[order].set_axis(index) for table in tables]
-        self.lambdas_, self.cross_sections_ = tables
-        self.dates_ = index
+            index = all_dates
+        lambdas, cross_sections = tables
+        self._average_slopes(lambdas, cross_sections, index, more_to_come=more_to_come)
+
+    def _average_slopes(
+        self,
+        lambdas: pd.DataFrame,
+        cross_sections: pd.DataFrame,
+        dates: pd.Index,
+        *,
+        more_to_come: bool = False,
+    ) -> None:
+        """Store the tables, whose rows are of these dates, and the premia."""
+        if not dates.is_monotonic_increasing:
+            order = dates.argsort()
+            dates = dates[order]
+            lambdas, cross_sections = lambdas.iloc[order], cross_sections.iloc[order]
+        self.lambdas_ = lambdas.set_axis(dates)
+        self.cross_sections_ = cross_sections.set_axis(dates)
+        self.dates_ = dates
         # In one memory order: sums must not depend on how the slopes came together.
         slopes = np.ascontiguousarray(self.lambdas_.to_numpy())
         solved = np.isfinite(slopes).all(axis=1)
@@ -110,8 +127,8 @@ class PremiaModel(CallbackSupportMixin, RegressorMixin, Estimator):  # type: ign
         # Dates without an estimate weigh nothing, but 0 * NaN would still be NaN.
         premia = self._average[solved] @ slopes[solved]
         if not solved.any():
-            premia = np.full(len(labels), np.nan)
-        self.premia_ = pd.Series(premia, index=labels, name="premium")
+            premia = np.full(slopes.shape[1], np.nan)
+        self.premia_ = pd.Series(premia, index=list(lambdas.columns), name="premium")
         self.coef_ = premia[-self.n_features_in_ :]
         self.intercept_ = float(premia[0]) if self.fit_intercept else 0.0
 

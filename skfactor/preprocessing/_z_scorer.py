@@ -180,6 +180,14 @@ class FactorZScorer(PanelTransformer):
         if self.indicators != "auto":
             self._check_columns(values)
 
+    def _needs_all_dates(self) -> str:
+        if self.indicators != "auto":
+            return ""
+        return (
+            "with indicators='auto' it looks for columns that hold only 0 and 1 on all dates. Pass "
+            "indicators=[...] with their names, or indicators=None if there are none"
+        )
+
     def _check_columns(self, values: FloatArray) -> None:
         for k, name in zip(
             np.flatnonzero(self._is_indicator), self.indicator_features_, strict=True

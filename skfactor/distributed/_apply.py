@@ -1,0 +1,204 @@
+"""Predictions and transformed features of a Dask DataFrame, partition by partition."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn import config_context
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from skfactor._base import PanelTransformer
+from skfactor.distributed._partition import Layout, check_frame, partition_dates, split_dates
+
+
+def predict(
+    estimator: Any,
+    frame: Any,
+    *,
+    dates: str = "date",
+    assets: str | None = None,
+    features: Sequence[str] | None = None,
+    metadata: Mapping[str, str] | None = None,
+) -> Any:
+    """Expected returns of the rows of a Dask DataFrame, computed when they are asked for.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A fitted model, or a pipeline that ends with one.
+    frame : dask.dataframe.DataFrame
+        One row an asset and date; for a pipeline all rows of a date in one partition.
+    dates : str, default="date"
+        Column of the dates, or the name of the index.
+    assets : str, optional
+        Column of the assets. With it, an asset that occurs twice on a date is noticed.
+    features : sequence of str, optional
+        Columns of the exposures, by default those with the names that the estimator was fitted to.
+    metadata : mapping of str to str, optional
+        Columns to route to the steps, ``{"groupby": "industry"}``.
+
+    Returns
+    -------
+    dask.dataframe.Series
+        ``"expected_return"``, in decimals, with the partitions and the index of the frame, so that
+        ``frame.assign(expected=predict(...))`` works.
+
+    Raises
+    ------
+    TypeError
+        If the frame is not a Dask DataFrame.
+    ValueError
+        If columns are missing. When it is computed, also if rows of a date are in several
+        partitions, or as in the estimator's own `predict`.
+
+    Examples
+    --------
+    >>> import dask.dataframe as dd  # doctest: +SKIP
+    >>> from skfactor import distributed
+    >>> frame = dd.read_parquet("panel")  # doctest: +SKIP
+    >>> expected = distributed.predict(fitted, frame)  # doctest: +SKIP
+    >>> frame.assign(expected=expected).to_parquet("expected")  # doctest: +SKIP
+    """
+    check_frame(frame, "predict")
+    layout = _layout(estimator, frame, dates, assets, features, metadata)
+    meta = pd.Series([], index=frame._meta.index, dtype=np.float64, name="expected_return")
+    checked = _check_whole_dates(estimator, frame, dates)
+    return frame.map_partitions(_predict_partition, estimator, layout, checked, meta=meta)
+
+
+def transform(
+    estimator: Any,
+    frame: Any,
+    *,
+    dates: str = "date",
+    assets: str | None = None,
+    features: Sequence[str] | None = None,
+    metadata: Mapping[str, str] | None = None,
+) -> Any:
+    """Transform the rows of a Dask DataFrame date by date, when they are asked for.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A fitted transformer, or a pipeline of them such as ``fitted[:-1]``.
+    frame : dask.dataframe.DataFrame
+        One row an asset and date; all rows of a date in one partition.
+    dates, assets, features, metadata
+        As in `predict`.
+
+    Returns
+    -------
+    dask.dataframe.DataFrame
+        The columns of the dates and of the assets, where they are given, and the transformed
+        features, with the partitions and the index of the frame. Features are float32 where all
+        of them were, else float64.
+
+    Raises
+    ------
+    TypeError
+        If the frame is not a Dask DataFrame.
+    ValueError
+        If columns are missing. When it is computed, also if rows of a date are in several
+        partitions, or as in the estimator's own `transform`.
+
+    Examples
+    --------
+    >>> import dask.dataframe as dd  # doctest: +SKIP
+    >>> from skfactor import distributed
+    >>> frame = dd.read_parquet("panel")  # doctest: +SKIP
+    >>> scores = distributed.transform(fitted[:-1], frame, assets="permno")  # doctest: +SKIP
+    """
+    check_frame(frame, "transform")
+    layout = _layout(estimator, frame, dates, assets, features, metadata)
+    single = all(layout.dtypes[name] == np.float32 for name in layout.features)
+    kept = [n for n in (dates, assets) if n is not None and n in frame.columns]
+    names = list(estimator.get_feature_names_out())
+    meta = pd.concat(
+        [
+            frame._meta[kept],
+            pd.DataFrame(
+                index=frame._meta.index, columns=names, dtype=np.float32 if single else np.float64
+            ),
+        ],
+        axis=1,
+    )
+    checked = _check_whole_dates(estimator, frame, dates)
+    return frame.map_partitions(_transform_partition, estimator, layout, meta, checked, meta=meta)
+
+
+def _layout(
+    estimator: Any,
+    frame: Any,
+    dates: str,
+    assets: str | None,
+    features: Sequence[str] | None,
+    metadata: Mapping[str, str] | None,
+) -> Layout:
+    check_is_fitted(estimator)
+    if features is None:
+        features = getattr(estimator, "feature_names_in_", None)
+    if features is None:
+        raise ValueError(
+            "The estimator was fitted without names of features. Pass features= with the columns."
+        )
+    return Layout.of(
+        frame, dates=dates, assets=assets, features=list(features), metadata=metadata
+    )
+
+
+def _check_whole_dates(estimator: Any, frame: Any, dates: str) -> Any:
+    """A delayed check, on which every partition waits, that each date is in one partition."""
+    from dask import delayed
+
+    alone = not isinstance(estimator, Pipeline | PanelTransformer)
+    if alone or (frame.index.name == dates and frame.known_divisions):
+        return None
+    column = frame.reset_index() if frame.index.name == dates else frame
+    return delayed(_raise_if_split)(partition_dates(column, dates), dates)
+
+
+def _raise_if_split(found: list[pd.Series], dates: str) -> None:
+    split, _ = split_dates(found)
+    if len(split):
+        raise ValueError(
+            f"{len(split)} dates are in several partitions, the first is {split[0]}, but steps "
+            f"need all rows of a date together. Bring them together with frame.shuffle({dates!r}) "
+            "or frame.set_index first."
+        )
+
+
+def _rows(part: pd.DataFrame, layout: Layout) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """X and metadata of a partition."""
+    rows = part.reset_index() if part.index.name in layout.columns else part
+    X = layout.exposures(rows)
+    return X, layout.routed(rows, X.index)
+
+
+def _predict_partition(
+    part: pd.DataFrame, estimator: Any, layout: Layout, checked: None
+) -> pd.Series:
+    expected = np.empty(0)
+    if len(part):
+        X, metadata = _rows(part, layout)
+        with config_context(enable_metadata_routing=bool(metadata)):
+            expected = np.asarray(estimator.predict(X, **metadata), dtype=np.float64)
+    return pd.Series(expected.reshape(-1), index=part.index, name="expected_return")
+
+
+def _transform_partition(
+    part: pd.DataFrame, estimator: Any, layout: Layout, meta: pd.DataFrame, checked: None
+) -> pd.DataFrame:
+    kept = part[[name for name in meta if name in (layout.dates, layout.assets)]]
+    names = list(meta.columns[kept.shape[1] :])
+    values = np.empty((0, len(names)))
+    if len(part):
+        X, metadata = _rows(part, layout)
+        with config_context(enable_metadata_routing=bool(metadata)):
+            values = np.asarray(estimator.transform(X, **metadata))
+    features = pd.DataFrame(values, index=part.index, columns=names, copy=False)
+    features = features.astype({name: meta.dtypes[name] for name in names})
+    return pd.concat([kept, features], axis=1)

@@ -1,0 +1,158 @@
+"""Fit a pipeline of per-date steps to a Dask DataFrame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+
+from skfactor.distributed._partition import Layout, check_frame, partition_dates, split_dates
+from skfactor.distributed._steps import split_estimator
+from skfactor.linear_model._panel_fit import PanelRegression
+from skfactor.linear_model._panel_parts import fit_part, join_parts
+
+
+def fit(
+    estimator: Any,
+    frame: Any,
+    *,
+    y: str,
+    dates: str = "date",
+    assets: str | None = None,
+    features: Sequence[str] | None = None,
+    sample_weight: str | None = None,
+    metadata: Mapping[str, str] | None = None,
+) -> Any:
+    """Fit a model of premia, and the per-date steps before it, to a Dask DataFrame.
+
+    Each partition is fitted where it is, and only slopes come back. The numbers are those of the
+    estimator's own `fit` to all rows, whatever the partitions.
+
+    Parameters
+    ----------
+    estimator : FamaMacBeth or Pipeline
+        A model of panels, or a pipeline of per-date steps that ends with one. It is not changed.
+    frame : dask.dataframe.DataFrame
+        One row an asset and date. Dates that are in one partition each stay where they are. The
+        rows of dates in several partitions are brought together by Dask's shuffle, which moves
+        each of them to another worker or to disk once, and reads the frame a second time.
+    y : str
+        Column of the returns, in decimals.
+    dates : str, default="date"
+        Column of the dates, or the name of the index. An index with known divisions is trusted
+        to have each date in one partition; else the column of the dates is read first.
+    assets : str, optional
+        Column of the assets. With it, an asset that occurs twice on a date is noticed.
+    features : sequence of str, optional
+        Columns of the exposures, by default all others.
+    sample_weight : str, optional
+        Column of the weights of the rows in their date's regression.
+    metadata : mapping of str to str, optional
+        Columns to route to the steps, ``{"groupby": "industry"}``.
+
+    Returns
+    -------
+    estimator
+        A fitted clone of the estimator, in memory like any other: `predict`, ``lambdas_``,
+        ``premia_`` and `inference` need no Dask.
+
+    Raises
+    ------
+    TypeError
+        If the frame is not a Dask DataFrame, or the estimator is not a model of panels.
+    ValueError
+        If a step learns across dates, columns are missing, partitions have different columns or
+        types, or as in the estimator's own `fit`.
+
+    Warns
+    -----
+    RankDeficientWarning
+        If some dates could not be estimated; their slopes are NaN. What other steps warn of is
+        in the logs of the workers.
+
+    See Also
+    --------
+    skfactor.datasets.iter_parquet : Dates from Parquet files, a few at a time, on one machine.
+
+    Examples
+    --------
+    >>> import dask.dataframe as dd  # doctest: +SKIP
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skfactor import FamaMacBeth, Winsorizer, distributed
+    >>> frame = dd.read_parquet("panel")  # doctest: +SKIP
+    >>> pipeline = make_pipeline(Winsorizer(), FamaMacBeth())
+    >>> fitted = distributed.fit(pipeline, frame, y="return", assets="permno")  # doctest: +SKIP
+    >>> fitted[-1].summary(kernel="bartlett")  # doctest: +SKIP
+    """
+    import dask
+
+    steps, model = split_estimator(estimator)
+    check_frame(frame, "fit")
+    layout = Layout.of(
+        frame,
+        dates=dates,
+        assets=assets,
+        features=features,
+        metadata=metadata,
+        y=y,
+        sample_weight=sample_weight,
+    )
+    if metadata and steps is None:
+        raise ValueError(f"metadata= goes to the steps before the model, and there are none.")
+    whole = frame.index.name == dates and frame.known_divisions
+    frame = layout.narrow(frame)
+    tasks = []
+    for rows in [frame] if whole else _gathered(frame, dates):
+        fits = rows.map_partitions(
+            _fit_partition, steps, model, layout, meta=pd.Series([], dtype=object)
+        )
+        tasks += fits.to_delayed()
+    parts = [part for series in dask.compute(*tasks) for part in series]
+    if not parts:
+        raise ValueError("The frame has no rows.")
+    joined = join_parts(model, [part for _, part in parts], stacklevel=3)
+    if steps is None and not isinstance(estimator, Pipeline):
+        return joined
+    fitted = clone(estimator)
+    # What a per-date step learns, the names of its columns, is the same for all dates.
+    learned = [] if steps is None else parts[0][0].steps
+    fitted.steps = [*learned, (fitted.steps[-1][0], joined)]
+    return fitted
+
+
+def _gathered(frame: Any, dates: str) -> list[Any]:
+    """Frames of all rows, in which each date is in one partition."""
+    import dask
+
+    split, n_dates = split_dates(dask.compute(*partition_dates(frame, dates)))
+    if not len(split):
+        return [frame]
+    if len(split) == n_dates:
+        return [frame.shuffle(dates)]
+    is_split = frame[dates].isin(list(split))
+    return [frame[~is_split], frame[is_split].shuffle(dates)]
+
+
+def _fit_partition(
+    part: pd.DataFrame, steps: Pipeline | None, model: PanelRegression, layout: Layout
+) -> pd.Series:
+    """Fitted steps and model of a partition's dates; nothing of one without rows."""
+    if not len(part):
+        return pd.Series([], dtype=object)
+    assert layout.y is not None
+    X = layout.exposures(part)
+    y = layout.numbers(part, layout.y).set_axis(X.index)
+    weights = None
+    if layout.sample_weight is not None:
+        weights = layout.numbers(part, layout.sample_weight).set_axis(X.index)
+    fitted = None
+    if steps is not None:
+        fitted = clone(steps)
+        metadata = layout.routed(part, X.index)
+        with config_context(enable_metadata_routing=bool(metadata)):
+            X = fitted.fit_transform(X, y, **metadata)
+    return pd.Series([(fitted, fit_part(model, X, y, weights))], dtype=object)

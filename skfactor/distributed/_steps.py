@@ -1,0 +1,64 @@
+"""Which steps may be fitted to some of the dates: those that learn nothing across dates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import FeatureUnion, Pipeline
+from sklearn.utils import get_tags
+
+from skfactor.linear_model._panel_fit import PanelRegression
+
+
+def split_estimator(estimator: Any) -> tuple[Pipeline | None, PanelRegression]:
+    """The steps before the model, if there are any, and the model; raise for what pools dates."""
+    steps, model = None, estimator
+    if isinstance(estimator, Pipeline):
+        model = estimator[-1]
+        steps = estimator[:-1] if len(estimator) > 1 else None
+    if not (isinstance(model, PanelRegression) and model._takes_panels):
+        raise TypeError(
+            f"The estimator has to be a model of panels such as FamaMacBeth, or a Pipeline that "
+            f"ends with one; found {model!r}."
+        )
+    for name, step in _leaves(steps):
+        reason = _pools_dates(step)
+        if reason:
+            raise ValueError(
+                f"The step {name!r}, {type(step).__name__}, learns across dates, but each worker "
+                f"sees some of them: {reason}."
+            )
+    return steps, model
+
+
+def _leaves(step: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Transformers that do the work, with the names that lead to them."""
+    inner: list[tuple[str, Any]]
+    if isinstance(step, Pipeline):
+        inner = list(step.steps)
+    elif isinstance(step, FeatureUnion):
+        inner = list(step.transformer_list)
+    elif isinstance(step, ColumnTransformer):
+        inner = [(each, transformer) for each, transformer, _ in step.transformers]
+        inner.append(("remainder", step.remainder))
+    else:
+        if not (step is None or isinstance(step, str)):  # "passthrough", "drop"
+            yield name, step
+        return
+    for each, transformer in inner:
+        yield from _leaves(transformer, f"{name}__{each}" if name else each)
+
+
+def _pools_dates(step: Any) -> str:
+    """What a step learns across dates and what to do instead; empty if nothing."""
+    if hasattr(step, "_needs_all_dates"):
+        reason: str = step._needs_all_dates()
+        return reason
+    if not get_tags(step).requires_fit:  # works row by row
+        return ""
+    return (
+        "transform the frame with the step fitted beforehand, or use one that works date by date, "
+        "such as FactorZScorer for StandardScaler"
+    )
