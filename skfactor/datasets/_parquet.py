@@ -1,0 +1,141 @@
+"""Stream a panel from Parquet files, whole dates at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from skfactor.datasets._arrow import comparable, to_frame
+from skfactor.datasets._lazy_frame import is_lazy_frame, iter_lazy_frame
+from skfactor.datasets._row_groups import RowGroup, RowGroups, most_rows_at_once
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def iter_parquet(
+    path: str | os.PathLike[str] | Sequence[str] | Any,
+    by: str = "date",
+    *,
+    assets: str | None = None,
+    columns: Sequence[str] | None = None,
+    chunk_rows: int = 250_000,
+    max_rows: int = 10_000_000,
+) -> Iterator[pd.DataFrame]:
+    """Read a panel from Parquet some dates at a time, for `FamaMacBeth.partial_fit`.
+
+    All rows of a date come together, wherever they are in the files. Row groups are read in the
+    order of their first dates, and a date is handed out as soon as no later row group can have
+    more of it. So in files that are sorted by date, or each sorted by date, about one row group
+    and one chunk are in memory at a time, and none is read twice.
+
+    Parameters
+    ----------
+    path : str, path, list of them, or polars.LazyFrame
+        A file, several files, or a folder, whose names of subfolders such as ``year=2020`` are
+        columns (hive partitions). A LazyFrame, such as one of ``polars.scan_parquet``, is collected
+        once to count the rows of each date and once a chunk, in any order of its rows.
+    by : str, default="date"
+        Column of the dates.
+    assets : str, optional
+        Column of the assets. By default, if pandas wrote the file from a frame indexed by two
+        levels of which one is ``by``, the other one; else assets are not known.
+    columns : sequence of str, optional
+        Columns to read; by default all but those of hive partitions.
+    chunk_rows : int, default=250_000
+        Rows to hand out at a time, at least, except at the end. Rows of a date are never parted,
+        and a row group is read at once.
+    max_rows : int, default=10_000_000
+        Most rows to hold in memory for dates whose rows are scattered over the files.
+
+    Yields
+    ------
+    DataFrame
+        Rows of some dates, indexed by (date, asset), or by date if assets are not known. Each date
+        is in one of the frames, and later frames have later dates.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file or folder.
+    ValueError
+        If a file cannot be read or lacks a column (the message names it), files have different
+        columns or types, a date is missing, or dates are so scattered that more than ``max_rows``
+        rows would have to be held.
+
+    See Also
+    --------
+    skfactor.distributed.fit : The same on several machines.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from skfactor import FamaMacBeth
+    >>> from skfactor.datasets import iter_parquet, make_panel
+    >>> X, y = make_panel(random_state=0, return_X_y=True)
+    >>> model = FamaMacBeth()
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder, "panel.parquet")
+    ...     X.assign(ret=y).to_parquet(file)
+    ...     for chunk in iter_parquet(file, chunk_rows=10_000):
+    ...         model = model.partial_fit(chunk[X.columns], chunk["ret"])
+    >>> len(model.dates_)
+    120
+    """
+    for name, value in (("chunk_rows", chunk_rows), ("max_rows", max_rows)):
+        if value < 1:
+            raise ValueError(f"{name} has to be at least 1; found {value}.")
+    if is_lazy_frame(path):
+        return iter_lazy_frame(path, by, assets, columns, chunk_rows)
+    # What can be wrong before any row is read is said here, and not when the first chunk is taken.
+    source = RowGroups.open(path, by, assets, columns)
+    most = most_rows_at_once(source.groups)
+    if most > max_rows:
+        raise ValueError(
+            f"The rows of the dates are scattered over the files: {most} rows would have to be in "
+            f"memory at a time, more than max_rows={max_rows}. Sort the data by {by!r} once, or "
+            "pass polars.scan_parquet(...), which reads them again for each chunk."
+        )
+    return _chunks(source, chunk_rows)
+
+
+def _chunks(source: RowGroups, chunk_rows: int) -> Iterator[pd.DataFrame]:
+    """Frames of whole dates; the next row group is read while a frame is used."""
+    import pyarrow as pa
+
+    held: list[pa.Table] = []
+    groups = source.groups
+    with ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(source.read, groups[0]) if groups else None
+        for place, group in enumerate(groups):
+            assert coming is not None
+            held.append(coming.result())
+            after = groups[place + 1] if place + 1 < len(groups) else None
+            if after is not None:
+                coming = reader.submit(source.read, after)
+            if after is not None and sum(table.num_rows for table in held) < chunk_rows:
+                continue
+            complete, rest = _part(pa.concat_tables(held), source.by, after)
+            held = [rest] if rest.num_rows else []
+            del rest
+            if complete.num_rows:
+                yield to_frame(complete, source.by, source.assets)
+
+
+def _part(rows: pa.Table, by: str, after: RowGroup | None) -> tuple[pa.Table, pa.Table]:
+    """Rows of the dates that are complete, those before what comes after, and the others."""
+    import pyarrow.compute as pc
+
+    if after is None:
+        return rows, rows.slice(rows.num_rows)
+    complete = pc.less(comparable(rows[by]), after.first)
+    n_complete = pc.sum(complete).as_py()
+    # Rows in order of their dates are cut without a copy.
+    if not n_complete or pc.all(complete.slice(0, n_complete)).as_py():
+        return rows.slice(0, n_complete), rows.slice(n_complete)
+    return rows.filter(complete), rows.filter(pc.invert(complete))

@@ -1,0 +1,172 @@
+"""Row groups of Parquet files in the order of their dates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from skfactor.datasets._arrow import comparable, comparable_scalar
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class RowGroup:
+    """Rows of a file that are read at once."""
+
+    fragment: Any  # the file
+    place: int  # in the file
+    n_rows: int
+    first: Any  # earliest date, as a number or text that sorts as dates do
+    last: Any
+
+
+@dataclass(frozen=True)
+class RowGroups:
+    """Row groups of all files, ordered by their first dates."""
+
+    groups: list[RowGroup]
+    schema: pa.Schema  # of what is read of each
+    by: str
+    assets: str | None
+
+    @classmethod
+    def open(
+        cls, path: Any, by: str, assets: str | None, columns: Sequence[str] | None
+    ) -> RowGroups:
+        """Look at the footers of all files."""
+        files, partitions = _open(path)
+        if assets is None:
+            assets = _asset_level(files[0].physical_schema, by)
+        schema = _common_schema(files, partitions, by, assets, columns)
+        groups = [group for file in files for group in _row_groups(file, schema.field(by))]
+        return cls(sorted(groups, key=lambda group: group.first), schema, by, assets)
+
+    def read(self, group: RowGroup) -> pa.Table:
+        """The rows of a row group."""
+        with _naming(group.fragment.path):
+            part = group.fragment.subset(row_group_ids=[group.place])
+            return part.to_table(schema=self.schema)
+
+
+def most_rows_at_once(groups: Sequence[RowGroup]) -> int:
+    """Rows of the row groups that have dates in common and so have to be held together."""
+    held: list[RowGroup] = []
+    most = 0
+    for group in groups:
+        held = [*(each for each in held if each.last >= group.first), group]
+        most = max(most, sum(each.n_rows for each in held))
+    return most
+
+
+@contextmanager
+def _naming(path: str) -> Iterator[None]:
+    """Say which file cannot be read."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{path} does not exist any more.") from error
+    except (OSError, pa.ArrowException) as error:
+        raise ValueError(
+            f"{path} cannot be read as Parquet: {error}. It may be damaged; write it again."
+        ) from error
+
+
+def _open(path: Any) -> tuple[list[Any], dict[str, pa.DataType]]:
+    """Files with their footers, and the columns that the names of folders stand for."""
+    import pyarrow as pa
+    import pyarrow.dataset as ds
+
+    try:
+        found = ds.dataset(path, format="parquet", partitioning="hive")
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"There is no file or folder {path}.") from error
+    except (OSError, pa.ArrowException) as error:
+        raise ValueError(f"{path} cannot be read as Parquet: {error}") from error
+    files = list(found.get_fragments())
+    if not files:
+        raise ValueError(f"There is no Parquet file in {path}.")
+    for file in files:
+        with _naming(file.path):
+            file.ensure_complete_metadata()
+    keys = {name for file in files for name in ds.get_partition_keys(file.partition_expression)}
+    return files, {name: found.schema.field(name).type for name in sorted(keys)}
+
+
+def _asset_level(schema: pa.Schema, by: str) -> str | None:
+    """The index level beside the dates, if pandas wrote such an index."""
+    levels = (schema.pandas_metadata or {}).get("index_columns", [])
+    others = [level for level in levels if level != by]
+    return others[0] if len(levels) == 2 and len(others) == 1 else None
+
+
+def _common_schema(
+    files: Sequence[Any],
+    partitions: dict[str, pa.DataType],
+    by: str,
+    assets: str | None,
+    columns: Sequence[str] | None,
+) -> pa.Schema:
+    """Columns to read in a type that holds those of all files; raise if there is none."""
+    import pyarrow as pa
+
+    keys = [by] if assets is None else [by, assets]
+    chosen = files[0].physical_schema.names if columns is None else columns
+    names = list(dict.fromkeys([*keys, *chosen]))
+    known: pa.Schema | None = None
+    for file in files:
+        own = file.physical_schema
+        fields = {name: pa.field(name, kind) for name, kind in partitions.items()}
+        fields |= {name: own.field(name).remove_metadata() for name in own.names}
+        missing = [name for name in names if name not in fields]
+        extra = [name for name in own.names if name not in names] if columns is None else []
+        if missing or extra:
+            found = f"has no columns {missing}" if missing else f"has {extra} beside {names}"
+            raise ValueError(
+                f"{file.path} {found}. Write it with the columns of the other files, or name those "
+                "to read with columns=."
+            )
+        schema = pa.schema([fields[name] for name in names])
+        try:
+            known = schema if known is None else pa.unify_schemas(
+                [known, schema], promote_options="permissive"
+            )
+        except pa.ArrowException as error:
+            raise ValueError(
+                f"{file.path} has other types than the files before it: {error}. Write it with the "
+                "types of the others."
+            ) from error
+    return known
+
+
+def _row_groups(file: Any, dates: pa.Field) -> Iterator[RowGroup]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.dataset as ds
+
+    kind = dates.type
+    if isinstance(kind, pa.BaseExtensionType):
+        kind = kind.storage_type
+    constant = ds.get_partition_keys(file.partition_expression).get(dates.name)
+    for place, group in enumerate(file.row_groups):
+        if not group.num_rows:
+            continue
+        statistics = (group.statistics or {}).get(dates.name, {})
+        if constant is not None:
+            first = last = constant
+        # The first and last of long text may be cut off.
+        elif {"min", "max"} <= set(statistics) and not pa.types.is_large_string(kind) and not pa.types.is_string(kind):
+            first, last = (comparable_scalar(statistics[side], kind) for side in ("min", "max"))
+        else:
+            with _naming(file.path):
+                part = file.subset(row_group_ids=[group.id])
+                column = part.to_table(schema=pa.schema([dates]))[dates.name]
+            first, last = pc.min_max(comparable(column)).as_py().values()
+        if first is None:
+            raise ValueError
+        yield RowGroup(file, group.id, group.num_rows, first, last)
