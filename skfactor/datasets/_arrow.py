@@ -1,9 +1,13 @@
-"""Arrow tables of a panel: dates that can be compared, and frames indexed by (date, asset)."""
+"""Arrow tables of a panel: their dates, and frames indexed by (date, asset)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from skfactor._typing import IntArray
@@ -12,24 +16,82 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def to_frame(rows: pa.Table, by: str, assets: str | None) -> pd.DataFrame:
-    """Rows as a frame indexed by (date, asset), or by date."""
-    keys = [by] if assets is None else [by, assets]
-    codes, levels = zip(*(_encoded(rows[key]) for key in keys), strict=True)
-    index: pd.Index
-    if assets is None:
-        index = levels[0].take(codes[0]).rename(by)
-    else:
-        index = pd.MultiIndex(levels, codes, names=keys, verify_integrity=False)
-    values = rows.drop_columns(keys).to_pandas(ignore_metadata=True)
-    return values.set_axis(index)
+@dataclass(frozen=True)
+class DatedRows:
+    """Rows of a table with the codes of their dates in a table of dates."""
+
+    rows: pa.Table
+    by: str
+    codes: IntArray  # (n_rows,)
+    dates: pa.Array  # each once
+    in_order: bool  # whether rows are sorted by date, and dates as well
+
+    @classmethod
+    def of(cls, rows: pa.Table, by: str) -> DatedRows:
+        """Find the dates of the rows; raise if one is missing."""
+        if rows[by].null_count:
+            raise ValueError(
+                f"{rows[by].null_count} rows have no date in the column {by!r}. Drop them first."
+            )
+        codes, dates = _encoded(rows[by])
+        keys = _comparable(dates)
+        ascending = all(a < b for a, b in pairwise(keys))
+        in_order = ascending and bool((codes[1:] >= codes[:-1]).all())
+        return cls(rows, by, codes, dates, in_order)
+
+    def part(self, end: Any) -> tuple[DatedRows, pa.Table]:
+        """Rows of the dates before ``end``, a date as in `as_key`, and the others."""
+        import pyarrow as pa
+
+        before = np.array([key < end for key in _comparable(self.dates)], dtype=bool)
+        if self.in_order:  # nothing has to be copied
+            n_rows = int(np.searchsorted(self.codes, before.sum()))
+            return self._slice(0, n_rows), self.rows.slice(n_rows)
+        chosen = before[self.codes]
+        rows = self.rows.filter(pa.array(chosen))
+        others = self.rows.filter(pa.array(~chosen))
+        return DatedRows(rows, self.by, self.codes[chosen], self.dates, False), others
+
+    def chunks(self, n_rows: int) -> Iterator[DatedRows]:
+        """Rows of whole dates, at least so many at a time except at the end."""
+        total = len(self.codes)
+        if not self.in_order:
+            if total:
+                yield self
+            return
+        start = 0
+        while start < total:
+            stop = total
+            if start + n_rows < total:
+                date = self.codes[start + n_rows - 1]
+                stop = int(np.searchsorted(self.codes, date, side="right"))
+            yield self._slice(start, stop)
+            start = stop
+
+    def _slice(self, start: int, stop: int) -> DatedRows:
+        rows = self.rows.slice(start, stop - start)
+        return replace(self, rows=rows, codes=self.codes[start:stop])
+
+    def frame(self, assets: str | None) -> pd.DataFrame:
+        """The rows indexed by (date, asset), or by date."""
+        dates = pd.Index(self.dates.to_pandas())
+        keys = [self.by]
+        index: pd.Index = dates.take(self.codes).rename(self.by)
+        if assets is not None:
+            keys = [self.by, assets]
+            asset_codes, labels = _encoded(self.rows[assets])
+            levels = [dates, pd.Index(labels.to_pandas())]
+            codes: list[Any] = [self.codes, asset_codes]
+            index = pd.MultiIndex(levels, codes, names=keys, verify_integrity=False)
+        values: pd.DataFrame = self.rows.drop_columns(keys).to_pandas(ignore_metadata=True)
+        return values.set_axis(index)
 
 
-def _encoded(column: pa.ChunkedArray) -> tuple[IntArray, pd.Index]:
+def _encoded(column: pa.ChunkedArray) -> tuple[IntArray, pa.Array]:
     """Codes and labels of a column; the code of what is missing is -1."""
     import pyarrow as pa
 
-    encoded = storage(column)
+    encoded = _storage(column)
     if not pa.types.is_dictionary(encoded.type):
         encoded = encoded.dictionary_encode()
     encoded = encoded.unify_dictionaries().combine_chunks()
@@ -39,32 +101,42 @@ def _encoded(column: pa.ChunkedArray) -> tuple[IntArray, pd.Index]:
     if isinstance(column.type, pa.BaseExtensionType):
         labels = pa.ExtensionArray.from_storage(column.type, labels)
     codes: IntArray = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    return codes, pd.Index(labels.to_pandas())
+    return codes, labels
 
 
-def storage(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def _storage(values: Any) -> Any:
     """Values of an extension type, such as pandas' periods, as what they are stored as."""
     import pyarrow as pa
 
-    if not isinstance(column.type, pa.BaseExtensionType):
-        return column
-    return pa.chunked_array([chunk.storage for chunk in column.chunks], column.type.storage_type)
+    if not isinstance(values.type, pa.BaseExtensionType):
+        return values
+    if isinstance(values, pa.ChunkedArray):
+        chunks = [chunk.storage for chunk in values.chunks]
+        return pa.chunked_array(chunks, values.type.storage_type)
+    return values.storage
 
 
-def comparable(dates: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Dates as whole numbers, or as the text that they are."""
+def _comparable(dates: pa.Array) -> list[Any]:
+    """Dates as in `as_key`."""
     import pyarrow as pa
 
-    dates = storage(dates)
+    dates = _storage(dates)
     if pa.types.is_timestamp(dates.type) or pa.types.is_date64(dates.type):
-        return dates.cast(pa.int64())
-    if pa.types.is_date32(dates.type):
-        return dates.cast(pa.int32())
-    return dates
+        dates = dates.cast(pa.int64())
+    elif pa.types.is_date32(dates.type):
+        dates = dates.cast(pa.int32())
+    keys: list[Any] = dates.to_pylist()
+    return keys
 
 
-def comparable_scalar(date: Any, kind: pa.DataType) -> Any:
-    """A date as in `comparable`, for dates of this type."""
+def date_range(dates: pa.ChunkedArray) -> tuple[Any, Any] | None:
+    """The first and the last date as in `as_key`, or None if there is none."""
+    keys = _comparable(_storage(dates).unique().drop_null())
+    return (min(keys), max(keys)) if keys else None
+
+
+def as_key(date: Any, kind: pa.DataType) -> Any:
+    """A date of this type as a whole number, or as the text that it is."""
     import pyarrow as pa
 
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):

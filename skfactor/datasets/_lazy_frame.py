@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skfactor.datasets._arrow import to_frame
+from skfactor.datasets._arrow import DatedRows
 
 
 def is_lazy_frame(data: object) -> bool:
@@ -46,5 +46,6 @@ def _chunks(lazy: Any, by: str, assets: str | None, chunk_rows: int) -> Iterator
         last = int(np.searchsorted(before + n_rows, before[first] + chunk_rows))
         last = min(last, len(n_rows) - 1)
         inside = pl.col(by).is_between(counts[by][first], counts[by][last])
-        yield to_frame(lazy.filter(inside).collect(engine="streaming").to_arrow(), by, assets)
+        rows = lazy.filter(inside).collect(engine="streaming").to_arrow()
+        yield DatedRows.of(rows, by).frame(assets)
         first = last + 1

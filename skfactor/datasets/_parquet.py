@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from skfactor.datasets._arrow import comparable, to_frame
+from skfactor.datasets._arrow import DatedRows
 from skfactor.datasets._lazy_frame import is_lazy_frame, iter_lazy_frame
-from skfactor.datasets._row_groups import RowGroup, RowGroups, most_rows_at_once
+from skfactor.datasets._row_groups import RowGroups, most_rows_at_once
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,15 +23,15 @@ def iter_parquet(
     *,
     assets: str | None = None,
     columns: Sequence[str] | None = None,
-    chunk_rows: int = 250_000,
+    chunk_rows: int = 500_000,
     max_rows: int = 10_000_000,
 ) -> Iterator[pd.DataFrame]:
     """Read a panel from Parquet some dates at a time, for `FamaMacBeth.partial_fit`.
 
     All rows of a date come together, wherever they are in the files. Row groups are read in the
     order of their first dates, and a date is handed out as soon as no later row group can have
-    more of it. So in files that are sorted by date, or each sorted by date, about one row group
-    and one chunk are in memory at a time, and none is read twice.
+    more of it. So of files that are sorted by date two row groups and a chunk are in memory at a
+    time, of k files that are each sorted by date k + 1 row groups, and none is read twice.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def iter_parquet(
         levels of which one is ``by``, the other one; else assets are not known.
     columns : sequence of str, optional
         Columns to read; by default all but those of hive partitions.
-    chunk_rows : int, default=250_000
+    chunk_rows : int, default=500_000
         Rows to hand out at a time, at least, except at the end. Rows of a date are never parted,
         and a row group is read at once.
     max_rows : int, default=10_000_000
@@ -105,37 +105,24 @@ def iter_parquet(
 
 
 def _chunks(source: RowGroups, chunk_rows: int) -> Iterator[pd.DataFrame]:
-    """Frames of whole dates; the next row group is read while a frame is used."""
+    """Frames of whole dates; the next row group is read while the frames of one are used."""
     import pyarrow as pa
 
     held: list[pa.Table] = []
     groups = source.groups
     with ThreadPoolExecutor(1) as reader:
-        coming = reader.submit(source.read, groups[0]) if groups else None
-        for place, group in enumerate(groups):
-            assert coming is not None
-            held.append(coming.result())
+        coming = [reader.submit(source.read, group) for group in groups[:1]]
+        for place in range(len(groups)):
+            held.append(coming.pop().result())
             after = groups[place + 1] if place + 1 < len(groups) else None
             if after is not None:
-                coming = reader.submit(source.read, after)
-            if after is not None and sum(table.num_rows for table in held) < chunk_rows:
-                continue
-            complete, rest = _part(pa.concat_tables(held), source.by, after)
-            held = [rest] if rest.num_rows else []
-            del rest
-            if complete.num_rows:
-                yield to_frame(complete, source.by, source.assets)
-
-
-def _part(rows: pa.Table, by: str, after: RowGroup | None) -> tuple[pa.Table, pa.Table]:
-    """Rows of the dates that are complete, those before what comes after, and the others."""
-    import pyarrow.compute as pc
-
-    if after is None:
-        return rows, rows.slice(rows.num_rows)
-    complete = pc.less(comparable(rows[by]), after.first)
-    n_complete = pc.sum(complete).as_py()
-    # Rows in order of their dates are cut without a copy.
-    if not n_complete or pc.all(complete.slice(0, n_complete)).as_py():
-        return rows.slice(0, n_complete), rows.slice(n_complete)
-    return rows.filter(complete), rows.filter(pc.invert(complete))
+                coming.append(reader.submit(source.read, after))
+                if sum(rows.num_rows for rows in held) < chunk_rows:
+                    continue
+            dated = DatedRows.of(pa.concat_tables(held), source.by)
+            held.clear()
+            if after is not None:
+                dated, rest = dated.part(after.first)
+                held.append(rest)
+            for chunk in dated.chunks(chunk_rows):
+                yield chunk.frame(source.assets)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from skfactor.datasets._arrow import comparable, comparable_scalar
+from skfactor.datasets._arrow import as_key, date_range
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -133,8 +133,10 @@ def _common_schema(
             )
         schema = pa.schema([fields[name] for name in names])
         try:
-            known = schema if known is None else pa.unify_schemas(
-                [known, schema], promote_options="permissive"
+            known = (
+                schema
+                if known is None
+                else pa.unify_schemas([known, schema], promote_options="permissive")
             )
         except pa.ArrowException as error:
             raise ValueError(
@@ -145,28 +147,26 @@ def _common_schema(
 
 
 def _row_groups(file: Any, dates: pa.Field) -> Iterator[RowGroup]:
+    """Row groups of a file; their first and last dates from its footer, if they are there."""
     import pyarrow as pa
-    import pyarrow.compute as pc
     import pyarrow.dataset as ds
 
-    kind = dates.type
-    if isinstance(kind, pa.BaseExtensionType):
-        kind = kind.storage_type
+    kind = dates.type.storage_type if isinstance(dates.type, pa.BaseExtensionType) else dates.type
+    is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
     constant = ds.get_partition_keys(file.partition_expression).get(dates.name)
-    for place, group in enumerate(file.row_groups):
+    for group in file.row_groups:
         if not group.num_rows:
             continue
-        statistics = (group.statistics or {}).get(dates.name, {})
+        known = (group.statistics or {}).get(dates.name, {})
+        bounds: tuple[Any, Any] | None
         if constant is not None:
-            first = last = constant
-        # The first and last of long text may be cut off.
-        elif {"min", "max"} <= set(statistics) and not pa.types.is_large_string(kind) and not pa.types.is_string(kind):
-            first, last = (comparable_scalar(statistics[side], kind) for side in ("min", "max"))
+            bounds = constant, constant
+        elif {"min", "max"} <= set(known) and not is_text:  # of text they may be cut off
+            bounds = as_key(known["min"], kind), as_key(known["max"], kind)
         else:
             with _naming(file.path):
                 part = file.subset(row_group_ids=[group.id])
-                column = part.to_table(schema=pa.schema([dates]))[dates.name]
-            first, last = pc.min_max(comparable(column)).as_py().values()
-        if first is None:
-            raise ValueError
-        yield RowGroup(file, group.id, group.num_rows, first, last)
+                bounds = date_range(part.to_table(schema=pa.schema([dates]))[dates.name])
+        if bounds is None:
+            raise ValueError(f"{file.path} has rows without a date in {dates.name!r}. Drop them.")
+        yield RowGroup(file, group.id, group.num_rows, *bounds)

@@ -145,9 +145,7 @@ def _layout(
         raise ValueError(
             "The estimator was fitted without names of features. Pass features= with the columns."
         )
-    return Layout.of(
-        frame, dates=dates, assets=assets, features=list(features), metadata=metadata
-    )
+    return Layout.of(frame, dates=dates, assets=assets, features=list(features), metadata=metadata)
 
 
 def _check_whole_dates(estimator: Any, frame: Any, dates: str) -> Any:
@@ -179,7 +177,7 @@ def _rows(part: pd.DataFrame, layout: Layout) -> tuple[pd.DataFrame, dict[str, A
 
 
 def _predict_partition(
-    part: pd.DataFrame, estimator: Any, layout: Layout, checked: None
+    part: pd.DataFrame, estimator: Any, layout: Layout, _checked: None
 ) -> pd.Series:
     expected = np.empty(0)
     if len(part):
@@ -190,7 +188,7 @@ def _predict_partition(
 
 
 def _transform_partition(
-    part: pd.DataFrame, estimator: Any, layout: Layout, meta: pd.DataFrame, checked: None
+    part: pd.DataFrame, estimator: Any, layout: Layout, meta: pd.DataFrame, _checked: None
 ) -> pd.DataFrame:
     kept = part[[name for name in meta if name in (layout.dates, layout.assets)]]
     names = list(meta.columns[kept.shape[1] :])

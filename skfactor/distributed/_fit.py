@@ -102,7 +102,7 @@ def fit(
         sample_weight=sample_weight,
     )
     if metadata and steps is None:
-        raise ValueError(f"metadata= goes to the steps before the model, and there are none.")
+        raise ValueError("metadata= goes to the steps before the model, and there are none.")
     whole = frame.index.name == dates and frame.known_divisions
     frame = layout.narrow(frame)
     tasks = []

@@ -92,7 +92,9 @@ class Layout:
                 "partitions the same columns, or name those to use with features=."
             )
         assets = np.arange(len(part)) if self.assets is None else part[self.assets]
-        index = pd.MultiIndex.from_arrays([part[self.dates], assets], names=[self.dates, self.assets])
+        index = pd.MultiIndex.from_arrays(
+            [part[self.dates], assets], names=[self.dates, self.assets]
+        )
         X = part[list(self.features)]
         if not all(X.dtypes.iloc[k] == self.dtypes[n] for k, n in enumerate(self.features)):
             X = pd.DataFrame({name: self.numbers(part, name) for name in self.features})
@@ -103,10 +105,14 @@ class Layout:
         column, dtype = part[name], self.dtypes[name]
         if column.dtype == dtype:
             return column
-        plain = isinstance(column.dtype, np.dtype) and isinstance(dtype, np.dtype)
-        if not (plain and np.can_cast(column.dtype, dtype, "safe")):
+        own = column.dtype
+        if not (
+            isinstance(own, np.dtype)
+            and isinstance(dtype, np.dtype)
+            and np.can_cast(own, dtype, "safe")
+        ):
             raise ValueError(
-                f"The column {name!r} is {dtype} in the frame but {column.dtype} in a partition. "
+                f"The column {name!r} is {dtype} in the frame but {own} in a partition. "
                 "Give all partitions the same type, for example with frame.astype where the frame "
                 "is made."
             )

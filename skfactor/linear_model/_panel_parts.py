@@ -51,8 +51,9 @@ def join_parts(model: Model, parts: Sequence[Model], stacklevel: int = 2) -> Mod
     Raises and warns as one `fit` does, and raises if a date is in two parts.
     """
     joined: Model = clone(model)
-    learned = set(vars(parts[0])) - set(vars(joined))
-    vars(joined).update({name: value for name, value in vars(parts[0]).items() if name in learned})
+    for name, value in vars(parts[0]).items():
+        if name not in joined.get_params(deep=False):
+            setattr(joined, name, value)
     dates = reduce(append_dates, (part.dates_ for part in parts))
     joined._variation = reduce(add, (part._variation for part in parts))
     joined._variation.raise_if_constant(joined._names, joined.fit_intercept)
