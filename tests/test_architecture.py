@@ -56,6 +56,7 @@ WHOLE = {
     f"test_{name}.py"
     for name in (
         "architecture",
+        "cluster",
         "common",
         "docs",
         "doctests",

@@ -169,10 +169,14 @@ def _raise_if_split(found: list[pd.Series], dates: str) -> None:
         )
 
 
-def _rows(part: pd.DataFrame, layout: Layout) -> tuple[pd.DataFrame, dict[str, Any]]:
+def _rows(
+    part: pd.DataFrame, layout: Layout, estimator: Any
+) -> tuple[pd.DataFrame, dict[str, Any]]:
     """X and metadata of a partition."""
     rows = part.reset_index() if part.index.name in layout.columns else part
     X = layout.exposures(rows)
+    if not hasattr(estimator, "feature_names_in_"):
+        X = X.set_axis(range(X.shape[1]), axis=1)  # fitted on arrays, it takes no names
     return X, layout.routed(rows, X.index)
 
 
@@ -181,7 +185,7 @@ def _predict_partition(
 ) -> pd.Series:
     expected = np.empty(0)
     if len(part):
-        X, metadata = _rows(part, layout)
+        X, metadata = _rows(part, layout, estimator)
         with config_context(enable_metadata_routing=bool(metadata)):
             expected = np.asarray(estimator.predict(X, **metadata), dtype=np.float64)
     return pd.Series(expected.reshape(-1), index=part.index, name="expected_return")
@@ -194,7 +198,7 @@ def _transform_partition(
     names = list(meta.columns[kept.shape[1] :])
     values = np.empty((0, len(names)))
     if len(part):
-        X, metadata = _rows(part, layout)
+        X, metadata = _rows(part, layout, estimator)
         with config_context(enable_metadata_routing=bool(metadata)):
             values = np.asarray(estimator.transform(X, **metadata))
     features = pd.DataFrame(values, index=part.index, columns=names, copy=False)

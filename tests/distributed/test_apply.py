@@ -31,7 +31,7 @@ def rows():
 
 
 @pytest.fixture
-def X(rows):
+def X(rows):  # noqa: N802
     return rows.set_index(["date", "asset"])[FEATURES]
 
 
@@ -59,9 +59,9 @@ def test_predictions_are_those_in_memory_on_the_index_of_the_frame(rows, X, fitt
     predicted = distributed.predict(fitted, frame, assets="asset")
     assert isinstance(predicted, dd.Series)
     assert predicted.npartitions == 4
-    assert_series_equal(predicted.compute(), expected)
+    assert_series_equal(predicted.compute(), expected, rtol=1e-12)
     assigned = frame.assign(expected=predicted).compute()
-    assert_array_equal(assigned["expected"], expected)
+    assert_allclose(assigned["expected"], expected)
 
 
 def test_transformed_features_are_labelled_and_keep_dates_and_assets(rows, X, fitted, frame):
@@ -165,7 +165,7 @@ def test_mistakes_are_told(rows, fitted, frame):
     with pytest.raises(ValueError, match=r"no column for \{'features \(x1\)': 'x1'\}"):
         distributed.predict(fitted, frame.drop(columns="x1"))
     unnamed = FamaMacBeth().fit(rows[FEATURES].to_numpy(), rows["x2"], dates=rows["date"])
-    with pytest.raises(ValueError, match="without names of features. Pass features="):
+    with pytest.raises(ValueError, match=r"without names of features\. Pass features="):
         distributed.predict(unnamed, frame)
     found = distributed.predict(unnamed, frame, features=FEATURES).compute()
     assert_allclose(found, unnamed.predict(rows[FEATURES].to_numpy()))
