@@ -19,6 +19,7 @@ from sklearn.pipeline import make_pipeline
 from skfactor import FactorZScorer, FamaMacBeth, Winsorizer
 from skfactor import distributed as skd
 from skfactor.datasets import make_panel
+from skfactor.model_selection import WalkForwardSplit, walk_forward_predict
 
 dask = pytest.importorskip("dask")
 cluster_library = pytest.importorskip("dask.distributed")
@@ -128,7 +129,10 @@ def test_a_parquet_file_that_is_damaged_is_named(client, rows, tmp_path):
     whole = (tmp_path / "1.parquet").read_bytes()
     frame = dd.read_parquet(tmp_path)
     (tmp_path / "1.parquet").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(Exception, match=r"1\.parquet"):
+    with pytest.raises(ValueError, match=r"1\.parquet cannot be read as Parquet"):
+        skd.fit(PIPELINE, frame, y="ret", assets="asset")
+    (tmp_path / "1.parquet").unlink()
+    with pytest.raises(FileNotFoundError, match=r"1\.parquet"):
         skd.fit(PIPELINE, frame, y="ret", assets="asset")
 
 
@@ -178,12 +182,11 @@ class _Telling(FamaMacBeth):
 
 
 def test_walking_forward_runs_in_the_workers_and_gives_the_same(client, panel):
-    model_selection = pytest.importorskip("skfactor.model_selection")
     X, y = panel
-    cv = model_selection.WalkForwardSplit(4, test_size=3)
+    cv = WalkForwardSplit(4, test_size=3)
 
     def walk(model):
-        return model_selection.walk_forward_predict(model, X, y, cv=cv)
+        return walk_forward_predict(model, X, y, cv=cv)
 
     alone = walk(PIPELINE)
     with joblib.parallel_config("dask"):

@@ -38,7 +38,7 @@ class RowGroups:
         cls, path: Any, by: str, assets: str | None, columns: Sequence[str] | None
     ) -> RowGroups:
         """Look at the footers of all files."""
-        files, partitions = _open(path)
+        files, partitions = open_files(path)
         if assets is None:
             assets = _asset_level(files[0].physical_schema, by)
         schema = _common_schema(files, partitions, by, assets, columns)
@@ -77,8 +77,11 @@ def _naming(path: str) -> Iterator[None]:
         ) from error
 
 
-def _open(path: Any) -> tuple[list[Any], dict[str, pa.DataType]]:
-    """Files with their footers, and the columns that the names of folders stand for."""
+def open_files(path: Any) -> tuple[list[Any], dict[str, pa.DataType]]:
+    """Files with their footers, and the columns that the names of folders stand for.
+
+    Raises for what cannot be read, and names it.
+    """
     import pyarrow as pa
     import pyarrow.dataset as ds
 

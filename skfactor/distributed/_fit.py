@@ -10,7 +10,13 @@ from sklearn import config_context
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
-from skfactor.distributed._partition import Layout, check_frame, partition_dates, split_dates
+from skfactor.distributed._partition import (
+    Layout,
+    check_frame,
+    naming_damaged_files,
+    partition_dates,
+    split_dates,
+)
 from skfactor.distributed._steps import split_estimator
 from skfactor.linear_model._panel_fit import PanelRegression
 from skfactor.linear_model._panel_parts import fit_part, join_parts
@@ -111,7 +117,8 @@ def fit(
             _fit_partition, steps, model, layout, meta=pd.Series([], dtype=object)
         )
         tasks += fits.to_delayed()
-    parts = [part for series in dask.compute(*tasks) for part in series]
+    with naming_damaged_files(frame):
+        parts = [part for series in dask.compute(*tasks) for part in series]
     if not parts:
         raise ValueError("The frame has no rows.")
     joined = join_parts(model, [part for _, part in parts], stacklevel=3)
@@ -128,7 +135,8 @@ def _gathered(frame: Any, dates: str) -> list[Any]:
     """Frames of all rows, in which each date is in one partition."""
     import dask
 
-    split, n_dates = split_dates(dask.compute(*partition_dates(frame, dates)))
+    with naming_damaged_files(frame):
+        split, n_dates = split_dates(dask.compute(*partition_dates(frame, dates)))
     if not len(split):
         return [frame]
     if len(split) == n_dates:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from skfactor.datasets._row_groups import open_files
 
 
 @dataclass(frozen=True)
@@ -137,6 +140,20 @@ def check_frame(frame: Any, instead: str) -> None:
             f"frame has to be a Dask DataFrame; found {type(frame).__name__}. Data in memory go to "
             f"the estimator's own {instead}."
         )
+
+
+@contextmanager
+def naming_damaged_files(frame: Any) -> Iterator[None]:
+    """Say which Parquet file of a frame cannot be read, which Dask does not."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (OSError, pa.ArrowException):
+        for source in frame.expr.walk():
+            if type(source).__name__.startswith("ReadParquet"):
+                open_files(source.path)
+        raise
 
 
 def partition_dates(frame: Any, dates: str) -> list[Any]:

@@ -191,9 +191,9 @@ class PanelRegression(PremiaModel):
             )
             self._has_dates = panel is not None
             labels = None if panel is None else panel.dates.labels
-            warm_up = 0 if more_to_come else count_warm_up(values, segments)
-            if not judge:
-                self._warm_up = count_warm_up(values, segments)
+            warm_up = 0 if more_to_come and judge else count_warm_up(values, segments)
+            if not judge:  # that is done once the warm-up of all dates is known
+                self._warm_up = warm_up
             self._store(
                 fits,
                 labels,

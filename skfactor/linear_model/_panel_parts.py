@@ -52,7 +52,7 @@ def join_parts(model: Model, parts: Sequence[Model], stacklevel: int = 2) -> Mod
     """
     joined: Model = clone(model)
     for name, value in vars(parts[0]).items():
-        if name not in joined.get_params(deep=False):
+        if name not in joined.get_params(deep=False) and name != "_warm_up":
             setattr(joined, name, value)
     dates = reduce(append_dates, (part.dates_ for part in parts))
     joined._variation = reduce(add, (part._variation for part in parts))
@@ -60,6 +60,10 @@ def join_parts(model: Model, parts: Sequence[Model], stacklevel: int = 2) -> Mod
     order = dates.argsort()
     tables = ([part.lambdas_ for part in parts], [part.cross_sections_ for part in parts])
     lambdas, cross_sections = (pd.concat(each, ignore_index=True).iloc[order] for each in tables)
+
+    # What was the warm-up of its part is that of all dates if no other date comes before it.
+    in_warm_up = np.concatenate([np.arange(len(p.dates_)) < p._warm_up for p in parts])[order]
+    warm_up = int(np.append(in_warm_up, False).argmin())
 
     n_rows: IntArray = cross_sections["n_assets"].to_numpy()
     thin = n_rows < joined._fewest_assets()
@@ -71,6 +75,7 @@ def join_parts(model: Model, parts: Sequence[Model], stacklevel: int = 2) -> Mod
         refuse=joined.rank_deficient == "raise",
         values=None,
         names=joined._names,
+        warm_up=warm_up,
         stacklevel=stacklevel + 1,
     )
     joined._average_slopes(lambdas, cross_sections, dates[order])

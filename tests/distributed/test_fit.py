@@ -179,6 +179,18 @@ def test_dates_without_an_estimate_are_counted_once_on_the_client(rows):
         _fit(FamaMacBeth(rank_deficient="raise"), _by_date(thin))
 
 
+@pytest.mark.parametrize("npartitions", [1, 3, 15])
+def test_the_warm_up_of_an_exposure_is_no_failure(rows, npartitions):
+    dates = rows["date"].unique()
+    rows.loc[rows["date"] < dates[6], "x1"] = np.nan
+    expected = _in_memory(FamaMacBeth(), rows)  # warnings are errors
+    frame = _frame(rows.sample(frac=1.0, random_state=0), npartitions)
+    _assert_same(_fit(FamaMacBeth(), frame), expected)
+    rows.loc[rows["date"] == dates[9], "x1"] = np.nan
+    with pytest.warns(RankDeficientWarning, match="The premia of 1 of 15 dates"):
+        _fit(FamaMacBeth(), _by_date(rows))
+
+
 @pytest.mark.parametrize("kind", ["everywhere", "by date"])
 def test_constant_columns_are_judged_over_all_partitions(rows, kind):
     rows["x1"] = 1.0 if kind == "everywhere" else rows["date"].dt.month.astype(float)
