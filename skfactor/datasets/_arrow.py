@@ -33,9 +33,8 @@ class DatedRows:
             raise ValueError(
                 f"{rows[by].null_count} rows have no date in the column {by!r}. Drop them first."
             )
-        codes, dates = _encoded(rows[by])
-        keys = _comparable(dates)
-        ascending = all(a < b for a, b in pairwise(keys))
+        codes, dates = _runs(rows[by]) or _encoded(rows[by])
+        ascending = all(a < b for a, b in pairwise(_comparable(dates)))
         in_order = ascending and bool((codes[1:] >= codes[:-1]).all())
         return cls(rows, by, codes, dates, in_order)
 
@@ -59,18 +58,21 @@ class DatedRows:
             if total:
                 yield self
             return
+        size = -(-total // max(1, total // n_rows))  # about the same for all
         start = 0
         while start < total:
-            stop = total
-            if start + n_rows < total:
-                date = self.codes[start + n_rows - 1]
-                stop = int(np.searchsorted(self.codes, date, side="right"))
+            last = min(start + size, total) - 1
+            stop = int(np.searchsorted(self.codes, self.codes[last], side="right"))
             yield self._slice(start, stop)
             start = stop
 
     def _slice(self, start: int, stop: int) -> DatedRows:
-        rows = self.rows.slice(start, stop - start)
-        return replace(self, rows=rows, codes=self.codes[start:stop])
+        rows, codes = self.rows.slice(start, stop - start), self.codes[start:stop]
+        if not len(codes):
+            return replace(self, rows=rows, codes=codes)
+        first = codes[0]
+        dates = self.dates.slice(first, codes[-1] - first + 1)
+        return replace(self, rows=rows, codes=codes - first, dates=dates)
 
     def frame(self, assets: str | None) -> pd.DataFrame:
         """The rows indexed by (date, asset), or by date."""
@@ -87,6 +89,21 @@ class DatedRows:
         return values.set_axis(index)
 
 
+def _runs(column: pa.ChunkedArray) -> tuple[IntArray, pa.Array] | None:
+    """Codes and labels of a column of ascending numbers, or None; faster than by hashing."""
+    values = np.asarray(_numbers(_storage(column)))
+    if values.dtype.kind != "i":
+        return None
+    starts = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]]))
+    if not (np.diff(values[starts]) > 0).all():
+        return None
+    codes = np.repeat(
+        np.arange(len(starts), dtype=np.int32), np.diff(np.append(starts, len(values)))
+    )
+    labels = column.take(starts).combine_chunks()
+    return codes, labels
+
+
 def _encoded(column: pa.ChunkedArray) -> tuple[IntArray, pa.Array]:
     """Codes and labels of a column; the code of what is missing is -1."""
     import pyarrow as pa
@@ -100,7 +117,8 @@ def _encoded(column: pa.ChunkedArray) -> tuple[IntArray, pa.Array]:
     labels = encoded.dictionary
     if isinstance(column.type, pa.BaseExtensionType):
         labels = pa.ExtensionArray.from_storage(column.type, labels)
-    codes: IntArray = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    indices = encoded.indices.fill_null(-1) if encoded.null_count else encoded.indices
+    codes: IntArray = indices.to_numpy(zero_copy_only=False)
     return codes, labels
 
 
@@ -116,16 +134,18 @@ def _storage(values: Any) -> Any:
     return values.storage
 
 
-def _comparable(dates: pa.Array) -> list[Any]:
-    """Dates as in `as_key`."""
+def _numbers(dates: Any) -> Any:
+    """Points in time as whole numbers; other dates as they are."""
     import pyarrow as pa
 
-    dates = _storage(dates)
     if pa.types.is_timestamp(dates.type) or pa.types.is_date64(dates.type):
-        dates = dates.cast(pa.int64())
-    elif pa.types.is_date32(dates.type):
-        dates = dates.cast(pa.int32())
-    keys: list[Any] = dates.to_pylist()
+        return dates.cast(pa.int64())
+    return dates.cast(pa.int32()) if pa.types.is_date32(dates.type) else dates
+
+
+def _comparable(dates: pa.Array) -> list[Any]:
+    """Dates as in `as_key`."""
+    keys: list[Any] = _numbers(_storage(dates)).to_pylist()
     return keys
 
 

@@ -23,7 +23,7 @@ def iter_parquet(
     *,
     assets: str | None = None,
     columns: Sequence[str] | None = None,
-    chunk_rows: int = 500_000,
+    chunk_rows: int = 300_000,
     max_rows: int = 10_000_000,
 ) -> Iterator[pd.DataFrame]:
     """Read a panel from Parquet some dates at a time, for `FamaMacBeth.partial_fit`.
@@ -46,7 +46,7 @@ def iter_parquet(
         levels of which one is ``by``, the other one; else assets are not known.
     columns : sequence of str, optional
         Columns to read; by default all but those of hive partitions.
-    chunk_rows : int, default=500_000
+    chunk_rows : int, default=300_000
         Rows to hand out at a time, at least, except at the end. Rows of a date are never parted,
         and a row group is read at once.
     max_rows : int, default=10_000_000

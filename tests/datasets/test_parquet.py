@@ -173,22 +173,20 @@ def test_sorted_files_hold_one_row_group_and_interleaved_ones_one_of_each(tmp_pa
     assert most_rows_at_once(one) <= 2 * 50
 
 
-def test_memory_does_not_grow_with_the_file(tmp_path):
-    def peak(n_dates):
-        dates = np.repeat(pd.date_range("2000-01-01", periods=n_dates), 500)
-        values = np.random.default_rng(0).normal(size=(len(dates), 4))
-        frame = pd.DataFrame(values).add_prefix("x").assign(date=dates)
-        file = _write(frame, tmp_path / f"{n_dates}.parquet", row_group_size=20_000)
-        del frame, values
-        pool = pa.default_memory_pool()
-        largest = 0
-        for chunk in iter_parquet(file, chunk_rows=20_000):
-            assert len(chunk) <= 40_000
-            largest = max(largest, pool.bytes_allocated())
-        return largest
-
-    pa.default_memory_pool().release_unused()
-    assert peak(800) < 1.5 * peak(200)
+def test_of_a_sorted_file_a_few_row_groups_are_held_and_not_all(tmp_path):
+    n_groups, group_rows = 40, 20_000
+    dates = np.repeat(pd.date_range("2000-01-01", periods=1_600), 500)
+    values = np.random.default_rng(0).normal(size=(len(dates), 4))
+    frame = pd.DataFrame(values).add_prefix("x").assign(date=dates)
+    file = _write(frame, tmp_path / "panel.parquet", row_group_size=group_rows)
+    del frame
+    pool = pa.default_memory_pool()
+    before, largest = pool.bytes_allocated(), 0
+    for chunk in iter_parquet(file, chunk_rows=group_rows):
+        assert len(chunk) <= 2 * group_rows
+        largest = max(largest, pool.bytes_allocated() - before)
+    whole = n_groups * group_rows * 5 * 8
+    assert 0 < largest < whole / 4
 
 
 def test_dates_scattered_over_the_files_are_refused_beyond_max_rows(tmp_path, panel):
