@@ -12,7 +12,10 @@ COLUMNS = ["date", "asset", *FEATURES, "return"]
 
 
 def write_panel(folder: Path, n_years: int, n_dates: int = 250, n_assets: int = 4_000) -> None:
-    """Write ``n_years * n_dates * n_assets`` rows, a million a year by default, seeded by year."""
+    """Write ``n_years * n_dates * n_assets`` rows, a million a year by default, seeded by year.
+
+    A year is a file, and 50 dates are a row group.
+    """
     for year in range(2000, 2000 + n_years):
         path = folder / f"year={year}" / "part-0.parquet"
         if path.exists():
@@ -31,5 +34,5 @@ def write_panel(folder: Path, n_years: int, n_dates: int = 250, n_assets: int = 
         )
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_suffix(".tmp")
-        pq.write_table(table, unfinished)
+        pq.write_table(table, unfinished, row_group_size=50 * n_assets)
         unfinished.replace(path)

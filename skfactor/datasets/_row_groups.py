@@ -85,8 +85,11 @@ def open_files(path: Any) -> tuple[list[Any], dict[str, pa.DataType]]:
     import pyarrow as pa
     import pyarrow.dataset as ds
 
+    # Buffering a row group before it is decoded would hold it in memory twice.
+    options = ds.ParquetFragmentScanOptions(pre_buffer=False)
+    form = ds.ParquetFileFormat(default_fragment_scan_options=options)
     try:
-        found = ds.dataset(path, format="parquet", partitioning="hive")
+        found = ds.dataset(path, format=form, partitioning="hive")
     except FileNotFoundError as error:
         raise FileNotFoundError(f"There is no file or folder {path}.") from error
     except (OSError, pa.ArrowException) as error:
