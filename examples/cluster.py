@@ -21,7 +21,7 @@ from skfactor.datasets import iter_parquet, make_panel
 from skfactor.model_selection import WalkForwardSplit, walk_forward_predict
 
 
-def process_id(estimator, X, y):
+def process_id(estimator, X, y):  # noqa: ARG001  # that is how a score is called
     """A score that tells where it was computed."""
     return float(os.getpid())
 

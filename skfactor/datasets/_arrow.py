@@ -77,10 +77,11 @@ class DatedRows:
     def frame(self, assets: str | None) -> pd.DataFrame:
         """The rows indexed by (date, asset), or by date."""
         dates = pd.Index(self.dates.to_pandas())
-        keys = [self.by]
-        index: pd.Index = dates.take(self.codes).rename(self.by)
-        if assets is not None:
-            keys = [self.by, assets]
+        keys = [self.by] if assets is None else [self.by, assets]
+        index: pd.Index
+        if assets is None:
+            index = dates.take(self.codes).rename(self.by)
+        else:
             asset_codes, labels = _encoded(self.rows[assets])
             levels = [dates, pd.Index(labels.to_pandas())]
             codes: list[Any] = [self.codes, asset_codes]
@@ -100,8 +101,8 @@ def _runs(column: pa.ChunkedArray) -> tuple[IntArray, pa.Array] | None:
     codes = np.repeat(
         np.arange(len(starts), dtype=np.int32), np.diff(np.append(starts, len(values)))
     )
-    labels = column.take(starts).combine_chunks()
-    return codes, labels
+    labels = _storage(column).take(starts).combine_chunks()
+    return codes, _restored(labels, column.type)
 
 
 def _encoded(column: pa.ChunkedArray) -> tuple[IntArray, pa.Array]:
@@ -114,12 +115,9 @@ def _encoded(column: pa.ChunkedArray) -> tuple[IntArray, pa.Array]:
     encoded = encoded.unify_dictionaries().combine_chunks()
     if isinstance(encoded, pa.ChunkedArray):  # of one chunk, in older releases
         encoded = encoded.chunk(0)
-    labels = encoded.dictionary
-    if isinstance(column.type, pa.BaseExtensionType):
-        labels = pa.ExtensionArray.from_storage(column.type, labels)
     indices = encoded.indices.fill_null(-1) if encoded.null_count else encoded.indices
     codes: IntArray = indices.to_numpy(zero_copy_only=False)
-    return codes, labels
+    return codes, _restored(encoded.dictionary, column.type)
 
 
 def _storage(values: Any) -> Any:
@@ -132,6 +130,15 @@ def _storage(values: Any) -> Any:
         chunks = [chunk.storage for chunk in values.chunks]
         return pa.chunked_array(chunks, values.type.storage_type)
     return values.storage
+
+
+def _restored(values: pa.Array, kind: pa.DataType) -> pa.Array:
+    """What was stored in the extension type that it had, if it had one."""
+    import pyarrow as pa
+
+    if not isinstance(kind, pa.BaseExtensionType):
+        return values
+    return pa.ExtensionArray.from_storage(kind, values)
 
 
 def _numbers(dates: Any) -> Any:

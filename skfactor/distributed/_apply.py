@@ -66,8 +66,8 @@ def predict(
     check_frame(frame, "predict")
     layout = _layout(estimator, frame, dates, assets, features, metadata)
     meta = pd.Series([], index=frame._meta.index, dtype=np.float64, name="expected_return")
-    checked = _check_whole_dates(estimator, frame, dates)
-    return frame.map_partitions(_predict_partition, estimator, layout, checked, meta=meta)
+    are_whole = _check_whole_dates(estimator, frame, dates)
+    return frame.map_partitions(_predict_partition, estimator, layout, are_whole, meta=meta)
 
 
 def transform(
@@ -126,8 +126,8 @@ def transform(
         ],
         axis=1,
     )
-    checked = _check_whole_dates(estimator, frame, dates)
-    return frame.map_partitions(_transform_partition, estimator, layout, meta, checked, meta=meta)
+    are_whole = _check_whole_dates(estimator, frame, dates)
+    return frame.map_partitions(_transform_partition, estimator, layout, meta, are_whole, meta=meta)
 
 
 def _layout(
@@ -154,12 +154,12 @@ def _check_whole_dates(estimator: Any, frame: Any, dates: str) -> Any:
 
     alone = not isinstance(estimator, Pipeline | PanelTransformer)
     if alone or (frame.index.name == dates and frame.known_divisions):
-        return None
+        return True
     column = frame.reset_index() if frame.index.name == dates else frame
     return delayed(_raise_if_split)(partition_dates(column, dates), dates)
 
 
-def _raise_if_split(found: list[pd.Series], dates: str) -> None:
+def _raise_if_split(found: list[pd.Series], dates: str) -> bool:
     split, _ = split_dates(found)
     if len(split):
         raise ValueError(
@@ -167,12 +167,15 @@ def _raise_if_split(found: list[pd.Series], dates: str) -> None:
             f"need all rows of a date together. Bring them together with frame.shuffle({dates!r}) "
             "or frame.set_index first."
         )
+    return True
 
 
 def _rows(
-    part: pd.DataFrame, layout: Layout, estimator: Any
+    part: pd.DataFrame, layout: Layout, estimator: Any, are_whole: bool
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """X and metadata of a partition."""
+    """X and metadata of a partition, whose dates have to be whole."""
+    if are_whole is not True:  # older releases of Dask hand a delayed check on as it is
+        raise RuntimeError("The check of the dates did not run. Use dask 2025.7 or later.")
     rows = part.reset_index() if part.index.name in layout.columns else part
     X = layout.exposures(rows)
     if not hasattr(estimator, "feature_names_in_"):
@@ -181,24 +184,24 @@ def _rows(
 
 
 def _predict_partition(
-    part: pd.DataFrame, estimator: Any, layout: Layout, _checked: None
+    part: pd.DataFrame, estimator: Any, layout: Layout, are_whole: bool
 ) -> pd.Series:
     expected = np.empty(0)
     if len(part):
-        X, metadata = _rows(part, layout, estimator)
+        X, metadata = _rows(part, layout, estimator, are_whole)
         with config_context(enable_metadata_routing=bool(metadata)):
             expected = np.asarray(estimator.predict(X, **metadata), dtype=np.float64)
     return pd.Series(expected.reshape(-1), index=part.index, name="expected_return")
 
 
 def _transform_partition(
-    part: pd.DataFrame, estimator: Any, layout: Layout, meta: pd.DataFrame, _checked: None
+    part: pd.DataFrame, estimator: Any, layout: Layout, meta: pd.DataFrame, are_whole: bool
 ) -> pd.DataFrame:
     kept = part[[name for name in meta if name in (layout.dates, layout.assets)]]
     names = list(meta.columns[kept.shape[1] :])
     values = np.empty((0, len(names)))
     if len(part):
-        X, metadata = _rows(part, layout, estimator)
+        X, metadata = _rows(part, layout, estimator, are_whole)
         with config_context(enable_metadata_routing=bool(metadata)):
             values = np.asarray(estimator.transform(X, **metadata))
     features = pd.DataFrame(values, index=part.index, columns=names, copy=False)

@@ -18,7 +18,17 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from skfactor import BiasCorrectedFamaMacBeth, FactorBetas, FactorZScorer, FamaMacBeth, Winsorizer
+from skfactor import (
+    BiasCorrectedFamaMacBeth,
+    FactorBetas,
+    FactorImputer,
+    FactorNeutralizer,
+    FactorRanker,
+    FactorZScorer,
+    FamaMacBeth,
+    RidgeFamaMacBeth,
+    Winsorizer,
+)
 from skfactor.exceptions import RankDeficientWarning
 
 dask = pytest.importorskip("dask")
@@ -112,6 +122,19 @@ def test_a_model_alone_and_a_pipeline_of_it_alone(rows):
     expected = _in_memory(FamaMacBeth(), rows)
     _assert_same(_fit(FamaMacBeth(), _frame(rows)), expected)
     _assert_same(_fit(make_pipeline(FamaMacBeth()), _frame(rows))[-1], expected)
+
+
+@pytest.mark.parametrize(
+    "pipeline",
+    [
+        make_pipeline(FactorImputer(), FactorRanker(), RidgeFamaMacBeth(0.1)),
+        make_pipeline(FactorImputer(), FactorNeutralizer(against=["x0"]), FamaMacBeth()),
+    ],
+    ids=["ranks and ridge", "neutralized"],
+)
+def test_every_step_by_date_and_the_ridge_agree_with_one_fit(rows, pipeline):
+    fitted = _fit(pipeline, _frame(rows.sample(frac=1.0, random_state=0)))
+    _assert_same(fitted[-1], _in_memory(pipeline, rows)[-1])
 
 
 def test_the_fitted_model_takes_more_dates(rows):
