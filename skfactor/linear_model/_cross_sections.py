@@ -308,3 +308,16 @@ def average_over_time(returns: Float64Array, weights: Float64Array | None = None
     """Average return (n_assets,) of each asset over the dates on which it has one."""
     with single_blas_thread():
         return masked_mean(returns.T, weights)
+
+
+def describe_dates(sections: pd.DataFrame, used: BoolArray) -> dict[str, str]:
+    """What a summary says of the dates that are used, from the table of `date_tables`."""
+    dates, n_used = sections.index, int(np.count_nonzero(used))
+    # A time of day that says nothing is left out.
+    first, last = (str(dates[used][i]).removesuffix(" 00:00:00") for i in (0, -1))
+    return {
+        "Dates used:": str(n_used) if n_used == len(dates) else f"{n_used} of {len(dates)}",
+        "Span:": "" if isinstance(dates, pd.RangeIndex) else f"{first} to {last}",
+        "Assets a date:": f"{sections['n_assets'][used].mean():.1f}",
+        "Average R2:": f"{sections['r2'][used].mean():.4f}",
+    }

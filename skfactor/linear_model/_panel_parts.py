@@ -78,5 +78,5 @@ def join_parts(model: Model, parts: Sequence[Model], stacklevel: int = 2) -> Mod
         warm_up=warm_up,
         stacklevel=stacklevel + 1,
     )
-    joined._average_slopes(lambdas, cross_sections, dates[order])
+    joined._average_slopes([lambdas, cross_sections], dates[order])
     return joined

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -36,6 +37,7 @@ from skfactor.linear_model._cross_sections import (
     average_over_time,
     average_weights,
     date_tables,
+    describe_dates,
     report_failures,
 )
 from skfactor.linear_model._two_pass_fit import TwoPassFit
@@ -95,24 +97,16 @@ class PremiaModel(CallbackSupportMixin, RegressorMixin, Estimator):  # type: ign
                 pd.concat(pair, ignore_index=True) for pair in zip(earlier, tables, strict=True)
             ]
             index = all_dates
-        lambdas, cross_sections = tables
-        self._average_slopes(lambdas, cross_sections, index, more_to_come=more_to_come)
+        self._average_slopes(tables, index, more_to_come=more_to_come)
 
     def _average_slopes(
-        self,
-        lambdas: pd.DataFrame,
-        cross_sections: pd.DataFrame,
-        dates: pd.Index,
-        *,
-        more_to_come: bool = False,
+        self, tables: Sequence[pd.DataFrame], dates: pd.Index, *, more_to_come: bool = False
     ) -> None:
-        """Store the tables, whose rows are of these dates, and the premia."""
+        """Store the tables of slopes and cross-sections, whose rows are of these dates; premia."""
         if not dates.is_monotonic_increasing:
             order = dates.argsort()
-            dates = dates[order]
-            lambdas, cross_sections = lambdas.iloc[order], cross_sections.iloc[order]
-        self.lambdas_ = lambdas.set_axis(dates)
-        self.cross_sections_ = cross_sections.set_axis(dates)
+            dates, tables = dates[order], [table.iloc[order] for table in tables]
+        self.lambdas_, self.cross_sections_ = (table.set_axis(dates) for table in tables)
         self.dates_ = dates
         # In one memory order: sums must not depend on how the slopes came together.
         slopes = np.ascontiguousarray(self.lambdas_.to_numpy())
@@ -128,7 +122,7 @@ class PremiaModel(CallbackSupportMixin, RegressorMixin, Estimator):  # type: ign
         premia = self._average[solved] @ slopes[solved]
         if not solved.any():
             premia = np.full(slopes.shape[1], np.nan)
-        self.premia_ = pd.Series(premia, index=list(lambdas.columns), name="premium")
+        self.premia_ = pd.Series(premia, index=list(self.lambdas_.columns), name="premium")
         self.coef_ = premia[-self.n_features_in_ :]
         self.intercept_ = float(premia[0]) if self.fit_intercept else 0.0
 
@@ -392,21 +386,10 @@ class PremiaModel(CallbackSupportMixin, RegressorMixin, Estimator):  # type: ign
         return self._two_pass.obstacle_to(covariance)
 
     def _description(self) -> dict[str, str]:
-        dates, sections = self.dates_, self.cross_sections_
-        used = self._average > 0.0
-        n_used = int(np.count_nonzero(used))
-        # A time of day that says nothing is left out.
-        first, last = (str(dates[used][i]).removesuffix(" 00:00:00") for i in (0, -1))
-        facts = {
-            "Form:": "wide, two-pass" if self._two_pass is not None else "panel, exposures given",
-            "Dates used:": str(n_used) if n_used == len(dates) else f"{n_used} of {len(dates)}",
-            "Span:": "" if isinstance(dates, pd.RangeIndex) else f"{first} to {last}",
-            "Assets a date:": f"{sections['n_assets'][used].mean():.1f}",
-            "Average R2:": f"{sections['r2'][used].mean():.4f}",
-        }
-        if self._two_pass is not None:
-            facts["Assets:"] = str(len(self.betas_))
-        return facts
+        wide = self._two_pass is not None
+        facts = {"Form:": "wide, two-pass" if wide else "panel, exposures given"}
+        facts |= describe_dates(self.cross_sections_, self._average > 0.0)
+        return facts | ({"Assets:": str(len(self.betas_))} if wide else {})
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
