@@ -1,7 +1,9 @@
 """The documentation is complete: every public name, every source, every call of other programs."""
 
 import importlib.util
+import inspect
 import re
+import struct
 import tomllib
 from xml.etree import ElementTree
 
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from pages import ROOT, run
+from sklearn.base import BaseEstimator
 
 DOCS = ROOT / "docs"
 REFERENCE = (DOCS / "api" / "index.rst").read_text(encoding="utf-8")
@@ -17,14 +20,14 @@ CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 INSTALLED = {"linearmodels", "statsmodels"}
 
 
-def load(name):
-    spec = importlib.util.spec_from_file_location(name, DOCS / "_extensions" / f"{name}.py")
+def load(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-public_names = load("public_names")
+public_names = load(DOCS / "_extensions" / "public_names.py")
 
 
 # --- the API reference --------------------------------------------------------------------------
@@ -52,6 +55,18 @@ def test_every_public_module_says_what_is_public():
     assert {"skfactor", "skfactor.linear_model", "skfactor.frames"} <= set(modules)
     for module in modules:
         assert importlib.import_module(module).__all__
+
+
+def test_the_links_of_estimators_lead_to_their_pages():
+    estimators = 0
+    for path, page in public_names.pages().items():
+        module, name = path.rsplit(".", 1)
+        public = getattr(importlib.import_module(module), name)
+        if inspect.isclass(public) and issubclass(public, BaseEstimator):
+            # Without __init__: some need arguments, none of which matters here.
+            assert public.__new__(public)._get_doc_link().endswith(f"/api/{page}.html")
+            estimators += 1
+    assert estimators > 10
 
 
 # --- sources ------------------------------------------------------------------------------------
@@ -109,6 +124,15 @@ def test_continuous_integration_builds_the_documentation_as_contributors_do():
     assert 'grep "^sphinx-build' in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
+def test_every_page_is_in_a_table_of_contents():
+    pages = {page.stem: page.read_text(encoding="utf-8") for page in DOCS.glob("*.md")}
+    entries = set()
+    for text in pages.values():
+        for listed in re.findall(r"```{toctree}\n(.*?)```", text, flags=re.DOTALL):
+            entries |= {re.sub(r".*<(.*)>", r"\1", line) for line in listed.splitlines()}
+    assert set(pages) - entries == {"index"}
+
+
 @pytest.mark.parametrize("path", sorted((DOCS / "drawings").glob("*.svg")), ids=lambda p: p.stem)
 def test_drawings_say_what_they_show_and_take_the_colours_of_the_page(path):
     svg = ElementTree.parse(path).getroot()
@@ -116,6 +140,18 @@ def test_drawings_say_what_they_show_and_take_the_colours_of_the_page(path):
     assert svg.find(f"{space}title").text
     assert svg.find(f"{space}desc").text
     assert svg.get("fill") == "currentColor"
+
+
+def test_the_picture_of_the_readme_is_that_of_its_script(tmp_path):
+    figure = load(DOCS / "picture.py").draw(tmp_path / "picture.png")
+    prices, premia = figure.axes
+    assert len(prices.collections[0].get_offsets()) == 18
+    assert len(premia.patches) == 2 * 5
+    sizes = []
+    for folder in (tmp_path, DOCS):
+        header = (folder / "picture.png").read_bytes()[:24]
+        sizes.append(struct.unpack(">II", header[16:]))
+    assert sizes[0] == sizes[1]
 
 
 def test_the_citation_has_the_version_and_the_licence_of_the_package():
