@@ -5,9 +5,23 @@ import re
 import pytest
 from pages import PAGES, ROOT, blocks, run
 
+from skfactor.datasets import make_panel
+
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 # Pages about what not every supported release of a library has.
 NEEDS = {"progress.md": "sklearn.callback"}
+
+
+@pytest.fixture(autouse=True)
+def files(tmp_path, monkeypatch):
+    """The Parquet files that pages read."""
+    X, y = make_panel(n_features=2, random_state=0, return_X_y=True)
+    X.columns = ["size", "value"]
+    rows = X.assign(ret=y).rename_axis(["date", "permno"]).reset_index()
+    (tmp_path / "panel").mkdir()
+    rows["date"] = rows["date"].dt.to_timestamp()
+    rows.to_parquet(tmp_path / "panel/0.parquet")
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda p: p.stem)
