@@ -45,7 +45,7 @@ sphinx_gallery_conf = {
     "examples_dirs": str(HERE.parent / "examples"),
     "gallery_dirs": "auto_examples",
     "filename_pattern": "/plot_",
-    "ignore_pattern": r"quickstart\.py",
+    "ignore_pattern": r"(^|/)(?!plot_)[^/]*\.py$",
     "within_subsection_order": "gallery_order.Story",
     "ignore_repr_types": r"skfactor\.plotting|matplotlib",
     "backreferences_dir": "api/backreferences",
