@@ -22,7 +22,6 @@ SCRIPTS = (
     "portfolios",
     "metrics",
     "many_characteristics",
-    "streaming",
 )
 
 
