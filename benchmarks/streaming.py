@@ -78,7 +78,7 @@ def measure_cluster(folder: Path, repeat: int) -> dict[str, Any]:
 
     start = time.perf_counter()
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
         Client(cluster) as client,
     ):
         client.run(lambda: __import__("skfactor"))

@@ -36,7 +36,7 @@ def main():
 
     with (
         tempfile.TemporaryDirectory() as folder,
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
         Client(cluster),
     ):
         for year, rows in X.assign(ret=y).groupby(X.index.get_level_values("date").year):
