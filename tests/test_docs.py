@@ -124,6 +124,16 @@ def test_continuous_integration_builds_the_documentation_as_contributors_do():
     assert 'grep "^sphinx-build' in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
+def test_no_code_stands_in_a_fence_that_is_not_run():
+    fences = {
+        fence
+        for page in DOCS.glob("*.md")
+        for fence in re.findall(r"^```(\S+)", page.read_text("utf-8"), flags=re.MULTILINE)
+        if not fence.startswith("{")
+    }
+    assert fences == {"python", "text", "bash"}
+
+
 def test_every_page_is_in_a_table_of_contents():
     pages = {page.stem: page.read_text(encoding="utf-8") for page in DOCS.glob("*.md")}
     entries = set()
