@@ -8,12 +8,16 @@ from docutils import nodes
 from public_names import pages
 from sphinx.addnodes import pending_xref
 
+import skfactor
+
 
 def setup(app: Any) -> dict[str, bool]:
     """Connect the links, and what is left out of the pages of classes."""
     targets = pages()
-    # The name alone stands for it too: FamaMacBeth.
-    targets |= {path.rsplit(".", 1)[-1]: page for path, page in targets.items()}
+    # The name alone stands for it too, FamaMacBeth, but `fit` is what every estimator has.
+    alone = {path.rsplit(".", 1)[-1]: page for path, page in targets.items()}
+    methods = {*dir(skfactor.FamaMacBeth), *dir(skfactor.FactorBetas)}
+    targets |= {name: page for name, page in alone.items() if name not in methods}
 
     def full(text: str) -> str | None:
         """The documented path of a public name, or of an attribute of one, as written."""
