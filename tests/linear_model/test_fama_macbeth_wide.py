@@ -153,7 +153,7 @@ def test_polars_frames_give_the_numbers_and_the_asset_names_of_pandas(unbalanced
     expected = FamaMacBeth().fit(X, y)
     frames = [pl.from_pandas(data.reset_index(drop=True), nan_to_null=True) for data in (X, y)]
     model = FamaMacBeth().fit(*frames, dates=pl.Series(X.index.to_timestamp().to_numpy()))
-    assert_array_equal(model.lambdas_, expected.lambdas_)
+    assert_allclose(model.lambdas_, expected.lambdas_, rtol=1e-11, atol=1e-15)
     assert list(model.betas_.index) == list(model.pricing_errors_.index) == list(y.columns)
 
 

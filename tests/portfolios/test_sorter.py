@@ -55,7 +55,7 @@ def tidyfinance_panel():
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 10])
-@pytest.mark.parametrize("n_assets", [10, 11, 41, 101, 200])
+@pytest.mark.parametrize("n_assets", [12, 11, 41, 101, 200])
 def test_labels_equal_those_of_pandas_qcut(n, n_assets):
     values = np.random.default_rng(n_assets).normal(size=n_assets)
     labels = PortfolioSorter(n).fit_transform(column(values)).ravel()
