@@ -123,16 +123,20 @@ def test_an_error_on_a_worker_is_the_one_of_the_fit(client, rows):
         skd.fit(PIPELINE, frame, y="ret", assets="asset")
 
 
-def test_a_parquet_file_that_is_damaged_is_named(client, rows, tmp_path):
+@pytest.mark.parametrize(
+    ("damage", "error"),
+    [
+        (lambda file: file.write_bytes(file.read_bytes()[:500]), ValueError),
+        (lambda file: file.unlink(), FileNotFoundError),
+    ],
+    ids=["damaged", "missing"],
+)
+def test_a_parquet_file_that_cannot_be_read_is_named(client, rows, tmp_path, damage, error):
     for k in range(3):
         _half_years(rows, k).to_parquet(tmp_path / f"{k}.parquet")
-    whole = (tmp_path / "1.parquet").read_bytes()
     frame = dd.read_parquet(tmp_path)
-    (tmp_path / "1.parquet").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ValueError, match=r"1\.parquet cannot be read as Parquet"):
-        skd.fit(PIPELINE, frame, y="ret", assets="asset")
-    (tmp_path / "1.parquet").unlink()
-    with pytest.raises(FileNotFoundError, match=r"1\.parquet"):
+    damage(tmp_path / "1.parquet")
+    with pytest.raises(error, match=r"1\.parquet"):
         skd.fit(PIPELINE, frame, y="ret", assets="asset")
 
 

@@ -86,7 +86,9 @@ class DatedRows:
             levels = [dates, pd.Index(labels.to_pandas())]
             codes: list[Any] = [self.codes, asset_codes]
             index = pd.MultiIndex(levels, codes, names=keys, verify_integrity=False)
-        values: pd.DataFrame = self.rows.drop_columns(keys).to_pandas(ignore_metadata=True)
+        values: pd.DataFrame = self.rows.drop_columns(keys).to_pandas(
+            use_threads=False, ignore_metadata=True
+        )
         return values.set_axis(index)
 
 

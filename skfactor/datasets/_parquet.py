@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -105,24 +106,36 @@ def iter_parquet(
 
 
 def _chunks(source: RowGroups, chunk_rows: int) -> Iterator[pd.DataFrame]:
-    """Frames of whole dates; the next row group is read while the frames of one are used."""
+    """Frames of whole dates; rows of the next ones are read while a frame is used."""
     import pyarrow as pa
 
     held: list[pa.Table] = []
-    groups = source.groups
     with ThreadPoolExecutor(1) as reader:
-        coming = [reader.submit(source.read, group) for group in groups[:1]]
-        for place in range(len(groups)):
-            held.append(coming.pop().result())
-            after = groups[place + 1] if place + 1 < len(groups) else None
-            if after is not None:
-                coming.append(reader.submit(source.read, after))
-                if sum(rows.num_rows for rows in held) < chunk_rows:
-                    continue
+        for rows, end in _read_ahead(source, reader, chunk_rows):
+            held.append(rows)
+            if end is not None and sum(each.num_rows for each in held) < chunk_rows:
+                continue
             dated = DatedRows.of(pa.concat_tables(held), source.by)
             held.clear()
-            if after is not None:
-                dated, rest = dated.part(after.first)
+            if end is not None:
+                dated, rest = dated.part(end)
                 held.append(rest)
             for chunk in dated.chunks(chunk_rows):
                 yield chunk.frame(source.assets)
+
+
+def _read_ahead(
+    source: RowGroups, reader: ThreadPoolExecutor, n_rows: int
+) -> Iterator[tuple[pa.Table, Any]]:
+    """Rows of each row group and the first date of the next; about ``n_rows`` are read ahead."""
+    groups = source.groups
+    coming: deque[Future[pa.Table]] = deque()
+    n_submitted = n_ahead = 0
+    for place, group in enumerate(groups):
+        while n_submitted < len(groups) and (n_ahead < n_rows or not coming):
+            coming.append(reader.submit(source.read, groups[n_submitted]))
+            n_ahead += groups[n_submitted].n_rows
+            n_submitted += 1
+        rows = coming.popleft().result()
+        n_ahead -= group.n_rows
+        yield rows, groups[place + 1].first if place + 1 < len(groups) else None
