@@ -25,6 +25,8 @@ _CANCELLATION = 1e-5
 _SYRK_FROM = 24
 # Series or dates handled at once where each has its own missing values.
 _LINES = 96
+# Values of a run of short segments: its sums of products stay in the cache of one processor.
+_RUN = 160_000
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def _run(
     done: Done,
 ) -> None:
     """Fill the moments of runs of segments, each in one go."""
-    runs = list(chunks(offsets, len(values) + 1))
+    runs = list(chunks(offsets, len(values) + 1, _RUN))
     run(
         [partial(fill, moments, values, target, offsets, weights, which) for which in runs],
         values.size,

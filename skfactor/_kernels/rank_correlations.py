@@ -1,22 +1,12 @@
-"""Spearman's correlation of two variables in every segment.
-
-Only the order of values counts, so a sort by a coarse key goes first: values are squeezed into
-65,536 buckets, for which NumPy has a radix sort, and the few neighbours left out of order are
-swapped. That takes half the time of sorting the values themselves.
-"""
+"""Spearman's correlation of two variables in every segment."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from skfactor._kernels.correlations import each_tile, held_values, row_products
+from skfactor._kernels.orders import sort_lines
 from skfactor._typing import BoolArray, Float64Array, IntArray
-
-_BUCKETS = 2**16
-# In shorter lines sorting the values themselves is faster.
-_SHORT_LINE = 100
-# Neighbours in a bucket are in order after a few swaps, unless the buckets suit the values badly.
-_MOST_SWAPS = 12
 
 
 def segment_rank_correlations(x: Float64Array, y: Float64Array, offsets: IntArray) -> Float64Array:
@@ -56,7 +46,7 @@ def _ranks_in_order(
     """
     if held is not None:
         lines[~held] = np.inf
-    place, ordered = _sorted_lines(lines, held)
+    place, ordered = sort_lines(lines, held)
     n = lines.shape[1]
     ranks = np.arange(1.0, n + 1.0) - (lengths[:, None] + 1) / 2.0
     equal = ordered[:, 1:] == ordered[:, :-1]
@@ -74,49 +64,3 @@ def _ranks_in_order(
         averages = (flat[starts] + flat[starts + sizes - 1]) / 2.0
         ranks[tied] = np.repeat(averages, sizes).reshape(first.shape)
     return place, ranks
-
-
-def _sorted_lines(lines: Float64Array, held: BoolArray | None) -> tuple[IntArray, Float64Array]:
-    """Places (n_lines * n,) of the values in order, line by line, and the values (n_lines, n)."""
-    n_lines, n = lines.shape
-    if n < _SHORT_LINE:
-        table = lines.argsort(axis=1)
-    else:
-        table = _buckets(lines, held).argsort(axis=1, kind="stable")  # by radix
-    table += (np.arange(n_lines) * n)[:, None]
-    place = table.reshape(-1)
-    ordered = lines.reshape(-1).take(place)
-    falls = np.zeros((n_lines, n), dtype=bool)
-    for _ in range(_MOST_SWAPS):
-        np.less(ordered[1:], ordered[:-1], out=falls.reshape(-1)[:-1])
-        falls[:, -1] = False  # the next value is that of another line
-        left = np.flatnonzero(falls)
-        if not left.size:
-            return place, ordered.reshape(n_lines, n)
-        left = left[np.diff(left, prepend=-2) > 1]  # pairs that do not overlap
-        for values in (place, ordered):
-            values[left], values[left + 1] = values[left + 1], values[left]
-    wrong = np.flatnonzero(falls.any(axis=1))
-    order = lines[wrong].argsort(axis=1)
-    table[wrong] = order + (wrong * n)[:, None]
-    ordered = ordered.reshape(n_lines, n)
-    ordered[wrong] = np.take_along_axis(lines[wrong], order, axis=1)
-    return place, ordered
-
-
-def _buckets(lines: Float64Array, held: BoolArray | None) -> IntArray:
-    """Buckets (n_lines, n) that ascend with the values, narrow where values are dense."""
-    known = lines if held is None else np.where(held, lines, 0.0)
-    n = lines.shape[1]
-    with np.errstate(invalid="ignore", over="ignore"):
-        share = known - known.sum(axis=1, keepdims=True) / n
-        # z / (1 + |z|) in units of the mean deviation: between -1 and 1 however heavy the tails.
-        size = np.abs(share)
-        size += size.sum(axis=1, keepdims=True) / n
-        share /= size
-        share *= _BUCKETS // 2 - 1
-        share += _BUCKETS // 2
-        buckets: IntArray = share.astype(np.uint16)
-    if held is not None:
-        buckets[~held] = _BUCKETS - 1
-    return buckets

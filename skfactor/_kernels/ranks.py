@@ -10,6 +10,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from skfactor._kernels.lines import lines_of_segments
+from skfactor._kernels.orders import sort_lines
 from skfactor._kernels.segments import Segments, map_segments
 from skfactor._typing import Float64Array, FloatArray, IntArray
 
@@ -17,8 +18,7 @@ from skfactor._typing import Float64Array, FloatArray, IntArray
 Score: TypeAlias = Callable[[Float64Array, IntArray], Float64Array]
 
 # Values ranked at once: few, because each takes several integers beside it.
-_TILE = 32_000
-_ALL_BITS_BUT_THE_SIGN = np.int64(2**63 - 1)
+_TILE = 100_000
 
 
 def uniform_score(rank: Float64Array, count: IntArray) -> Float64Array:
@@ -78,62 +78,28 @@ def rank_segments(values: FloatArray, segments: Segments, score: Score, out: Flo
 
 
 def _score_lines(lines: FloatArray, score: Score) -> None:
-    """Replace the values of each of the lines (n_lines, n) by scores of their ranks, NaN kept.
-
-    The bits of a float, as an integer, sort as the float does. With the position of a value in
-    place of its last bits a plain sort, which is vectorized, tells the order of the positions.
-    Values that differ in those bits only show up as out of order, and are sorted once more.
-    """
+    """Replace the values of each of the lines (n_lines, n) by scores of their ranks, NaN kept."""
     n_lines, n = lines.shape
-    exact = np.ascontiguousarray(lines, dtype=np.float64)
-    missing = np.isnan(exact)
-    some_missing = bool(missing.any())
-    count = n - np.count_nonzero(missing, axis=1) if some_missing else np.full(n_lines, n)
-    low_bits = np.int64((1 << (n - 1).bit_length()) - 1)
-    bits = exact.view(np.int64)
-    keys = bits >> 63
-    keys &= _ALL_BITS_BUT_THE_SIGN
-    keys ^= bits
-    if some_missing:
-        np.copyto(keys, _ALL_BITS_BUT_THE_SIGN, where=missing)  # beyond all numbers
-    keys &= ~low_bits
-    keys |= np.arange(n)
-    keys.sort(axis=1)
-    keys &= low_bits
-    place = keys
-    place += (np.arange(n_lines) * n)[:, None]
-    ordered = exact.reshape(-1).take(place, mode="clip")
-    rises = np.count_nonzero(ordered[:, 1:] > ordered[:, :-1], axis=1)
-    counts, same = np.unique(count, return_inverse=True)
-    ranks = np.arange(1.0, n + 1.0)
-    scores = score(ranks, counts[:, None]).astype(lines.dtype, copy=False)[same]
-    tied = np.flatnonzero(rises < count - 1)
-    if tied.size:
-        place[tied], ordered_ties = _sorted_exactly(exact[tied], ordered[tied], place[tied], tied)
-        scores[tied] = score(_average_ranks(ordered_ties), count[tied, None])
-    lines.reshape(-1)[place.reshape(-1)] = scores.reshape(-1)
-    if some_missing:
-        np.copyto(lines, np.nan, where=missing)
+    missing = np.isnan(lines)
+    held, count = None, np.full(n_lines, n)
+    if missing.any():
+        held = ~missing
+        count = np.count_nonzero(held, axis=1)
+        lines[missing] = np.inf
+    place, ordered = sort_lines(lines, held)
+    counts, which = np.unique(count, return_inverse=True)
+    scores = score(np.arange(1.0, n + 1.0), counts[:, None]).astype(lines.dtype)[which]
+    equal = ordered[:, 1:] == ordered[:, :-1]
+    fill = np.maximum(n - count - 1, 0)  # what stands for NaN is equal too
+    if np.count_nonzero(equal) > fill.sum():
+        tied = np.flatnonzero(np.count_nonzero(equal, axis=1) > fill)
+        scores[tied] = score(_average_ranks(ordered[tied]), count[tied, None])
+    lines.reshape(-1)[place] = scores.reshape(-1)
+    if held is not None:
+        lines[missing] = np.nan
 
 
-def _sorted_exactly(
-    lines: Float64Array, ordered: Float64Array, place: IntArray, numbers: IntArray
-) -> tuple[IntArray, Float64Array]:
-    """Places and values of lines in order, given those in the order of their leading bits.
-
-    ``numbers`` are the lines' own numbers, which ``place`` counts from.
-    """
-    wrong = np.flatnonzero((ordered[:, 1:] < ordered[:, :-1]).any(axis=1))
-    if wrong.size:
-        again = lines[wrong]
-        # NaN slows numpy's argsort down; there are no infinities among the values.
-        order = np.argsort(np.where(np.isnan(again), np.inf, again), axis=1)
-        place[wrong] = order + (numbers[wrong] * lines.shape[1])[:, None]
-        ordered[wrong] = np.take_along_axis(again, order, axis=1)
-    return place, ordered
-
-
-def _average_ranks(ordered: Float64Array) -> Float64Array:
+def _average_ranks(ordered: FloatArray) -> Float64Array:
     """Ranks from 1 of lines of ascending values, equal values sharing the average of theirs."""
     first = np.ones(ordered.shape, dtype=bool)
     np.not_equal(ordered[:, 1:], ordered[:, :-1], out=first[:, 1:])

@@ -12,8 +12,9 @@ import numpy as np
 from skfactor._kernels.threads import Run, report_nothing, run_in_turn, run_on_threads
 from skfactor._typing import FloatArray, IntArray
 
-# Values handled at once: so many stay in cache.
-CHUNK = 160_000
+# Values handled at once: so many stay in cache, and calls of NumPy on them take long enough for
+# two threads to be seldom in each other's way.
+CHUNK = 640_000
 # From so many rows a segment on, one call for each segment beats one call over many of them.
 LONG_SEGMENT = 150
 # Segments of more values than this are worked on column by column, to bound the scratch.
@@ -84,10 +85,13 @@ def segments_from_codes(codes: IntArray) -> tuple[Segments, IntArray]:
     return Segments(offsets, order), codes[offsets[:-1]]
 
 
-def chunks(offsets: IntArray, n_columns: int) -> Iterator[slice]:
-    """Ranges of whole segments that hold at most ``CHUNK`` values, or one segment."""
+def chunks(offsets: IntArray, n_columns: int, n_values: int | None = None) -> Iterator[slice]:
+    """Ranges of whole segments that hold at most ``n_values``, or one segment.
+
+    The default is ``CHUNK``.
+    """
     n_segments, first = len(offsets) - 1, 0
-    max_rows = CHUNK // n_columns
+    max_rows = (CHUNK if n_values is None else n_values) // n_columns
     while first < n_segments:
         last = int(np.searchsorted(offsets, offsets[first] + max_rows, side="right")) - 1
         last = min(max(last, first + 1), n_segments)

@@ -10,7 +10,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 from reference import LAYOUTS
 
 from skfactor._kernels import cross_moments as module
-from skfactor._kernels import segments as segments_module
 from skfactor._kernels.cross_moments import (
     complete_rows,
     masked_cross_moments,
@@ -130,7 +129,7 @@ def test_float32_data_are_accumulated_in_float64(regime, types):
 @pytest.mark.parametrize("kind", ["short", "long"])
 def test_blocks_of_a_few_values_give_the_same_moments(kind, monkeypatch):
     monkeypatch.setattr(module, "_BLAS_FROM", 10**12)
-    monkeypatch.setattr(segments_module, "CHUNK", 120)
+    monkeypatch.setattr(module, "_RUN", 120)
     rng = np.random.default_rng(0)
     offsets = offsets_of(rng, kind)
     values, target = draw(rng, offsets)

@@ -12,7 +12,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 from reference import REGIMES, random_offsets
 from scipy import stats
 
-from skfactor._kernels import rank_correlations as module
 from skfactor._kernels.rank_correlations import segment_rank_correlations
 
 law = settings(deadline=None, max_examples=50)
@@ -85,12 +84,6 @@ def test_a_constant_has_no_correlation():
     offsets = np.array([0, 150, 300])
     assert_array_equal(segment_rank_correlations(x, y, offsets), [np.nan, np.nan])
     assert_array_equal(segment_rank_correlations(y, x, offsets), [np.nan, np.nan])
-
-
-def test_what_swaps_leave_out_of_order_is_sorted(monkeypatch):
-    monkeypatch.setattr(module, "_MOST_SWAPS", 1)
-    rng = np.random.default_rng(0)
-    check(rng.standard_cauchy(2_000), rng.normal(size=2_000), np.array([0, 700, 2_000]))
 
 
 def test_input_is_not_modified():
