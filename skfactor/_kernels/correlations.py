@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 
@@ -16,7 +17,9 @@ from skfactor._typing import BoolArray, Float64Array, IntArray
 # Spread below so many units in the last place of the values is rounding, not variation.
 _ROUNDING_UNITS = 8.0
 # Values of a tile: both variables, their ranks and the order of them stay in cache.
-_TILE = 32_000
+_TILE = 160_000
+# Runs of so many rows on average are worked on one by one.
+_LONG_RUN = 1_000
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,8 @@ def _varies(n_rows: IntArray, mean: Float64Array, sum_squares: Float64Array) -> 
 def segment_pair_moments(x: Float64Array, y: Float64Array, offsets: IntArray) -> PairMoments:
     """Moments of complete x (n,) and y (n,) whose rows lie in runs."""
     n_rows = np.diff(offsets)
+    if x.size >= _LONG_RUN * len(n_rows):
+        return PairMoments(n_rows, *_sums_one_by_one(x, y, offsets))
     sums = np.empty((5, len(n_rows)))
 
     def fill(a: Float64Array, b: Float64Array, lengths: IntArray, which: IntArray) -> None:
@@ -79,6 +84,20 @@ def segment_pair_moments(x: Float64Array, y: Float64Array, offsets: IntArray) ->
 
     each_tile(fill, x, y, offsets)
     return PairMoments(n_rows, *sums)
+
+
+def _sums_one_by_one(x: Float64Array, y: Float64Array, offsets: IntArray) -> Float64Array:
+    """Means and centred sums (5, S) where a call for every run is worth while."""
+    longest = int(np.diff(offsets).max())
+    ones, scratch = np.ones(longest), np.empty((2, longest))
+    sums = np.empty((5, len(offsets) - 1))
+    for s, (start, stop) in enumerate(pairwise(offsets)):
+        n = stop - start
+        mean_x, mean_y = x[start:stop] @ ones[:n] / n, y[start:stop] @ ones[:n] / n
+        a = np.subtract(x[start:stop], mean_x, out=scratch[0, :n])
+        b = np.subtract(y[start:stop], mean_y, out=scratch[1, :n])
+        sums[:, s] = mean_x, mean_y, a @ a, b @ b, a @ b
+    return sums
 
 
 def each_tile(

@@ -64,10 +64,9 @@ def _swap_neighbours(place: IntArray, ordered: FloatArray, left: IntArray, n: in
         near = np.concatenate([swapped - 1, swapped + 1, left[~now]])
         near = near[(near >= 0) & (near < last)]
         near = near[ordered[near + 1] < ordered[near]]
-        near = near[near % n < n - 1]
-        if near.size > 2 * left.size:  # each may be there several times
-            return near
-        left = near
+        before, left = left, near[near % n < n - 1]
+        if left.size > 2 * before.size:  # each may be there several times
+            break
     return left
 
 
@@ -79,13 +78,14 @@ def _order_of_buckets(lines: FloatArray, held: BoolArray | None) -> IntArray:
         if held is not None:
             buckets[~held] = _BUCKETS - 1
         if lines.shape[1] < _LONG_LINE:
-            return buckets.argsort(axis=1, kind="stable")  # by radix
+            order: IntArray = buckets.argsort(axis=1, kind="stable")  # by radix
+            return order
         share -= buckets
         share *= _BUCKETS
         within = share.astype(np.uint16).argsort(axis=1, kind="stable")
     order = np.take_along_axis(buckets, within, axis=1).argsort(axis=1, kind="stable")
-    both: IntArray = np.take_along_axis(within, order, axis=1)
-    return both
+    order = np.take_along_axis(within, order, axis=1)
+    return order
 
 
 def _bucket_shares(lines: FloatArray, held: BoolArray | None) -> FloatArray:
