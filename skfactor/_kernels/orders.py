@@ -82,10 +82,10 @@ def _order_of_buckets(lines: FloatArray, held: BoolArray | None) -> IntArray:
             return order
         share -= buckets
         share *= _BUCKETS
-        within = share.astype(np.uint16).argsort(axis=1, kind="stable")
+        within: IntArray = share.astype(np.uint16).argsort(axis=1, kind="stable")
     order = np.take_along_axis(buckets, within, axis=1).argsort(axis=1, kind="stable")
-    order = np.take_along_axis(within, order, axis=1)
-    return order
+    within[...] = np.take_along_axis(within, order, axis=1)
+    return within
 
 
 def _bucket_shares(lines: FloatArray, held: BoolArray | None) -> FloatArray:

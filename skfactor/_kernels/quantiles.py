@@ -16,6 +16,7 @@ from skfactor._kernels.segments import (
     reduce_segments,
     spread,
 )
+from skfactor._kernels.tails import tail_statistics
 from skfactor._kernels.threads import run_on_threads
 from skfactor._typing import Float64Array, FloatArray, IntArray
 
@@ -29,10 +30,6 @@ MAD_TO_STD = 1.4826
 _LEVEL_ROUNDING = 1e-12
 # The same where values are interpolated, which nothing but rounding may move off a value.
 _PLACE_ROUNDING = 4 * np.finfo(np.float64).eps
-# Lines from this length on are not sorted whole for ranks within this share of either end.
-_LONG_LINE, _TAIL = 1_000, 0.12
-# Values drawn of such a line to find out where its tails start.
-_SAMPLE = 256
 
 
 def _ranks(
@@ -51,70 +48,54 @@ def _ranks(
     return (cut if side == "lower" else last - cut), np.zeros(len(count))
 
 
-def _quantiles_of_lines(
-    lines: FloatArray, count: IntArray, levels: Levels, interpolation: Interpolation
-) -> list[Float64Array]:
-    """Quantiles of the ``count`` finite values of each of the ``lines`` (n_lines, n).
+class _Quantiles:
+    """The quantiles of given levels, as numbers between two order statistics each."""
 
-    The lines are overwritten.
-    """
-    last = np.maximum(count - 1, 0)
-    places = [_ranks(count, level, side, interpolation) for level, side in levels]
-    ranks = np.array([r for whole, _ in places for r in (whole, np.minimum(whole + 1, last))])
-    statistics = _tail_statistics(lines, count, ranks)
-    if statistics is None:
+    def __init__(self, levels: Levels, interpolation: Interpolation) -> None:
+        self._levels, self._interpolation = levels, interpolation
+
+    def of_lines(self, lines: FloatArray, count: IntArray) -> list[Float64Array]:
+        """Quantiles of the ``count`` finite values of each of the lines (n_lines, n).
+
+        The lines are overwritten.
+        """
+        ranks, fractions = self._places(count)
         lines.sort(axis=1)  # NaN goes last
-        statistics = np.take_along_axis(lines, ranks.T, axis=1).T
-    quantiles = []
-    for (_, fraction), below, above in zip(
-        places, statistics[::2].astype(np.float64), statistics[1::2], strict=True
-    ):
-        # The two forms meet at 1/2 and each is exact at its own end, as in numpy.quantile.
-        step = above - below
-        value = np.where(fraction < 0.5, below + step * fraction, above - step * (1.0 - fraction))
-        quantiles.append(np.where(count > 0, value, np.nan))
-    return quantiles
+        return self._between(np.take_along_axis(lines, ranks.T, axis=1).T, fractions, count)
 
+    def of_tails(self, block: FloatArray, offsets: IntArray) -> list[Float64Array] | None:
+        """Quantiles (S, C) of a block (C, n) if they lie in the tails of long segments."""
+        missing = np.isnan(block)
+        count = np.repeat(np.diff(offsets)[:, None], len(block), axis=1)
+        if missing.any():
+            for s, (start, stop) in enumerate(pairwise(offsets)):
+                count[s] -= [np.count_nonzero(column[start:stop]) for column in missing]
+        ranks, fractions = self._places(count)
+        statistics = tail_statistics(block, offsets, count, ranks)
+        return None if statistics is None else self._between(statistics, fractions, count)
 
-def _tail_statistics(lines: FloatArray, count: IntArray, ranks: IntArray) -> FloatArray | None:
-    """Order statistics of the given ranks (R, n_lines) where all lie in the tails, else None.
+    def _places(self, count: IntArray) -> tuple[IntArray, list[Float64Array]]:
+        """Ranks of two order statistics for each level, and how far from the first it lies."""
+        places = [_ranks(count, *level, self._interpolation) for level in self._levels]
+        last = np.maximum(count - 1, 0)
+        ranks = np.array([r for whole, _ in places for r in (whole, np.minimum(whole + 1, last))])
+        return ranks, [fraction for _, fraction in places]
 
-    A sorted sample of each line gives thresholds that the ranks in question almost surely lie
-    beyond; only the values beyond them are sorted (Floyd and Rivest, 1975,
-    doi:10.1145/360680.360691). None too if a threshold fails, which the result itself shows.
-    """
-    n_lines, n = lines.shape
-    low = ranks < count // 2
-    from_end = count - 1 - ranks
-    deepest_low = np.where(low, ranks, 0).max(axis=0)
-    deepest_high = np.where(low, 0, from_end).max(axis=0)
-    if n < _LONG_LINE or max(deepest_low.max(), deepest_high.max()) > _TAIL * count.min():
-        return None
-    sample = np.sort(lines[:, :: n // _SAMPLE], axis=1)
-    drawn = sample.shape[1] - np.count_nonzero(np.isnan(sample), axis=1)
-    if not drawn.all():
-        return None
-    each = np.arange(n_lines)
-
-    def beyond(deepest: IntArray) -> IntArray:
-        expected = (deepest + 2) * (drawn / count)
-        margin = 3.0 * np.sqrt(expected) + 2.0
-        depth: IntArray = np.minimum((expected + margin).astype(np.intp), drawn - 1)
-        return depth
-
-    low_threshold = sample[each, beyond(deepest_low)]
-    high_threshold = sample[each, drawn - 1 - beyond(deepest_high)]
-    tails = lines <= low_threshold[:, None]
-    tails |= lines >= high_threshold[:, None]
-    places = np.flatnonzero(tails)
-    kept = np.diff(np.searchsorted(places, np.arange(n_lines + 1) * n))
-    candidates = np.full((n_lines, int(kept.max())), np.nan, dtype=lines.dtype)
-    candidates[np.arange(candidates.shape[1]) < kept[:, None]] = lines.reshape(-1)[places]
-    candidates.sort(axis=1)
-    picked = candidates[each, np.clip(np.where(low, ranks, kept - 1 - from_end), 0, kept - 1)]
-    confirmed = np.where(low, picked <= low_threshold, picked >= high_threshold)
-    enough = np.where(low, ranks, from_end) < kept
-    return picked if bool((confirmed & enough).all()) else None
+    @staticmethod
+    def _between(
+        statistics: FloatArray, fractions: list[Float64Array], count: IntArray
+    ) -> list[Float64Array]:
+        quantiles = []
+        for fraction, below, above in zip(
+            fractions, statistics[::2].astype(np.float64), statistics[1::2], strict=True
+        ):
+            # The two forms meet at 1/2 and each is exact at its own end, as in numpy.quantile.
+            step = above - below
+            value = np.where(
+                fraction < 0.5, below + step * fraction, above - step * (1.0 - fraction)
+            )
+            quantiles.append(np.where(count > 0, value, np.nan))
+        return quantiles
 
 
 def segment_quantiles(
@@ -131,11 +112,11 @@ def segment_quantiles(
     ``"linear"`` is the default of ``numpy.quantile``; ``"order_statistic"`` takes the value that
     leaves ``floor(share * n)`` values beyond it, the ``side`` says on which side.
     """
-
-    def of_lines(lines: FloatArray, count: IntArray) -> list[Float64Array]:
-        return _quantiles_of_lines(lines, count, levels, interpolation)
-
-    return _reduce_lines(of_lines, len(levels), values, segments, deviations_from)
+    quantiles = _Quantiles(levels, interpolation)
+    shortcut = quantiles.of_tails if deviations_from is None else None
+    return _reduce_lines(
+        quantiles.of_lines, len(levels), values, segments, deviations_from, shortcut
+    )
 
 
 def segment_order_statistics(
@@ -169,11 +150,20 @@ def _reduce_lines(
     values: FloatArray,
     segments: Segments,
     deviations_from: Float64Array | None = None,
+    shortcut: Callable[[FloatArray, IntArray], list[Float64Array] | None] | None = None,
 ) -> list[Float64Array]:
-    """Tables (n_segments, n_columns) of what a function makes of lines (n_lines, n) to sort."""
+    """Tables (n_segments, n_columns) of what a function makes of lines (n_lines, n) to sort.
+
+    Unless a shortcut finds them from a block (n_columns, n_rows) and the offsets in it.
+    """
     tables = [np.empty((len(segments), len(values))) for _ in range(n_tables)]
 
     def fill(block: FloatArray, offsets: IntArray, columns: slice, which: slice) -> None:
+        found = None if shortcut is None else shortcut(block, offsets)
+        if found is not None:
+            for table, result in zip(tables, found, strict=True):
+                table[which, columns] = result
+            return
         for lines in lines_of_segments(offsets):
             cube, chosen = lines.read(block), which.start + lines.which
             if deviations_from is not None:

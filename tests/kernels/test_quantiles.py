@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from reference import LAYOUTS, REGIMES, by_segment, random_offsets
 
-from skfactor._kernels import quantiles as module
 from skfactor._kernels import segments as segments_module
 from skfactor._kernels.quantiles import (
     clip_segments,
@@ -199,7 +198,7 @@ def _tricky(kind, n, rng):
     elif kind == "constant":
         values[:] = 3.0
     elif kind == "sample missing":
-        values[:: n // 256] = NAN
+        values[:: max(n // 800, 2)] = NAN
     elif kind == "almost all missing":
         values[rng.permutation(n)[3:]] = NAN
     return values
@@ -212,7 +211,7 @@ def _tricky(kind, n, rng):
         *("two values", "constant", "sample missing", "almost all missing"),
     ],
 )
-@pytest.mark.parametrize("n", [1_000, 4_321])
+@pytest.mark.parametrize("n", [1_000, 1_600, 4_321])
 def test_tails_of_long_columns_equal_those_of_numpy(kind, n):
     rng = np.random.default_rng(0)
     values = np.array([_tricky(kind, n, rng), rng.standard_cauchy(size=n)])
@@ -227,22 +226,6 @@ def test_tails_of_long_columns_equal_those_of_numpy(kind, n):
                     else order_statistic(finite, level, side)
                 )
                 assert_allclose(table[0, k], expected, rtol=1e-14)
-
-
-def test_tails_are_sorted_alone(monkeypatch):
-    values = np.random.default_rng(0).normal(size=(1, 5_000))
-    statistics = []
-    whole = module._tail_statistics
-
-    def note(*arguments):
-        statistics.append(whole(*arguments))
-        return statistics[-1]
-
-    monkeypatch.setattr(module, "_tail_statistics", note)
-    segment_quantiles(values, one_segment(5_000), TAILS)
-    segment_quantiles(values, one_segment(5_000), [(0.4, "lower")])
-    assert statistics[0] is not None
-    assert statistics[1] is None
 
 
 # --- medians ------------------------------------------------------------------------------------
