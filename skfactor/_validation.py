@@ -76,9 +76,9 @@ def validate_target(estimator: BaseEstimator, X: Any, y: Any) -> Float64Array:
 
 def _is_plain(data: Any) -> bool:
     """Whether data is a frame of float64, in which scikit-learn would look at each column."""
-    return (
-        isinstance(data, pd.DataFrame) and len(data) > 0 and bool((data.dtypes == np.float64).all())
-    )
+    if not isinstance(data, pd.DataFrame) or not len(data):
+        return False
+    return set(data.dtypes.to_numpy()) == {np.dtype(np.float64)}
 
 
 def kept_frame(

@@ -261,9 +261,16 @@ def _masked_sums(
     Of the terms (Q, T), of the ``crossed`` terms times the target, and of the first of these times
     its square: (Q, S), (C, S), (S,).
     """
-    sums = np.zeros((len(terms), len(targets)))
-    cross = np.zeros((crossed.stop - crossed.start, len(targets)))
     squares = np.zeros(len(targets))
+    # One product where nothing is missing, which shows in it.
+    cross = terms[crossed] @ targets.T
+    if np.isfinite(cross).all():
+        for into, over, y in _blocks(targets):
+            squares[into] += terms[crossed.start, over] @ (y * y)
+        sums = np.repeat(terms.sum(axis=1)[:, None], len(targets), axis=1)
+        return sums, cross, squares
+    sums = np.zeros((len(terms), len(targets)))
+    cross[...] = 0.0
     for into, over, y, observed in _observed_blocks(targets):
         along = terms[:, over]
         if observed is None:
@@ -278,6 +285,10 @@ def _masked_sums(
 def masked_mean(targets: Float64Array, weights: Float64Array | None = None) -> Float64Array:
     """Weighted mean of what is observed of each target (S, T); NaN where nothing is."""
     w = np.ones(targets.shape[1]) if weights is None else weights
+    sums: Float64Array = targets @ w
+    if np.isfinite(sums).all():
+        sums /= w.sum()
+        return sums
     total, weight = np.zeros(len(targets)), np.zeros(len(targets))
     for into, over, y, observed in _observed_blocks(targets):
         total[into] += w[over] @ y
@@ -286,21 +297,30 @@ def masked_mean(targets: Float64Array, weights: Float64Array | None = None) -> F
         return total / weight
 
 
+def _blocks(targets: Float64Array) -> Iterator[tuple[slice, slice, Float64Array]]:
+    """Views (t, s) of the targets (S, T): which series and which observations.
+
+    In lines as they lie in memory, be that series or dates, so that a block stays in cache.
+    """
+    by_series = targets.strides[0] >= targets.strides[1]
+    lines, every = targets if by_series else targets.T, slice(None)
+    for start in range(0, len(lines), _LINES):
+        block = slice(start, min(start + _LINES, len(lines)))
+        yield (block, every, lines[block].T) if by_series else (every, block, lines[block])
+
+
 def _observed_blocks(
     targets: Float64Array,
 ) -> Iterator[tuple[slice, slice, Float64Array, Float64Array | None]]:
-    """Blocks (t, s) of the targets (S, T), 0 for NaN, with 1 where observed, or None everywhere.
+    """The same with 0 for NaN, and with 1 where observed, or None everywhere.
 
-    Which series and which observations, in lines as they lie in memory, be that series or dates:
-    a block stays in cache, and there is never a mask of the whole. Blocks are overwritten.
+    There is never a mask of the whole. Blocks are overwritten.
     """
     by_series = targets.strides[0] >= targets.strides[1]
     lines = targets if by_series else targets.T
-    every, size = slice(None), min(_LINES, len(lines))
-    filled, mask = np.empty((2, size, lines.shape[1]))
-    for start in range(0, len(lines), _LINES):
-        block = slice(start, min(start + _LINES, len(lines)))
-        y: Float64Array = lines[block]
+    filled, mask = np.empty((2, min(_LINES, len(lines)), lines.shape[1]))
+    for into, over, block in _blocks(targets):
+        y = block.T if by_series else block
         observed: Float64Array | None = None
         missing = ~np.isfinite(y)
         if missing.any():
@@ -309,6 +329,6 @@ def _observed_blocks(
             y = filled[: len(y)]
             np.copyto(y, 0.0, where=missing)
         if by_series:
-            yield block, every, y.T, None if observed is None else observed.T
+            yield into, over, y.T, None if observed is None else observed.T
         else:
-            yield every, block, y, observed
+            yield into, over, y, observed
