@@ -152,7 +152,7 @@ def main() -> None:
     n_rows = read(folder)  # also brings the files into the page cache
     rows = []
     # In turns, since a machine that others use too is not equally fast all the time.
-    turns = [{n: in_own_process(n, folder, 1) for n in (*CALLS, "cluster")} for _ in range(repeat)]
+    turns = [{n: in_own_process(n, folder, 3) for n in (*CALLS, "cluster")} for _ in range(repeat)]
     for name in turns[0]:
         own = [turn[name] for turn in turns]
         row = {

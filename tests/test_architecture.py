@@ -58,6 +58,7 @@ WHOLE = {
         "architecture",
         "cluster",
         "common",
+        "costs",
         "docs",
         "doctests",
         "examples",

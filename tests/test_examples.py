@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 # What an example needs beside the plotting that comes with the tests.
-NEEDS = {"cluster": "dask.distributed"}
+NEEDS = {"cluster": "dask.distributed", "plot_scaling_out": "dask.dataframe"}
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 
 

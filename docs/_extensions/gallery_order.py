@@ -13,6 +13,7 @@ STORY = (
     "plot_industry_premia",
     "plot_factor_etfs",
     "plot_paper_table",
+    "plot_scaling_out",
 )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
 
@@ -16,6 +17,8 @@ from skfactor.datasets._row_groups import RowGroups, most_rows_at_once
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+T = TypeVar("T")
 
 
 def iter_parquet(
@@ -102,16 +105,26 @@ def iter_parquet(
             f"memory at a time, more than max_rows={max_rows}. Sort the data by {by!r} once, or "
             "pass polars.scan_parquet(...), which reads them again for each chunk."
         )
-    return _chunks(source, chunk_rows)
+    return _one_ahead(_frames(source, chunk_rows))
 
 
-def _chunks(source: RowGroups, chunk_rows: int) -> Iterator[pd.DataFrame]:
-    """Frames of whole dates; rows of the next ones are read while a frame is used."""
+def _one_ahead(items: Generator[T]) -> Generator[T]:
+    """The same items; each is made in a thread of its own while the one before is used."""
+    with contextlib.closing(items), ThreadPoolExecutor(1) as maker:
+        coming = maker.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = maker.submit(next, items, None)
+            yield item
+
+
+def _frames(source: RowGroups, chunk_rows: int) -> Generator[pd.DataFrame]:
+    """Frames of whole dates."""
     import pyarrow as pa
 
     held: list[pa.Table] = []
-    with ThreadPoolExecutor(1) as reader:
-        for rows, end in _read_ahead(source, reader, chunk_rows):
+    ends = [group.first for group in source.groups[1:]]
+    with contextlib.closing(_one_ahead(source.read(each) for each in source.groups)) as read:
+        for rows, end in zip_longest(read, ends):
             held.append(rows)
             if end is not None and sum(each.num_rows for each in held) < chunk_rows:
                 continue
@@ -122,20 +135,3 @@ def _chunks(source: RowGroups, chunk_rows: int) -> Iterator[pd.DataFrame]:
                 held.append(rest)
             for chunk in dated.chunks(chunk_rows):
                 yield chunk.frame(source.assets)
-
-
-def _read_ahead(
-    source: RowGroups, reader: ThreadPoolExecutor, n_rows: int
-) -> Iterator[tuple[pa.Table, Any]]:
-    """Rows of each row group and the first date of the next; about ``n_rows`` are read ahead."""
-    groups = source.groups
-    coming: deque[Future[pa.Table]] = deque()
-    n_submitted = n_ahead = 0
-    for place, group in enumerate(groups):
-        while n_submitted < len(groups) and (n_ahead < n_rows or not coming):
-            coming.append(reader.submit(source.read, groups[n_submitted]))
-            n_ahead += groups[n_submitted].n_rows
-            n_submitted += 1
-        rows = coming.popleft().result()
-        n_ahead -= group.n_rows
-        yield rows, groups[place + 1].first if place + 1 < len(groups) else None

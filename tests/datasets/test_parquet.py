@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from itertools import pairwise
 
 import numpy as np
@@ -187,6 +188,17 @@ def test_of_a_sorted_file_a_few_row_groups_are_held_and_not_all(tmp_path):
         largest = max(largest, pool.bytes_allocated() - before)
     whole = n_groups * group_rows * 5 * 8
     assert 0 < largest < whole / 4
+
+
+def test_reading_stops_with_the_one_who_reads(tmp_path, panel):
+    path = _write(panel, tmp_path / "panel.parquet", row_group_size=20)
+    before = threading.active_count()
+    frames = iter_parquet(path, chunk_rows=20)
+    next(frames)
+    assert threading.active_count() > before
+    frames.close()
+    assert threading.active_count() == before
+    path.unlink()
 
 
 def test_dates_scattered_over_the_files_are_refused_beyond_max_rows(tmp_path, panel):
