@@ -1,7 +1,7 @@
 """Run every comparison, and write what they print as one page and as one JSON file.
 
 Each is a process of its own: memory and threads of one do not weigh on the next. The figures go
-to results.md and results.json beside this file.
+to results.md and results.json beside this file. Names of scripts run these alone.
 """
 
 import json
@@ -22,14 +22,23 @@ SCRIPTS = (
     "portfolios",
     "metrics",
     "many_characteristics",
+    "streaming",
+    "scaling",
 )
+# What a script is started with; {folder} is one that is removed in the end.
+ARGUMENTS = {
+    "streaming": ["--folder", "{folder}/streaming"],
+    "scaling": ["--folder", "{folder}/scaling", "--most", "10_000_000"],
+}
 
 
 def run(script: str, log: Path) -> list[dict]:
     """What a script prints, as the records that `timing` writes to the log."""
     print(f"== {script}", flush=True)
     environment = {**os.environ, "BENCHMARK_LOG": str(log)}
-    subprocess.run([sys.executable, f"{script}.py"], cwd=HERE, env=environment, check=True)
+    arguments = [each.format(folder=log.parent) for each in ARGUMENTS.get(script, [])]
+    command = [sys.executable, f"{script}.py", *arguments]
+    subprocess.run(command, cwd=HERE, env=environment, check=True)
     records = [json.loads(line) for line in log.read_text().splitlines()]
     log.unlink()
     return [{"script": script, **record} for record in records]
@@ -56,12 +65,17 @@ def _text(value: object) -> str:
 
 
 def main(scripts: list[str]) -> None:
+    """Run scripts; the records of others, from an earlier run, stay in the page."""
+    results = HERE / "results.json"
+    kept = json.loads(results.read_text()) if results.exists() else []
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder, "log.jsonl")
         records = [record for script in scripts for record in run(script, log)]
-    (HERE / "results.json").write_text(json.dumps(records, indent=1) + "\n")
+    records += [record for record in kept if record["script"] not in scripts]
+    records.sort(key=lambda record: SCRIPTS.index(record["script"]))
+    results.write_text(json.dumps(records, indent=1) + "\n")
     (HERE / "results.md").write_text(page(records))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or [name for name in SCRIPTS if (HERE / f"{name}.py").exists()])
+    main(sys.argv[1:] or list(SCRIPTS))

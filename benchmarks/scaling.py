@@ -20,9 +20,12 @@ MOST_IN_MEMORY = 10_000_000
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--most", type=int, default=max(SIZES), help="rows; 10^8 take 10 GB")
     arguments = parser.parse_args()
     rows = []
     for n_rows, (n_years, n_dates) in SIZES.items():
+        if n_rows > arguments.most:
+            break
         folder = arguments.folder / str(n_rows)
         write_panel(folder, n_years, n_dates)
         in_own_process("read", folder, 1)  # brings the files into the page cache
