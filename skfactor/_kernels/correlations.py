@@ -20,6 +20,7 @@ _ROUNDING_UNITS = 8.0
 _TILE = 160_000
 # Runs of so many rows on average are worked on one by one.
 _LONG_RUN = 1_000
+_CANCELLATION = 1e-2
 
 
 @dataclass(frozen=True)
@@ -88,15 +89,20 @@ def segment_pair_moments(x: Float64Array, y: Float64Array, offsets: IntArray) ->
 
 def _sums_one_by_one(x: Float64Array, y: Float64Array, offsets: IntArray) -> Float64Array:
     """Means and centred sums (5, S) where a call for every run is worth while."""
-    longest = int(np.diff(offsets).max())
-    ones, scratch = np.ones(longest), np.empty((2, longest))
-    sums = np.empty((5, len(offsets) - 1))
+    n_rows = np.diff(offsets)
+    one = np.ones(int(n_rows.max()))
+    raw = np.empty((5, len(n_rows)))
     for s, (start, stop) in enumerate(pairwise(offsets)):
-        n = stop - start
-        mean_x, mean_y = x[start:stop] @ ones[:n] / n, y[start:stop] @ ones[:n] / n
-        a = np.subtract(x[start:stop], mean_x, out=scratch[0, :n])
-        b = np.subtract(y[start:stop], mean_y, out=scratch[1, :n])
-        sums[:, s] = mean_x, mean_y, a @ a, b @ b, a @ b
+        a, b, ones = x[start:stop], y[start:stop], one[: stop - start]
+        raw[:, s] = a @ ones, b @ ones, a @ a, b @ b, a @ b
+    mean_x, mean_y = raw[:2] / n_rows
+    squares_x, squares_y = raw[2:4] - n_rows * np.array([mean_x, mean_y]) ** 2
+    sums = np.array([mean_x, mean_y, squares_x, squares_y, raw[4] - n_rows * mean_x * mean_y])
+    # Centring must not lose more than two digits, else the values are centred first.
+    for run in np.flatnonzero((sums[2:4] < _CANCELLATION * raw[2:4]).any(axis=0)):
+        rows = slice(offsets[run], offsets[run + 1])
+        a, b = x[rows] - mean_x[run], y[rows] - mean_y[run]
+        sums[2:, run] = a @ a, b @ b, a @ b
     return sums
 
 

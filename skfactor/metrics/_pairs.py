@@ -82,8 +82,12 @@ def read_numbers(values: Any, name: str) -> Float64Array:
     if np.ndim(values) == 0:
         raise ValueError(f"{name} is a single number; it needs one value a row.")
     try:
-        array = check_array(
-            values, dtype=np.float64, ensure_2d=False, ensure_all_finite=False, input_name=name
+        array = (
+            np.asarray(values)
+            if _is_plain(values)
+            else check_array(
+                values, dtype=np.float64, ensure_2d=False, ensure_all_finite=False, input_name=name
+            )
         )
     except (ValueError, TypeError) as error:
         if "could not convert" not in str(error):
@@ -92,6 +96,12 @@ def read_numbers(values: Any, name: str) -> Float64Array:
     table = array.reshape(len(array), -1)
     raise_if_infinite(table, pd.RangeIndex(table.shape[1]), name)
     return array
+
+
+def _is_plain(values: Any) -> bool:
+    """Whether values are a column of float64, in which there is nothing to convert."""
+    column = isinstance(values, pd.Series) or (type(values) is np.ndarray and values.ndim == 1)
+    return column and values.dtype == np.float64 and len(values) > 0
 
 
 def check_same_shape(actual: Float64Array, predicted: Float64Array) -> None:

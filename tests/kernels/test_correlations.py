@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from reference import REGIMES, random_offsets
 from scipy import stats
 
+from skfactor._kernels import correlations as module
 from skfactor._kernels.correlations import segment_pair_moments
 
 
@@ -20,10 +21,18 @@ def random_pairs(regime, level=0.0):
     return x + level, 0.3 * x + rng.normal(size=offsets[-1]) - level, offsets
 
 
+@pytest.fixture(params=["as it is", "one by one", "together"])
+def way(request, monkeypatch):
+    """Runs of any length are worked on one by one, or together, or as their length suggests."""
+    if request.param != "as it is":
+        monkeypatch.setattr(module, "_LONG_RUN", 0 if request.param == "one by one" else 10**9)
+
+
 def runs(offsets):
     return [slice(start, stop) for start, stop in pairwise(offsets)]
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("level", [0.0, 1e6])
 @pytest.mark.parametrize("regime", REGIMES)
 def test_correlation_and_slope_equal_those_of_scipy(regime, level):
@@ -43,6 +52,7 @@ def test_correlation_and_slope_equal_those_of_scipy(regime, level):
         assert_allclose(moments.slope[s], fit.slope, rtol=1e-8, atol=tolerance)
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("n", [3, 400])
 @pytest.mark.parametrize("value", [0.0, 0.1, 1e8 / 3])
 def test_a_constant_has_no_correlation_even_where_its_mean_rounds(n, value):
@@ -54,6 +64,7 @@ def test_a_constant_has_no_correlation_even_where_its_mean_rounds(n, value):
     assert_array_equal(segment_pair_moments(y, np.zeros(n), offsets).slope, 0.0)
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("scale", [1e-140, 1e140])
 def test_correlation_neither_underflows_nor_overflows(scale):
     x, y, offsets = random_pairs("long")
