@@ -81,7 +81,13 @@ def check_dates(labels: pd.Index) -> pd.Index:
     if all(isinstance(value, str) for value in values):
         _check_iso_text(values)
         return labels
-    unfit = next(v for v in values if not isinstance(v, str | datetime.date))
+    unfit = next((v for v in values if not isinstance(v, str | datetime.date)), None)
+    if unfit is None:
+        text = next(value for value in values if isinstance(value, str))
+        raise ValueError(
+            f"Some dates are text, such as {text!r}, and others are not. Convert them with "
+            "pandas.to_datetime first."
+        )
     raise ValueError(
         f"Dates have to be datetimes, Periods, integers or ISO text; found {unfit!r} of type "
         f"{type(unfit).__name__}."

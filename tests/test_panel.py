@@ -410,6 +410,16 @@ def test_other_types_of_dates_raise(dates, found):
         check_dates(labels)
 
 
+@pytest.mark.parametrize("other", [pd.Timestamp("2020-01-31"), datetime.date(2020, 1, 31)])
+@pytest.mark.parametrize("text", ["2020-02-29", "x"])
+def test_text_among_other_dates_raises(other, text):
+    for labels in ([other, text], [text, other]):
+        with pytest.raises(
+            ValueError, match=rf"Some dates are text, such as {text!r}, .*to_datetime"
+        ):
+            check_dates(pd.Index(labels, dtype=object))
+
+
 def test_python_dates_in_a_level_are_dates():
     days = pd.Index([datetime.date(2020, 1, 31), datetime.date(2020, 2, 29)], name="date")
     panel = find(frame(product(days)))
