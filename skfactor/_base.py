@@ -18,7 +18,7 @@ from threadpoolctl import ThreadpoolController
 
 from skfactor._kernels.cells import Cells, cells_of_dates
 from skfactor._kernels.moments import segment_counts
-from skfactor._kernels.segments import Segments, chunks, one_segment, segments_from_codes
+from skfactor._kernels.segments import CHUNK, Segments, chunks, one_segment, segments_from_codes
 from skfactor._kernels.threads import run_on_threads
 from skfactor._panel import Labels, check_same_rows, group_labels
 from skfactor._per_date import PerDateTransformer
@@ -305,7 +305,8 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
         """Transform some whole dates at a time: their rows are brought together only once."""
         if not (columns.flags.c_contiguous or columns.T.flags.c_contiguous):
             columns = np.ascontiguousarray(columns)
-        pieces = list(chunks(dates.offsets, len(columns)))
+        # Groups take copies of their rows, which must not add up to a second panel.
+        pieces = list(chunks(dates.offsets, len(columns), None if groups is None else CHUNK // 2))
         tables: list[tuple[Float64Array, ...]] = [()] * len(pieces)
 
         def work(i: int, which: slice) -> None:

@@ -29,7 +29,7 @@ class PerDateTransformer(
     def _panel(
         self, X: Any, dates: Any, n_rows: int, *, assets: Any = None, time_series: bool = False
     ) -> Panel | None:
-        return find_panel(
+        panel = find_panel(
             X,
             n_rows=n_rows,
             dates=dates,
@@ -37,6 +37,15 @@ class PerDateTransformer(
             date_level=self.date_level,
             time_series=time_series,
         )
+        if panel is not None and 1 < n_rows == len(panel.dates):
+            first, second = panel.dates.labels[:2]
+            raise ValueError(
+                f"{type(self).__name__} compares the assets of a date, and each of the {n_rows} "
+                f"dates ({first}, {second}, ...) has one row. Pass all assets of each date "
+                "together; stamps that differ by asset have to be rounded to the period that they "
+                "share, with normalize() or to_period()."
+            )
+        return panel
 
     def _raise_if_index_was_lost(self, X: Any, y: Any, n_rows: int) -> None:
         if find_panel(X, y, n_rows=n_rows, date_level=self.date_level) is not None:

@@ -14,7 +14,15 @@ from numpy.testing import assert_array_equal
 from pandas.testing import assert_frame_equal, assert_series_equal
 from reference_premia import characteristics, random_two_pass, to_long
 
-from skfactor import FactorBetas, FactorZScorer, FamaMacBeth, Winsorizer
+from skfactor import (
+    FactorBetas,
+    FactorImputer,
+    FactorNeutralizer,
+    FactorRanker,
+    FactorZScorer,
+    FamaMacBeth,
+    Winsorizer,
+)
 from skfactor.exceptions import RankDeficientWarning
 
 X, Y = characteristics()
@@ -371,6 +379,12 @@ def test_unknown_names_and_impossible_bounds_raise_and_say_what_is_possible(esti
         (_dated(X, FREE_TEXT), None, r"'02 Apr 2020' is free text"),
         (_dated(X, NO_DATE), None, r"Some rows have no date in index level 'date'"),
         (pd.concat([X, X[:1]]), None, r"1 \(date, asset\) pairs occur more than once"),
+        (X[ONE_ASSET], None, r"each of the \d+ dates \(.*\) has one row. Pass all assets"),
+        (
+            _dated(X, DATES.to_numpy() + np.arange(len(X)).astype("timedelta64[s]")),
+            None,
+            r"each of the 258 dates .* has one row.*normalize\(\)",
+        ),
     ],
 )
 @_ignore_names
@@ -384,6 +398,18 @@ def test_a_transformer_refuses_and_does_not_mix_with_an_earlier_fit(
     _assert_same(bad, copy)
     with contextlib.suppress(ValueError):
         assert_frame_equal(fitted.transform(X), before)
+
+
+@pytest.mark.parametrize(
+    "transformer",
+    [Winsorizer(), FactorZScorer(), FactorRanker(), FactorImputer(), FactorNeutralizer()],
+)
+def test_one_asset_alone_is_not_compared_with_itself(transformer):
+    if isinstance(transformer, FactorNeutralizer):
+        transformer.set_params(against=["x0"])
+    fitted = transformer.fit(X)
+    with pytest.raises(ValueError, match=r"has one row. Pass all assets of each date together"):
+        fitted.transform(X[ONE_ASSET])
 
 
 def test_a_lost_index_raises_in_every_method_that_needs_it():

@@ -262,15 +262,14 @@ def _masked_sums(
     its square: (Q, S), (C, S), (S,).
     """
     squares = np.zeros(len(targets))
-    # One product where nothing is missing, which shows in it.
-    cross = terms[crossed] @ targets.T
-    if np.isfinite(cross).all():
+    cross = _if_complete(targets, lambda: terms[crossed] @ targets.T)
+    if cross is not None:
         for into, over, y in _blocks(targets):
             squares[into] += terms[crossed.start, over] @ (y * y)
         sums = np.repeat(terms.sum(axis=1)[:, None], len(targets), axis=1)
         return sums, cross, squares
     sums = np.zeros((len(terms), len(targets)))
-    cross[...] = 0.0
+    cross = np.zeros((crossed.stop - crossed.start, len(targets)))
     for into, over, y, observed in _observed_blocks(targets):
         along = terms[:, over]
         if observed is None:
@@ -285,8 +284,8 @@ def _masked_sums(
 def masked_mean(targets: Float64Array, weights: Float64Array | None = None) -> Float64Array:
     """Weighted mean of what is observed of each target (S, T); NaN where nothing is."""
     w = np.ones(targets.shape[1]) if weights is None else weights
-    sums: Float64Array = targets @ w
-    if np.isfinite(sums).all():
+    sums = _if_complete(targets, lambda: targets @ w)
+    if sums is not None:
         sums /= w.sum()
         return sums
     total, weight = np.zeros(len(targets)), np.zeros(len(targets))
@@ -295,6 +294,15 @@ def masked_mean(targets: Float64Array, weights: Float64Array | None = None) -> F
         weight[into] += w[over].sum() if observed is None else w[over] @ observed
     with np.errstate(invalid="ignore", divide="ignore"):
         return total / weight
+
+
+def _if_complete(targets: Float64Array, product: Callable[[], Float64Array]) -> Float64Array | None:
+    """A product with all targets (S, T) if none is missing, which shows in it; else None."""
+    for line in (targets[:1], targets[:, :1]):  # enough to tell, almost always
+        if not np.isfinite(line).all():
+            return None
+    found = product()
+    return found if np.isfinite(found).all() else None
 
 
 def _blocks(targets: Float64Array) -> Iterator[tuple[slice, slice, Float64Array]]:
