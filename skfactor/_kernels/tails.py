@@ -15,8 +15,8 @@ from skfactor._typing import FloatArray, IntArray
 # Shorter segments are sorted whole, and so are columns where more than this share of a segment
 # lies beyond the thresholds, or where the ranks are further than the second from either end.
 _LONG_SEGMENT, _MOST_KEPT, _TAIL = 1_000, 0.4, 0.12
-# Values drawn of each column of a segment.
-_SAMPLE = 800
+# Values drawn of each column of a segment: so many, but not more than every fifth.
+_SAMPLE, _STEP = 800, 5
 
 
 def tail_statistics(
@@ -63,23 +63,24 @@ def _thresholds(
 ) -> tuple[FloatArray, FloatArray]:
     """Values (S, C) that the given ranks from either end are beyond, most probably."""
     n_segments, n_columns = count.shape
+    n_drawn = min(_SAMPLE, int(np.diff(offsets).min()) // _STEP)
     # Single precision, about a value of the column, is enough and sorts twice as fast.
-    sample = np.empty((n_segments, n_columns, _SAMPLE), dtype=np.float32)
+    sample = np.empty((n_segments, n_columns, n_drawn), dtype=np.float32)
     about = block[:, offsets[:-1]].T
     about = np.where(np.isnan(about), about.dtype.type(0.0), about)
     with np.errstate(over="ignore", invalid="ignore"):
         for s, (start, stop) in enumerate(pairwise(offsets)):
-            step = (stop - start) // _SAMPLE
-            drawn = block[:, start : start + step * _SAMPLE : step]
+            step = (stop - start) // n_drawn
+            drawn = block[:, start : start + step * n_drawn : step]
             np.subtract(drawn, about[s, :, None], out=sample[s], casting="same_kind")
     sample.sort(axis=2)  # NaN goes last
-    n_drawn = _SAMPLE - np.count_nonzero(np.isnan(sample), axis=2)
+    known = n_drawn - np.count_nonzero(np.isnan(sample), axis=2)
 
     def value(deepest: IntArray, from_end: bool) -> FloatArray:
-        expected = (deepest + 2) * (n_drawn / np.maximum(count, 1))
+        expected = (deepest + 2) * (known / np.maximum(count, 1))
         margin = 3.0 * np.sqrt(expected) + 2.0
-        depth = np.minimum((expected + margin).astype(np.intp), n_drawn - 1)
-        place = np.maximum(n_drawn - 1 - depth if from_end else depth, 0)
+        depth = np.minimum((expected + margin).astype(np.intp), known - 1)
+        place = np.maximum(known - 1 - depth if from_end else depth, 0)
         found: FloatArray = about + np.take_along_axis(sample, place[:, :, None], axis=2)[:, :, 0]
         return found
 
