@@ -66,6 +66,12 @@ def read_column(values: Any, name: str, metric: str) -> Float64Array:
 
     Raises ``ValueError`` for several columns, text and infinity.
     """
+    column = _one_column(values, name, metric)
+    raise_if_infinite(column[:, None], [name], name)
+    return column
+
+
+def _one_column(values: Any, name: str, metric: str) -> Float64Array:
     array = read_numbers(values, name)
     if array.ndim == 2 and array.shape[1] > 1:
         raise ValueError(
@@ -77,31 +83,27 @@ def read_column(values: Any, name: str, metric: str) -> Float64Array:
 
 
 def read_numbers(values: Any, name: str) -> Float64Array:
-    """Values as float64 of one or two dimensions, without infinity or text."""
+    """Values as float64 of one or two dimensions, without text; `complete_pairs` checks them."""
     array: Float64Array
+    if _is_plain(values):
+        array = values.to_numpy()
+        return array
     if np.ndim(values) == 0:
         raise ValueError(f"{name} is a single number; it needs one value a row.")
     try:
-        array = (
-            np.asarray(values)
-            if _is_plain(values)
-            else check_array(
-                values, dtype=np.float64, ensure_2d=False, ensure_all_finite=False, input_name=name
-            )
+        array = check_array(
+            values, dtype=np.float64, ensure_2d=False, ensure_all_finite=False, input_name=name
         )
     except (ValueError, TypeError) as error:
         if "could not convert" not in str(error):
             raise
         raise ValueError(f"{name} does not hold numbers: {error}.") from error
-    table = array.reshape(len(array), -1)
-    raise_if_infinite(table, pd.RangeIndex(table.shape[1]), name)
     return array
 
 
 def _is_plain(values: Any) -> bool:
-    """Whether values are a column of float64, in which there is nothing to convert."""
-    column = isinstance(values, pd.Series) or (type(values) is np.ndarray and values.ndim == 1)
-    return column and values.dtype == np.float64 and len(values) > 0
+    """Whether values are a series of float64, in which there is nothing to convert."""
+    return isinstance(values, pd.Series) and values.dtype == np.float64 and len(values) > 0
 
 
 def check_same_shape(actual: Float64Array, predicted: Float64Array) -> None:
@@ -146,8 +148,8 @@ def read_pairs(
     sample_weight: Any = None,
 ) -> Pairs:
     """Pairs without NaN by date (and group); a row of zero weight is no pair."""
-    actual = read_column(y_true, "y_true", metric)
-    predicted = read_column(y_pred, "y_pred", metric)
+    actual = _one_column(y_true, "y_true", metric)
+    predicted = _one_column(y_pred, "y_pred", metric)
     check_same_shape(actual, predicted)
     check_same_rows(y_true, y_pred, "y_pred", x_name="y_true")
     n_rows = len(actual)
@@ -195,11 +197,14 @@ def _ordered(segments: Segments, values: Float64Array) -> Float64Array:
 
 
 def complete_pairs(actual: Float64Array, predicted: Float64Array) -> BoolArray:
-    """Where neither is NaN."""
-    with np.errstate(over="ignore"):
+    """Where neither is NaN; raise if one is infinite."""
+    with np.errstate(over="ignore", invalid="ignore"):
         # A sum is finite unless a value is not; only then it pays to look at each.
         if np.isfinite(actual.sum() + predicted.sum()):
             return np.ones(actual.shape, dtype=bool)
+        for values, name in ((actual, "y_true"), (predicted, "y_pred")):
+            table = values.reshape(len(values), -1)
+            raise_if_infinite(table, pd.RangeIndex(table.shape[1]), name)
         return ~np.isnan(actual + predicted)
 
 
