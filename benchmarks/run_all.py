@@ -27,6 +27,7 @@ SCRIPTS = (
 )
 # What a script is started with; {folder} is one that is removed in the end.
 ARGUMENTS = {
+    "many_characteristics": ["720"],
     "streaming": ["--folder", "{folder}/streaming"],
     "scaling": ["--folder", "{folder}/scaling", "--most", "10_000_000"],
 }
