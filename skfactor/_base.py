@@ -166,7 +166,7 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
         ------
         ValueError
             If X holds infinity or text, dates are missing, ambiguous or occur twice for an
-            asset, or X lost an index that y still has.
+            asset, each of several dates has a single row, or X lost an index that y still has.
         """
         values = validate_features(self, X, reset=True)
         self._learn_columns(X, values)
@@ -200,7 +200,8 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
         Raises
         ------
         ValueError
-            If `fit` had dates or groups and they are missing here, or the other way round.
+            If `fit` had dates or groups and they are missing here, or the other way round, or if
+            each of several dates has a single row.
         """
         check_is_fitted(self)
         values = validate_features(self, X, reset=False)

@@ -360,9 +360,16 @@ def test_repeated_datetimes_in_a_single_level_are_dates(transformer, panel):
 
 def test_a_date_of_one_row_can_be_transformed_after_fitting_on_dates(transformer, panel):
     fitted = transformer.fit(panel.droplevel("asset"))
-    one_a_date = panel.droplevel("asset").loc[lambda frame: ~frame.index.duplicated()]
-    single = fitted.transform(panel.loc[~panel.index.get_level_values("date").duplicated()])
-    assert_array_equal(fitted.transform(one_a_date), single)
+    single = fitted.transform(panel.iloc[:1])
+    assert_array_equal(fitted.transform(panel.iloc[:1].droplevel("asset")), single)
+
+
+def test_several_dates_of_one_row_each_are_refused_after_fitting_on_dates(transformer, panel):
+    fitted = transformer.fit(panel)
+    one_a_date = panel.loc[~panel.index.get_level_values("date").duplicated()]
+    for rows in (one_a_date, one_a_date.droplevel("asset")):
+        with pytest.raises(ValueError, match=r"each of the 6 dates .* has one row"):
+            fitted.transform(rows)
 
 
 def test_dates_that_each_occur_once_are_a_time_series(transformer):
