@@ -53,9 +53,10 @@ def _swap_neighbours(place: IntArray, ordered: FloatArray, left: IntArray, n: in
 
     ``left`` are the positions of values above the next one.
     """
-    last = ordered.size - 1
+    last, most = ordered.size - 1, left.size
     for turn in range(_MOST_SWAPS):
-        if not left.size:
+        # A position may be there several times, so where many are in disorder they multiply.
+        if not 0 < left.size <= most:
             break
         now = left % 2 == turn % 2  # pairs that do not overlap
         swapped = left[now]
@@ -64,9 +65,7 @@ def _swap_neighbours(place: IntArray, ordered: FloatArray, left: IntArray, n: in
         near = np.concatenate([swapped - 1, swapped + 1, left[~now]])
         near = near[(near >= 0) & (near < last)]
         near = near[ordered[near + 1] < ordered[near]]
-        before, left = left, near[near % n < n - 1]
-        if left.size > 2 * before.size:  # each may be there several times
-            break
+        left = near[near % n < n - 1]
     return left
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -68,6 +70,20 @@ hard = st.one_of(
 @given(lines=arrays(float, st.tuples(st.integers(1, 3), st.integers(100, 130)), elements=hard))
 def test_any_finite_values_are_ordered(lines):
     check(lines)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.1, 0.2])
+@pytest.mark.parametrize("n", [300, 3_000, 12_000])
+def test_a_cluster_within_one_bucket_costs_no_more_than_other_values(share, n):
+    rng = np.random.default_rng(0)
+    lines = rng.normal(size=(2, n))
+    lines[0, rng.random(n) < share] *= 1e-8
+    check(lines)
+    tracemalloc.start()
+    sort_lines(lines, None)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10 * lines.nbytes
 
 
 def test_what_swaps_leave_out_of_order_is_sorted(monkeypatch):
