@@ -71,7 +71,7 @@ def average_by_label(labels, returns, weights=None):
     frame["product"] = frame["return"] * frame["weight"]
     cells = frame.groupby([frame.index.get_level_values("date"), "label"])
     means = cells["product"].sum() / cells["weight"].sum()
-    return means.unstack("label").reindex(sorted(labels.index.unique("date")))  # noqa: PD010
+    return means.unstack("label").reindex(sorted(labels.index.unique("date")))  # noqa: PD010 -- pivot_table would average duplicates
 
 
 def buy_and_hold(labels, returns, weights, resets):

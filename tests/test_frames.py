@@ -334,7 +334,7 @@ class TestStackCharacteristics:
     @given(SEEDS)
     def test_stacking_undoes_unstacking(self, seed):
         X = make_panel(5, 4, 2, missing=0.4, random_state=seed).data
-        frames = {name: shuffled(X[name].unstack("asset"), seed) for name in X}  # noqa: PD010
+        frames = {name: shuffled(X[name].unstack("asset"), seed) for name in X}  # noqa: PD010 -- pivot_table would average duplicates
         pd.testing.assert_frame_equal(stack_characteristics(frames), X)
 
     def test_the_order_of_columns_does_not_matter(self):
@@ -412,7 +412,7 @@ class TestForwardReturns:
     @given(SEEDS, st.integers(1, 7))
     def test_panel_and_wide_frame_agree_with_a_shift(self, seed, periods):
         y = make_panel(6, 5, 1, missing=0.3, random_state=seed).target
-        frame = y.unstack("asset").reindex(pd.period_range("2010-01", periods=6, freq="M"))  # noqa: PD010
+        frame = y.unstack("asset").reindex(pd.period_range("2010-01", periods=6, freq="M"))  # noqa: PD010 -- pivot_table would average duplicates
         expected = frame.shift(-periods)
         kept = shuffled(frame.dropna(how="all"), seed)
         pd.testing.assert_frame_equal(forward_returns(kept, periods), expected.loc[kept.index])

@@ -20,6 +20,7 @@ _ROUNDING_UNITS = 8.0
 _TILE = 160_000
 # Runs of so many rows on average are worked on one by one.
 _LONG_RUN = 1_000
+# Of a sum of squares about zero at least this share has to be left about the mean.
 _CANCELLATION = 1e-2
 
 
@@ -98,7 +99,7 @@ def _sums_one_by_one(x: Float64Array, y: Float64Array, offsets: IntArray) -> Flo
     mean_x, mean_y = raw[:2] / n_rows
     squares_x, squares_y = raw[2:4] - n_rows * np.array([mean_x, mean_y]) ** 2
     sums = np.array([mean_x, mean_y, squares_x, squares_y, raw[4] - n_rows * mean_x * mean_y])
-    # Centring must not lose more than two digits, else the values are centred first.
+    # Elsewhere the values are centred first.
     for run in np.flatnonzero((sums[2:4] < _CANCELLATION * raw[2:4]).any(axis=0)):
         rows = slice(offsets[run], offsets[run + 1])
         a, b = x[rows] - mean_x[run], y[rows] - mean_y[run]

@@ -1,4 +1,4 @@
-"""Order of the values of every line.
+"""Order and ranks of the values of every line.
 
 A sort by a coarse key goes first: values are squeezed into 65,536 buckets, for which NumPy has a
 radix sort, and the few neighbours left out of order are swapped. That takes a third to half of the
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from skfactor._typing import BoolArray, FloatArray, IntArray
+from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray
 
 _BUCKETS = 2**16
 # In shorter lines sorting the values themselves is faster.
@@ -48,6 +48,16 @@ def sort_lines(lines: FloatArray, held: BoolArray | None) -> tuple[IntArray, Flo
     return place, ordered
 
 
+def average_ranks(ordered: FloatArray) -> Float64Array:
+    """Ranks from 1 of lines of ascending values, equal values sharing the average of theirs."""
+    first = np.ones(ordered.shape, dtype=bool)
+    np.not_equal(ordered[:, 1:], ordered[:, :-1], out=first[:, 1:])
+    starts = np.flatnonzero(first)
+    lengths = np.diff(starts, append=ordered.size)
+    ranks = starts % ordered.shape[1] + (lengths + 1) / 2.0
+    return np.repeat(ranks, lengths).reshape(ordered.shape)
+
+
 def _swap_neighbours(place: IntArray, ordered: FloatArray, left: IntArray, n: int) -> IntArray:
     """Swap values with the next one of their line while that is smaller; where it still is.
 
@@ -71,20 +81,21 @@ def _swap_neighbours(place: IntArray, ordered: FloatArray, left: IntArray, n: in
 
 def _order_of_buckets(lines: FloatArray, held: BoolArray | None) -> IntArray:
     """Order (n_lines, n) that ascends by bucket."""
+    order: IntArray
     share = _bucket_shares(lines, held)
     with np.errstate(invalid="ignore"):
         buckets = share.astype(np.uint16)
         if held is not None:
             buckets[~held] = _BUCKETS - 1
         if lines.shape[1] < _LONG_LINE:
-            order: IntArray = buckets.argsort(axis=1, kind="stable")  # by radix
+            order = buckets.argsort(axis=1, kind="stable")  # by radix
             return order
         share -= buckets
         share *= _BUCKETS
-        within: IntArray = share.astype(np.uint16).argsort(axis=1, kind="stable")
-    order = np.take_along_axis(buckets, within, axis=1).argsort(axis=1, kind="stable")
-    within[...] = np.take_along_axis(within, order, axis=1)
-    return within
+        within = share.astype(np.uint16).argsort(axis=1, kind="stable")
+    by_bucket = np.take_along_axis(buckets, within, axis=1).argsort(axis=1, kind="stable")
+    order = np.take_along_axis(within, by_bucket, axis=1)
+    return order
 
 
 def _bucket_shares(lines: FloatArray, held: BoolArray | None) -> FloatArray:

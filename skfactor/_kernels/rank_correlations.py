@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from skfactor._kernels.correlations import each_tile, held_values, row_products
-from skfactor._kernels.orders import sort_lines
+from skfactor._kernels.orders import average_ranks, sort_lines
 from skfactor._typing import BoolArray, Float64Array, IntArray
 
 
@@ -51,16 +51,10 @@ def _ranks_in_order(
     ranks = np.arange(1.0, n + 1.0) - (lengths[:, None] + 1) / 2.0
     equal = ordered[:, 1:] == ordered[:, :-1]
     if held is not None:
-        ranks[~held] = 0.0
         equal &= held[:, 1:]
     tied = np.flatnonzero(equal.any(axis=1))
     if tied.size:
-        first = np.ones((len(tied), n), dtype=bool)
-        np.logical_not(equal[tied], out=first[:, 1:])
-        starts = np.flatnonzero(first)
-        sizes = np.diff(starts, append=first.size)
-        # The average of the ranks of a tie is that of its first and its last.
-        flat = ranks[tied].reshape(-1)
-        averages = (flat[starts] + flat[starts + sizes - 1]) / 2.0
-        ranks[tied] = np.repeat(averages, sizes).reshape(first.shape)
+        ranks[tied] = average_ranks(ordered[tied]) - (lengths[tied, None] + 1) / 2.0
+    if held is not None:
+        ranks[~held] = 0.0
     return place, ranks

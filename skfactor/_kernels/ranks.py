@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from skfactor._kernels.lines import lines_of_segments
-from skfactor._kernels.orders import sort_lines
+from skfactor._kernels.orders import average_ranks, sort_lines
 from skfactor._kernels.segments import Segments, map_segments
 from skfactor._typing import Float64Array, FloatArray, IntArray
 
@@ -93,20 +93,10 @@ def _score_lines(lines: FloatArray, score: Score) -> None:
     fill = np.maximum(n - count - 1, 0)  # what stands for NaN is equal too
     if np.count_nonzero(equal) > fill.sum():
         tied = np.flatnonzero(np.count_nonzero(equal, axis=1) > fill)
-        scores[tied] = score(_average_ranks(ordered[tied]), count[tied, None])
+        scores[tied] = score(average_ranks(ordered[tied]), count[tied, None])
     lines.reshape(-1)[place] = scores.reshape(-1)
     if held is not None:
         lines[missing] = np.nan
-
-
-def _average_ranks(ordered: FloatArray) -> Float64Array:
-    """Ranks from 1 of lines of ascending values, equal values sharing the average of theirs."""
-    first = np.ones(ordered.shape, dtype=bool)
-    np.not_equal(ordered[:, 1:], ordered[:, :-1], out=first[:, 1:])
-    starts = np.flatnonzero(first)
-    lengths = np.diff(starts, append=ordered.size)
-    ranks = starts % ordered.shape[1] + (lengths + 1) / 2.0
-    return np.repeat(ranks, lengths).reshape(ordered.shape)
 
 
 @dataclass(frozen=True)

@@ -200,7 +200,7 @@ class BetasDisplay:
         self.lines_, self.medians_, self.bands_ = [], [], []
         many = len(assets) > _MANY_ASSETS
         for panel, factor in zip(panels, factors, strict=True):
-            paths = self.rolling_betas[factor].unstack(assets_level)  # noqa: PD010
+            paths = self.rolling_betas[factor].unstack(assets_level)  # noqa: PD010 -- pivot_table would average duplicates
             paths = paths.sort_index().reindex(columns=assets)
             at = date_values(paths.index)
             if many:

@@ -233,4 +233,4 @@ def _average(table: np.ndarray[Any, Any], assets: pd.Index) -> pd.Series:
 def _widen(series: pd.Series) -> pd.DataFrame:
     if not isinstance(series.index, pd.MultiIndex):
         raise ValueError("A Series of returns has to be indexed by (date, asset).")
-    return series.unstack(1 - find_date_level(series.index))  # noqa: PD010
+    return series.unstack(1 - find_date_level(series.index))  # noqa: PD010 -- pivot_table would average duplicates

@@ -202,8 +202,8 @@ class PortfolioSorter(PerDateTransformer):
         ------
         ValueError
             If X holds infinity or text, dates are missing, ambiguous or occur twice for an
-            asset, X lost an index that y still has, a parameter names an unknown column, or
-            breakpoints are not ascending.
+            asset, each of several dates has a single row, X lost an index that y still has, a
+            parameter names an unknown column, or breakpoints are not ascending.
         """
         self._fit(X, y, dates, assets, universe)
         return self

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, cast
 import numpy as np
 import pandas as pd
 
-from skfactor._base import PanelTransformer, single_blas_thread
+from skfactor._base import PanelTransformer
 from skfactor._kernels.cells import Cells
 from skfactor._kernels.neutralize import Neutralized, neutralize
 from skfactor._kernels.segments import Segments, one_segment
@@ -219,17 +219,6 @@ class FactorNeutralizer(PanelTransformer):
         out[self._against] = kept
         return (flags,)
 
-    def _transform_within_dates(
-        self,
-        columns: FloatArray,
-        dates: Segments,
-        groups: Labels | None,
-        weights: Float64Array | None,
-        out: FloatArray,
-    ) -> None:
-        with single_blas_thread():
-            super()._transform_within_dates(columns, dates, groups, weights, out)
-
     def _neutralize(
         self,
         columns: FloatArray,
@@ -253,7 +242,7 @@ class FactorNeutralizer(PanelTransformer):
         if len(statistics) == 1:
             (flags,) = statistics
             failed = flags.any(axis=(1, 2))
-            self._report(flags, f"{int(failed.sum())} of {len(failed)} dates", stacklevel=7)
+            self._report(flags, f"{int(failed.sum())} of {len(failed)} dates", stacklevel=6)
         return statistics
 
     def _report(self, flags: BoolArray, where: str, stacklevel: int) -> None:

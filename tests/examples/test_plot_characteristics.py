@@ -83,7 +83,7 @@ def test_walking_forward_with_the_search_in_it(shown, models, panel):
     assert_tells(told.loc["slope", 0], slopes.mean(), 6)
     quantile = expected.groupby("date").transform(lambda x: pd.qcut(x, 5, labels=False))
     means = realized.groupby([expected.index.get_level_values("date"), quantile]).mean()
-    means = means.unstack()  # noqa: PD010
+    means = means.unstack()  # noqa: PD010 -- pivot_table would average duplicates
     assert_tells(told.loc["spread", 0], (means[4] - means[0]).mean(), 6)
     heights = [bar.get_height() for bar in shown[1][-2].patches]
     np.testing.assert_allclose(heights, means.mean(), atol=1e-10)

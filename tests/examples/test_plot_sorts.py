@@ -34,7 +34,7 @@ def portfolios(values, cap, *sorts):
     """Weighted averages of the dates, one column a combination of labels."""
     cells = [values.index.get_level_values("date"), *sorts]
     sums = (values * cap).groupby(cells).sum() / cap.groupby(cells).sum()
-    return sums.unstack(list(range(1, 1 + len(sorts))))  # noqa: PD010
+    return sums.unstack(list(range(1, 1 + len(sorts))))  # noqa: PD010 -- pivot_table would average duplicates
 
 
 def fama_french(values, X, held=lambda labels: labels):
@@ -50,7 +50,7 @@ def fama_french(values, X, held=lambda labels: labels):
 
 def of_june(values):
     """What was so in the June before, or in this month if it is one."""
-    wide = values.unstack("asset").astype(float)  # noqa: PD010
+    wide = values.unstack("asset").astype(float)  # noqa: PD010 -- pivot_table would average duplicates
     june = wide[wide.index.month == 6].reindex(wide.index).ffill()
     return june.stack(future_stack=True).reindex(values.index)
 

@@ -203,7 +203,7 @@ def test_alpha_is_tuned_by_a_grid_search():
     y = 0.05 * X["x0"] + pd.Series(rng.normal(size=len(X)), X.index)
     search = GridSearchCV(RidgeFamaMacBeth(), {"alpha": [0.0, 0.1, 1.0, 1e4]}, cv=GroupKFold(4))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RankDeficientWarning)
+        warnings.simplefilter("ignore", RankDeficientWarning)  # alpha=0 needs more assets
         search.fit(X, y, groups=X.index.get_level_values("date"))
     scores = search.cv_results_["mean_test_score"]
     assert search.best_params_["alpha"] == [0.0, 0.1, 1.0, 1e4][np.argmax(scores)]

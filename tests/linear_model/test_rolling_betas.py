@@ -38,7 +38,7 @@ def by_asset(model, name):
 
 def wide(table):
     """One row a date."""
-    return table.unstack("asset")  # noqa: PD010
+    return table.unstack("asset")  # noqa: PD010 -- pivot_table would average duplicates
 
 
 def wls_loop(X, y, window, min_periods, halflife=None):

@@ -189,7 +189,7 @@ def test_factors_go_straight_into_the_models(market, kind):
     }[kind]()
     assert isinstance(factors.index, pd.PeriodIndex)
     assert set(factors.dtypes) == {np.dtype(float)}
-    returns = y.unstack("asset")  # noqa: PD010
+    returns = y.unstack("asset")  # noqa: PD010 -- pivot_table would average duplicates
     names = list(factors.columns)
     betas = FactorBetas().fit(factors, returns).betas_
     assert list(betas.columns) == names
@@ -253,7 +253,7 @@ def test_other_rows_raise(market):
     with pytest.raises(ValueError, match="labels and returns have different indexes"):
         factor_returns(X, y[::-1])
     with pytest.raises(ValueError, match=r"returns has shape .* pass one return a row of X"):
-        slope_factors(X, y.unstack("asset"))  # noqa: PD010
+        slope_factors(X, y.unstack("asset"))  # noqa: PD010 -- pivot_table would average duplicates
 
 
 def test_a_date_with_too_few_assets_is_missing_and_counted(market):

@@ -111,7 +111,7 @@ def test_bought_and_held_wealth_is_that_of_the_assets():
     cap = pd.Series(np.tile([5.0, 3.0, 2.0], 6), index=index)
     one = pd.Series(1, index=index)
     found = portfolio_returns(one, returns, cap, rebalance_every=6)[1]
-    wealth = (1.0 + returns.unstack("asset")).cumprod() @ [0.5, 0.3, 0.2]  # noqa: PD010
+    wealth = (1.0 + returns.unstack("asset")).cumprod() @ [0.5, 0.3, 0.2]  # noqa: PD010 -- pivot_table would average duplicates
     assert_allclose((1.0 + found).cumprod(), wealth, rtol=1e-13)
 
 
@@ -288,7 +288,7 @@ def test_rows_that_differ_raise():
     with pytest.raises(ValueError, match="returns and weights have different indexes"):
         portfolio_returns(labels.to_numpy(), returns, weights[::-1])
     with pytest.raises(ValueError, match="returns has shape"):
-        portfolio_returns(labels, returns.unstack("asset"))  # noqa: PD010
+        portfolio_returns(labels, returns.unstack("asset"))  # noqa: PD010 -- pivot_table would average duplicates
 
 
 @pytest.mark.parametrize(

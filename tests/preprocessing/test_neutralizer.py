@@ -128,7 +128,7 @@ def test_residuals_are_orthogonal_to_against_and_industries_on_each_date(seed, w
     weights = rng.uniform(0.1, 2.0, len(panel)) if weighted else np.ones(len(panel))
     neutralizer = FactorNeutralizer(against=["x1", "x2"])
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RankDeficientWarning)
+        warnings.simplefilter("ignore", RankDeficientWarning)  # thin dates
         result = neutralizer.fit_transform(panel, groupby=groups, weights=weights)
     regressors = pd.get_dummies(groups).astype(float).set_axis(panel.index)
     regressors[["x1", "x2"]] = panel[["x1", "x2"]]
