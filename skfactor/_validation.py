@@ -123,14 +123,15 @@ def has_values(table: Float64Array) -> BoolArray:
     return held
 
 
-def raise_if_missing(values: FloatArray, what: str) -> None:
+def raise_if_missing(features: FloatArray, target: Float64Array) -> None:
     """Raise ``ValueError`` counting the rows that hold NaN, for ``missing="raise"``."""
-    incomplete = np.count_nonzero(np.isnan(values.reshape(len(values), -1)).any(axis=1))
-    if incomplete:
-        raise ValueError(
-            f"{what} has missing values in {incomplete} of {len(values)} rows. Pass "
-            "missing='drop' to leave them out."
-        )
+    for what, values in (("X", features), ("y", target)):
+        incomplete = np.count_nonzero(np.isnan(values.reshape(len(values), -1)).any(axis=1))
+        if incomplete:
+            raise ValueError(
+                f"{what} has missing values in {incomplete} of {len(values)} rows. Pass "
+                "missing='drop' to leave them out."
+            )
 
 
 def raise_if_repeated(columns: pd.Index, what: str) -> None:
@@ -191,6 +192,12 @@ def feature_names(estimator: BaseEstimator, X: Any = None) -> list[Any]:
     if isinstance(X, pd.DataFrame):
         return list(X.columns)
     return [f"x{i}" for i in range(estimator.n_features_in_)]
+
+
+def column_index(names: list[Any]) -> pd.Index:
+    """Names of columns as an index to be shared: making one from text takes time."""
+    index: pd.Index = pd.Index(names, tupleize_cols=False)
+    return index
 
 
 def check_row_weights(weights: Any, X: Any, n_rows: int, name: str) -> Float64Array | None:

@@ -5,14 +5,15 @@ Everything a least-squares fit needs of the data, in one pass over it, accumulat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 
+from skfactor._kernels.masked_sums import masked_sums
 from skfactor._kernels.segments import chunks
 from skfactor._kernels.threads import Done, Run, report_nothing, run_in_turn, run_on_threads
 from skfactor._typing import Float64Array, FloatArray, IntArray
@@ -23,8 +24,6 @@ _BLAS_FROM = 15_000
 _CANCELLATION = 1e-5
 # The product of a matrix with itself goes to a routine of its own, which is slow for few variables.
 _SYRK_FROM = 24
-# Series or dates handled at once where each has its own missing values.
-_LINES = 96
 # Values of a run of short segments: its sums of products stay in the cache of one processor.
 _RUN = 160_000
 
@@ -37,6 +36,7 @@ class CrossMoments:
     weight: Float64Array  # (S,) sum of their weights
     mean: Float64Array  # (P, S)
     products: Float64Array  # (P, P, S) weighted sums of products about the mean
+    alike: bool = False  # all that is not of the target is known to be the same in every segment
 
 
 def _empty(n_segments: int, n_variables: int) -> CrossMoments:
@@ -234,109 +234,22 @@ def masked_cross_moments(
     moments = _empty(n_series, n_regressors + 1)
     center = common.mean(axis=1)
     shifted = common - center[:, None]
-    one = np.ones(common.shape[1])
-    pairs = [(i, j) for i in range(n_regressors) for j in range(i + 1)]
-    # Their sums over the observed part of a target are its moments: rows, weight, sums, products.
-    terms = np.array([one, one, *shifted, *(shifted[i] * shifted[j] for i, j in pairs)])
+    left, right = np.tril_indices(n_regressors)
+    # Their sums over the observed part of a target are its moments: rows, sums, products.
+    one = np.ones((1, common.shape[1]))
+    terms = np.concatenate([one, shifted, shifted[left] * shifted[right]])
     if weights is not None:
-        terms[1:] *= weights
-    sums, cross, squares = _masked_sums(targets, terms, slice(1, n_regressors + 2))
-    moments.n_rows[:], moments.weight[:] = np.rint(sums[0]), sums[1]
-    moments.mean[:-1], moments.mean[-1] = sums[2 : n_regressors + 2], cross[0]
-    for (i, j), product in zip(pairs, sums[n_regressors + 2 :], strict=True):
-        moments.products[i, j] = moments.products[j, i] = product
+        terms = np.concatenate([terms * weights, one])
+    sums, cross, squares = masked_sums(targets, terms, n_regressors + 1, weights)
+    moments.weight[:] = sums[0]
+    moments.n_rows[:] = np.rint(sums[0 if weights is None else -1])
+    moments.mean[:-1], moments.mean[-1] = sums[1 : n_regressors + 1], cross[0]
+    products = sums[n_regressors + 1 :][: len(left)]
+    moments.products[left, right] = moments.products[right, left] = products
     moments.products[:-1, -1] = moments.products[-1, :-1] = cross[1:]
     moments.products[-1, -1] = squares
-    for s in _center(moments):
+    recentred = _center(moments)
+    for s in recentred:
         _recentre(moments, int(s), *complete_rows(shifted, targets[s], weights))
     moments.mean[:-1] += center[:, None]
-    return moments
-
-
-def _masked_sums(
-    targets: Float64Array, terms: Float64Array, crossed: slice
-) -> tuple[Float64Array, Float64Array, Float64Array]:
-    """Sums over what is observed of the targets (S, T).
-
-    Of the terms (Q, T), of the ``crossed`` terms times the target, and of the first of these times
-    its square: (Q, S), (C, S), (S,).
-    """
-    squares = np.zeros(len(targets))
-    cross = _if_complete(targets, lambda: terms[crossed] @ targets.T)
-    if cross is not None:
-        for into, over, y in _blocks(targets):
-            squares[into] += terms[crossed.start, over] @ (y * y)
-        sums = np.repeat(terms.sum(axis=1)[:, None], len(targets), axis=1)
-        return sums, cross, squares
-    sums = np.zeros((len(terms), len(targets)))
-    cross = np.zeros((crossed.stop - crossed.start, len(targets)))
-    for into, over, y, observed in _observed_blocks(targets):
-        along = terms[:, over]
-        if observed is None:
-            sums[:, into] += along.sum(axis=1)[:, None]
-        else:
-            sums[:, into] += along @ observed
-        cross[:, into] += along[crossed] @ y
-        squares[into] += along[crossed.start] @ (y * y)
-    return sums, cross, squares
-
-
-def masked_mean(targets: Float64Array, weights: Float64Array | None = None) -> Float64Array:
-    """Weighted mean of what is observed of each target (S, T); NaN where nothing is."""
-    w = np.ones(targets.shape[1]) if weights is None else weights
-    sums = _if_complete(targets, lambda: targets @ w)
-    if sums is not None:
-        sums /= w.sum()
-        return sums
-    total, weight = np.zeros(len(targets)), np.zeros(len(targets))
-    for into, over, y, observed in _observed_blocks(targets):
-        total[into] += w[over] @ y
-        weight[into] += w[over].sum() if observed is None else w[over] @ observed
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return total / weight
-
-
-def _if_complete(targets: Float64Array, product: Callable[[], Float64Array]) -> Float64Array | None:
-    """A product with all targets (S, T) if none is missing, which shows in it; else None."""
-    for line in (targets[:1], targets[:, :1]):  # enough to tell, almost always
-        if not np.isfinite(line).all():
-            return None
-    found = product()
-    return found if np.isfinite(found).all() else None
-
-
-def _blocks(targets: Float64Array) -> Iterator[tuple[slice, slice, Float64Array]]:
-    """Views (t, s) of the targets (S, T): which series and which observations.
-
-    In lines as they lie in memory, be that series or dates, so that a block stays in cache.
-    """
-    by_series = targets.strides[0] >= targets.strides[1]
-    lines, every = targets if by_series else targets.T, slice(None)
-    for start in range(0, len(lines), _LINES):
-        block = slice(start, min(start + _LINES, len(lines)))
-        yield (block, every, lines[block].T) if by_series else (every, block, lines[block])
-
-
-def _observed_blocks(
-    targets: Float64Array,
-) -> Iterator[tuple[slice, slice, Float64Array, Float64Array | None]]:
-    """The same with 0 for NaN, and with 1 where observed, or None everywhere.
-
-    There is never a mask of the whole. Blocks are overwritten.
-    """
-    by_series = targets.strides[0] >= targets.strides[1]
-    lines = targets if by_series else targets.T
-    filled, mask = np.empty((2, min(_LINES, len(lines)), lines.shape[1]))
-    for into, over, block in _blocks(targets):
-        y = block.T if by_series else block
-        observed: Float64Array | None = None
-        missing = ~np.isfinite(y)
-        if missing.any():
-            observed = np.logical_not(missing, out=mask[: len(y)])
-            filled[: len(y)] = y
-            y = filled[: len(y)]
-            np.copyto(y, 0.0, where=missing)
-        if by_series:
-            yield into, over, y.T, None if observed is None else observed.T
-        else:
-            yield into, over, y, observed
+    return replace(moments, alike=sums.shape[1] == 1 and not recentred.size)

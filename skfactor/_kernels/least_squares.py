@@ -42,6 +42,7 @@ class LeastSquares:
     correlation: Float64Array  # (K, K, S) of the regressors, about 0 without an intercept
     norm: Float64Array  # (K, S) roots of the sums of squares of the same
     pivots: Float64Array  # (K, S) squared, of the correlations' Cholesky factor
+    # ... these three are (..., 1) where the regressors are alike in all segments
     condition_by_qr: dict[int, float]  # of the segments that were solved from their data
     thin: BoolArray  # (S,) fewer rows than asked for
     deficient: BoolArray  # (S,) collinear or constant regressors
@@ -60,7 +61,8 @@ class LeastSquares:
     @cached_property
     def condition(self) -> Float64Array:
         """Condition numbers (S,) of the standardized regressors in the 2-norm."""
-        condition = _condition_numbers(self.correlation, self.pivots)
+        condition = np.empty(len(self.n_rows))
+        condition[:] = _condition_numbers(self.correlation, self.pivots)
         condition[list(self.condition_by_qr)] = list(self.condition_by_qr.values())
         condition[~self.solved] = np.nan
         return condition
@@ -68,7 +70,8 @@ class LeastSquares:
     @cached_property
     def slope_variances(self) -> Float64Array:
         """Variances (S, K) of the slopes where the errors have variance one: diag((X'X)^-1)."""
-        variances = _inverse_diagonals(self.correlation) / self.norm**2
+        variances = np.empty((len(self.norm), len(self.n_rows)))
+        variances[...] = _inverse_diagonals(self.correlation) / self.norm**2
         variances[:, ~self.solved] = np.nan
         return variances.T
 
@@ -96,6 +99,8 @@ def solve_least_squares(
     if not fit_intercept:
         products = products + moments.mean[:, None] * moments.mean * moments.weight
     gram, cross, total = products[:-1, :-1], products[:-1, -1], products[-1, -1]
+    if moments.alike:
+        gram = gram[:, :, :1]
     with np.errstate(invalid="ignore", divide="ignore"):
         norm = np.sqrt(np.einsum("iis->is", gram))
         correlation = gram / norm / norm[:, None]
@@ -109,9 +114,9 @@ def solve_least_squares(
     if fit_intercept:
         # What is left of a level that centring took off: a constant column leaves only rounding.
         level = moments.weight * moments.mean[:-1] ** 2
-        safe &= (norm**2 >= SAFE_SPREAD * level).all(axis=0)
+        safe = safe & (norm**2 >= SAFE_SPREAD * level).all(axis=0)
     condition_by_qr = {}
-    for s in np.flatnonzero(~safe & ~thin):
+    for s in np.flatnonzero(~(safe | thin)):
         solution = _solve_from_rows(*rows(int(s)), fit_intercept, resolution)
         deficient[s] = solution is None
         if solution is not None:
@@ -152,7 +157,12 @@ def solve_standardized(
     """Solve systems (K, K, S) for right-hand sides (K, S), or for several of them, (K, C, S).
 
     Returns the solutions and the squared pivots (K, S), negative where a system has no solution.
+    One system (K, K, 1) is solved for all right-hand sides, and its pivots are (K, 1).
     """
+    n_systems = correlation.shape[-1]
+    if n_systems == 1 and standardized.shape[-1] > 1:
+        slopes, pivots = _cholesky_each(correlation, standardized[..., None])
+        return slopes[..., 0], pivots
     if len(correlation) > _MANY_REGRESSORS:
         return _cholesky_each(correlation, standardized)
     return _cholesky_together(correlation, standardized)
@@ -168,8 +178,8 @@ def _cholesky_together(
 
 def _inverse_diagonals(correlation: Float64Array) -> Float64Array:
     """Diagonals (K, S) of the inverses of matrices (K, K, S); NaN where one is not definite."""
-    n = len(correlation)
-    if n <= _MANY_REGRESSORS:
+    n, n_systems = correlation.shape[1:]
+    if n_systems > 1 and n <= _MANY_REGRESSORS:
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.array(inverse_diagonals(cholesky(correlation, n)))
     diagonals = np.full(correlation.shape[1:], np.nan)
@@ -197,9 +207,6 @@ def _cholesky_each(
 def _condition_numbers(correlation: Float64Array, pivots: Float64Array) -> Float64Array:
     """Condition numbers (S,) of standardized regressors; NaN where a pivot is not positive."""
     n, n_segments = pivots.shape
-    if n_segments > 1 and (correlation == correlation[:, :, :1]).all():
-        # The same regressors everywhere.
-        return np.repeat(_condition_numbers(correlation[:, :, :1], pivots[:, :1]), n_segments)
     condition = np.full(n_segments, np.nan)
     positive = pivots.min(axis=0) > 0.0
     if not positive.all():

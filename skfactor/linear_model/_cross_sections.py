@@ -16,10 +16,10 @@ from skfactor._kernels.cross_moments import (
     CrossMoments,
     complete_rows,
     masked_cross_moments,
-    masked_mean,
     segment_cross_moments,
 )
 from skfactor._kernels.least_squares import LeastSquares, solve_least_squares
+from skfactor._kernels.masked_sums import masked_mean
 from skfactor._kernels.ridge import Ridge
 from skfactor._kernels.segments import Segments
 from skfactor._kernels.threads import Done
@@ -256,7 +256,7 @@ def report_failures(
 
 
 def date_tables(
-    fits: Fits, labels: list[Any], index: pd.Index, fit_intercept: bool
+    fits: Fits, labels: pd.Index, index: pd.Index, fit_intercept: bool
 ) -> list[pd.DataFrame]:
     """The slopes; number of assets, R squared, adjusted R squared and condition number."""
     with single_blas_thread():  # many small matrices

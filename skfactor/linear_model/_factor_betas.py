@@ -24,7 +24,12 @@ from skfactor._validation import (
     validate_features,
     validate_target,
 )
-from skfactor.linear_model._first_pass import covariance_parts, regress_series, report_failures
+from skfactor.linear_model._first_pass import (
+    covariance_parts,
+    regress_series,
+    report_failures,
+    unexplained_returns,
+)
 from skfactor.linear_model._rolling_betas import (
     RollingSample,
     RollingStatistics,
@@ -34,7 +39,7 @@ from skfactor.linear_model._rolling_betas import (
     halvings,
     look_up,
 )
-from skfactor.linear_model._time_series import TimeSeries, read_time_series
+from skfactor.linear_model._time_series import TimeSeries, read_time_series, series_of_frames
 
 
 class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, Estimator):  # type: ignore[misc]  # scikit-learn is untyped
@@ -205,34 +210,39 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
         target = validate_target(self, X, y)
         raise_if_empty(target)
         if self.missing == "raise":
-            raise_if_missing(values, "X")
-            raise_if_missing(target, "y")
-        names = feature_names(self, X)
-        empty = [
-            name for name, column in zip(names, values.T, strict=True) if np.isnan(column).all()
-        ]
-        if empty:
-            raise ValueError(f"The factors {empty} have no value at all, only NaN. Drop them.")
+            raise_if_missing(values, target)
         series = read_time_series(
             X,
             y,
             values,
             target,
-            names,
+            feature_names(self, X),
             dates=dates,
             assets=assets,
             date_level=self.date_level,
             ordered=self._is_rolling or self.halflife is not None,
         )
-        self.has_assets_ = series.has_assets
-        self._fit(series, y, fewest_periods(self, len(names)))
-        return self
+        return self._fit(series, y)
+
+    @fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]  # scikit-learn is untyped
+    @all_or_nothing
+    def _fit_wide(self, X: pd.DataFrame, y: pd.DataFrame) -> Self:
+        """`fit` for a model that has validated these frames, ascending in time, and keeps them."""
+        if self.missing == "raise":
+            raise_if_missing(X.to_numpy(), y.to_numpy())
+        self.n_features_in_ = len(X.columns)
+        if all(isinstance(name, str) for name in X.columns):
+            self.feature_names_in_ = X.columns.to_numpy(dtype=object)
+        return self._fit(series_of_frames(X, y), None)
 
     @property
     def _is_rolling(self) -> bool:
         return self.window is not None or self.expanding
 
-    def _fit(self, series: TimeSeries, y: Any, fewest: int) -> None:
+    def _fit(self, series: TimeSeries, y: Any) -> Self:
+        """Fit to series that later changes of y must not reach."""
+        fewest = fewest_periods(self, len(series.names))
+        self.has_assets_ = series.has_assets
         self._rolling, halved = None, None
         if self._is_rolling or self.halflife is not None:
             series = series.by_date()
@@ -266,21 +276,13 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
         self.n_periods_ = pd.Series(found.fits.n_rows, index=assets, name="n_periods")
         self._returns = kept_frame(series.returns, y, periods, assets)
         self._factors = pd.DataFrame(series.factors, index=periods, columns=names, copy=False)
+        return self
 
     @property
     def residuals_(self) -> pd.DataFrame:
         """Residuals (n_periods, n_assets), one row a date; NaN where the return is missing."""
         check_is_fitted(self)
-        returns, factors = self._returns.to_numpy(), self._factors.to_numpy()
-        betas = self.betas_.to_numpy()
-        # In the memory order of the returns: operations on mixed orders are several times slower.
-        by_asset = returns.flags.f_contiguous
-        residuals = (betas @ factors.T).T if by_asset else factors @ betas.T
-        residuals += self.alphas_.to_numpy()
-        np.subtract(returns, residuals, out=residuals)
-        return pd.DataFrame(
-            residuals, index=self._returns.index, columns=self._returns.columns, copy=False
-        )
+        return unexplained_returns(self._returns, self._factors, self.betas_, self.alphas_)
 
     def rolling_statistics(self) -> RollingStatistics:
         """Alphas, standard errors, R squared and observations behind ``rolling_betas_``.
@@ -386,8 +388,7 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
 
     def _covariance_parts(self) -> tuple[Float64Array, Float64Array]:
         """Covariance of the factors (n_factors, n_factors), variances of residuals (n_assets,)."""
-        residuals = self.residuals_.to_numpy()
-        return covariance_parts(self._factors.to_numpy(), residuals, self._weights)
+        return covariance_parts(self._factors, self.residuals_, self._weights)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -18,6 +18,7 @@ from skfactor._sklearn import HasMethods, Interval, StrOptions, fit_context, fit
 from skfactor._typing import Float64Array
 from skfactor._validation import (
     check_row_weights,
+    column_index,
     has_values,
     kept_frame,
     raise_if_empty,
@@ -235,13 +236,17 @@ class FamaMacBeth(PanelRegression):
             index, factors, returns = index[order], factors[order], returns[order]
             periods = index
         assets = target_names(y, returns.shape[1])
-        factor_frame = pd.DataFrame(factors, index=index, columns=self._names, copy=False)
+        names = column_index(self._names)
+        factor_frame = pd.DataFrame(factors, index=index, columns=names, copy=False)
         return_frame = kept_frame(returns, y, index, assets)
         if np.count_nonzero(has_values(returns)) < 2:
             raise ValueError(
                 "Fewer than 2 columns of y hold any return: a cross-section needs several assets."
             )
-        self.first_pass_ = clone(self.betas or FactorBetas()).fit(factor_frame, return_frame)
+        first_pass = FactorBetas() if self.betas is None else clone(self.betas)
+        # Of a subclass or another estimator nothing is known but its fit.
+        fit = first_pass._fit_wide if type(first_pass) is FactorBetas else first_pass.fit
+        self.first_pass_ = fit(factor_frame, return_frame)
         self.betas_ = self.first_pass_.betas_
         second = second_pass(
             self.first_pass_,

@@ -6,10 +6,12 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from skfactor._base import single_blas_thread
-from skfactor._kernels.cross_moments import complete_rows, masked_cross_moments, masked_mean
+from skfactor._kernels.cross_moments import complete_rows, masked_cross_moments
 from skfactor._kernels.least_squares import LeastSquares, solve_least_squares
+from skfactor._kernels.masked_sums import masked_mean
 from skfactor._panel import only_numbers_rows
 from skfactor._typing import Float64Array
 from skfactor.exceptions import RankDeficientWarning
@@ -111,19 +113,33 @@ def report_failures(fits: LeastSquares, series: TimeSeries, fewest: int) -> None
     )
 
 
+def unexplained_returns(
+    returns: pd.DataFrame, factors: pd.DataFrame, betas: pd.DataFrame, alphas: pd.Series
+) -> pd.DataFrame:
+    """What factors (T, K), betas (N, K) and alphas (N,) leave of returns (T, N)."""
+    values = returns.to_numpy()
+    x, b = factors.to_numpy(), betas.to_numpy()
+    # In the memory order of the returns: operations on mixed orders are several times slower.
+    left = (b @ x.T).T if values.flags.f_contiguous else x @ b.T
+    left += alphas.to_numpy()
+    np.subtract(values, left, out=left)
+    return pd.DataFrame(left, index=returns.index, columns=returns.columns, copy=False)
+
+
 def covariance_parts(
-    factors: Float64Array, residuals: Float64Array, weights: Float64Array | None
+    factors: pd.DataFrame, residuals: pd.DataFrame, weights: Float64Array | None
 ) -> tuple[Float64Array, Float64Array]:
     """Covariance of factors (K, K) and variances of residuals (N,), see `FactorBetas.covariance`.
 
     From factors (T, K), residuals (T, N) and weights (T,); NaN left out.
     """
-    w = np.ones(len(factors)) if weights is None else weights
-    known = np.isfinite(factors).all(axis=1)
-    common = np.atleast_2d(np.cov(factors[known].T, aweights=w[known]))
-    observed = np.isfinite(residuals)
+    f, e = factors.to_numpy(), residuals.to_numpy()
+    w = np.ones(len(f)) if weights is None else weights
+    known = np.isfinite(f).all(axis=1)
+    common = np.atleast_2d(np.cov(f[known].T, aweights=w[known]))
+    observed = np.isfinite(e)
     total, squared = w @ observed, w**2 @ observed
     with np.errstate(invalid="ignore", divide="ignore"):
-        filled = np.where(observed, residuals - masked_mean(residuals.T, w), 0.0)
+        filled = np.where(observed, e - masked_mean(e.T, w), 0.0)
         specific: Float64Array = w @ filled**2 / (total - squared / total)
     return common, specific

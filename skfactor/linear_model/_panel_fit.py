@@ -53,8 +53,7 @@ class PanelRegression(PremiaModel):
         values = validate_features(self, X, reset=reset)
         target = validate_target(self, X, y)
         if self.missing == "raise":
-            raise_if_missing(values, "X")
-            raise_if_missing(target, "y")
+            raise_if_missing(values, target)
         if reset:
             self._names = feature_names(self, X)
         if self.fit_intercept and "const" in self._names:

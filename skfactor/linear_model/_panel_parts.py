@@ -59,7 +59,9 @@ def join_parts(model: Model, parts: Sequence[Model], stacklevel: int = 2) -> Mod
     joined._variation.raise_if_constant(joined._names, joined.fit_intercept)
     order = dates.argsort()
     tables = ([part.lambdas_ for part in parts], [part.cross_sections_ for part in parts])
-    lambdas, cross_sections = (pd.concat(each, ignore_index=True).iloc[order] for each in tables)
+    lambdas, cross_sections = (
+        pd.concat(each, ignore_index=True).set_axis(dates).iloc[order] for each in tables
+    )
 
     # What was the warm-up of its part is that of all dates if no other date comes before it.
     in_warm_up = np.concatenate([np.arange(len(p.dates_)) < p._warm_up for p in parts])[order]
@@ -78,5 +80,5 @@ def join_parts(model: Model, parts: Sequence[Model], stacklevel: int = 2) -> Mod
         warm_up=warm_up,
         stacklevel=stacklevel + 1,
     )
-    joined._average_slopes([lambdas, cross_sections], dates[order])
+    joined._average_slopes([lambdas, cross_sections])
     return joined

@@ -18,6 +18,7 @@ from skfactor._sklearn import CallbackSupportMixin, Estimator
 from skfactor._typing import Float64Array, FloatArray
 from skfactor._validation import (
     check_row_weights,
+    column_index,
     target_names,
     validate_features,
     validate_target,
@@ -88,26 +89,26 @@ class PremiaModel(CallbackSupportMixin, RegressorMixin, Estimator):  # type: ign
                 warm_up=warm_up,
                 more_to_come=more_to_come,
             )
-        labels = ["const", *self._names] if self.fit_intercept else self._names
+        labels = column_index(["const", *self._names] if self.fit_intercept else self._names)
         index = pd.RangeIndex(len(fits.n_rows)) if dates is None else dates
         tables = date_tables(fits, labels, index, self.fit_intercept)
         if all_dates is not None:
             earlier = (self.lambdas_, self.cross_sections_)
             tables = [
-                pd.concat(pair, ignore_index=True) for pair in zip(earlier, tables, strict=True)
+                pd.concat(pair, ignore_index=True).set_axis(all_dates)
+                for pair in zip(earlier, tables, strict=True)
             ]
-            index = all_dates
-        self._average_slopes(tables, index, more_to_come=more_to_come)
+        self._average_slopes(tables, more_to_come=more_to_come)
 
     def _average_slopes(
-        self, tables: Sequence[pd.DataFrame], dates: pd.Index, *, more_to_come: bool = False
+        self, tables: Sequence[pd.DataFrame], *, more_to_come: bool = False
     ) -> None:
-        """Store the tables of slopes and cross-sections, whose rows are of these dates; premia."""
-        if not dates.is_monotonic_increasing:
-            order = dates.argsort()
-            dates, tables = dates[order], [table.iloc[order] for table in tables]
-        self.lambdas_, self.cross_sections_ = (table.set_axis(dates) for table in tables)
-        self.dates_ = dates
+        """Store the tables of slopes and cross-sections, and what follows from them."""
+        if not tables[0].index.is_monotonic_increasing:
+            order = tables[0].index.argsort()
+            tables = [table.iloc[order] for table in tables]
+        self.lambdas_, self.cross_sections_ = tables
+        self.dates_ = self.lambdas_.index
         # In one memory order: sums must not depend on how the slopes came together.
         slopes = np.ascontiguousarray(self.lambdas_.to_numpy())
         solved = np.isfinite(slopes).all(axis=1)
@@ -122,7 +123,7 @@ class PremiaModel(CallbackSupportMixin, RegressorMixin, Estimator):  # type: ign
         premia = self._average[solved] @ slopes[solved]
         if not solved.any():
             premia = np.full(slopes.shape[1], np.nan)
-        self.premia_ = pd.Series(premia, index=list(self.lambdas_.columns), name="premium")
+        self.premia_ = pd.Series(premia, index=self.lambdas_.columns, name="premium")
         self.coef_ = premia[-self.n_features_in_ :]
         self.intercept_ = float(premia[0]) if self.fit_intercept else 0.0
 

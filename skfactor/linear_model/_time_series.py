@@ -10,7 +10,7 @@ import pandas as pd
 
 from skfactor._panel import Panel, find_panel, time_index
 from skfactor._typing import Float64Array
-from skfactor._validation import raise_if_repeated, target_names
+from skfactor._validation import column_index, raise_if_repeated, target_names
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class TimeSeries:
 
     factors: Float64Array
     returns: Float64Array
-    names: list[Any]  # of the factors
+    names: pd.Index  # of the factors
     periods: pd.Index
     assets: pd.Index
     has_assets: bool  # or the only series is of no particular asset
@@ -73,11 +73,12 @@ def read_time_series(
             raise ValueError("y has one column an asset, so assets= would name them twice.")
         periods, labels = time_index(X, y, dates), target_names(y, target.shape[1])
         raise_if_repeated(labels, "y")
-        return _series(values, target, names, periods, labels, True)
+        return _series(values, target, column_index(names), periods, labels, True)
     panel = find_panel(X, y, n_rows=len(values), dates=dates, assets=assets, date_level=date_level)
     if panel is not None:
         factors, returns = _one_row_a_date(values, target.reshape(-1), panel, names)
-        return _series(factors, returns, names, panel.dates.labels, panel.assets.labels, True)  # type: ignore[union-attr]  # just checked
+        labels = panel.assets.labels  # type: ignore[union-attr]  # just checked
+        return _series(factors, returns, column_index(names), panel.dates.labels, labels, True)
     if assets is not None:
         raise ValueError("assets= needs dates= too, or a (date, asset) index.")
     # Where their order does not matter, any labels of its rows will do.
@@ -85,17 +86,29 @@ def read_time_series(
     periods = time_index(X, y) if ordered else labels_of_rows
     name = getattr(y, "name", None) if target.ndim == 1 else target_names(y, 1)[0]
     label = pd.Index(["asset" if name is None else name])
-    return _series(values, target.reshape(-1, 1), names, periods, label, False)
+    return _series(values, target.reshape(-1, 1), column_index(names), periods, label, False)
+
+
+def series_of_frames(factors: pd.DataFrame, returns: pd.DataFrame) -> TimeSeries:
+    """Series from frames of validated factors (T, K) and returns (T, N), of one index."""
+    x, y = factors.to_numpy(), returns.to_numpy()
+    raise_if_repeated(returns.columns, "y")
+    return _series(x, y, factors.columns, factors.index, returns.columns, True)
 
 
 def _series(
     factors: Any,
     returns: Float64Array,
-    names: list[Any],
+    names: pd.Index,
     periods: pd.Index | None,
     assets: pd.Index,
     has_assets: bool,
 ) -> TimeSeries:
+    unknown = np.isnan(factors).all(axis=0)
+    if unknown.any():
+        raise ValueError(
+            f"The factors {names[unknown].tolist()} have no value at all, only NaN. Drop them."
+        )
     index = pd.RangeIndex(len(factors)) if periods is None else periods
     return TimeSeries(factors.astype(np.float64), returns, names, index, assets, has_assets)
 

@@ -13,7 +13,6 @@ from skfactor._kernels import cross_moments as module
 from skfactor._kernels.cross_moments import (
     complete_rows,
     masked_cross_moments,
-    masked_mean,
     segment_cross_moments,
 )
 
@@ -290,16 +289,3 @@ def test_masked_sums_do_not_depend_on_the_memory_order(n_series, n_dates, weight
         assert_allclose(found.weight[s], w.sum(), rtol=1e-14)
         assert_allclose(found.mean[:, s], mean, atol=1e-14)
         assert_allclose(found.products[:, :, s], centred * w @ centred.T, atol=1e-11)
-
-
-@pytest.mark.parametrize("order", ["C", "F"])
-def test_masked_means_are_those_of_numpy(order):
-    rng = np.random.default_rng(5)
-    targets, weights = rng.normal(size=(150, 40)), rng.random(40) + 0.5
-    targets[rng.random(targets.shape) < 0.2] = np.nan
-    targets[7] = np.nan
-    filled = np.ma.masked_invalid(targets)
-    expected = np.ma.average(filled, axis=1).filled(np.nan)
-    assert_allclose(masked_mean(np.asarray(targets, order=order)), expected, rtol=1e-12)
-    expected = np.ma.average(filled, axis=1, weights=weights).filled(np.nan)
-    assert_allclose(masked_mean(np.asarray(targets, order=order), weights), expected, rtol=1e-12)

@@ -14,7 +14,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 from reference import qr_least_squares
 
 from skfactor._kernels import least_squares as module
-from skfactor._kernels.cross_moments import complete_rows, segment_cross_moments
+from skfactor._kernels.cross_moments import (
+    complete_rows,
+    masked_cross_moments,
+    segment_cross_moments,
+)
 from skfactor._kernels.least_squares import slope_weights, solve_least_squares
 
 NAN = np.nan
@@ -108,6 +112,47 @@ def test_coefficients_and_r2_equal_those_of_statsmodels(k, n, weighted, fit_inte
         assert_allclose(found.coefficients[s], fit.params, rtol=1e-9, atol=1e-12)
         assert_allclose(found.r2[s], fit.rsquared, rtol=1e-9)
         assert found.n_rows[s] == n
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("weighted", [True, False])
+@pytest.mark.parametrize("k", [1, 3, 20])
+def test_targets_that_have_all_regressors_in_common_are_solved_at_once(k, weighted, fit_intercept):
+    rng = np.random.default_rng(0)
+    common, targets = rng.normal(size=(k, 60)), rng.normal(size=(4, 60))
+    weights = rng.random(60) + 0.5 if weighted else None
+    found = solve_least_squares(
+        masked_cross_moments(common, targets, weights),
+        lambda s: complete_rows(common, targets[s], weights),
+        fit_intercept=fit_intercept,
+        min_rows=k + fit_intercept,
+        resolution=2.0**-52,
+    )
+    assert found.pivots.shape == (k, 1)
+    w = None if weights is None else np.tile(weights, 4)
+    each = solve(np.tile(common.T, (4, 1)), targets.ravel(), 60, w, fit_intercept=fit_intercept)
+    for what in ("coefficients", "r2", "condition", "slope_variances", "total", "solved"):
+        assert_allclose(getattr(found, what), getattr(each, what), rtol=1e-9, err_msg=what)
+
+
+@pytest.mark.parametrize("collinear", [True, False])
+def test_regressors_in_common_may_be_collinear_or_too_few(collinear):
+    rng = np.random.default_rng(0)
+    common, targets = rng.normal(size=(3, 10)), rng.normal(size=(5, 10))
+    if collinear:
+        common[2] = common[0] - 2.0 * common[1]
+    found = solve_least_squares(
+        masked_cross_moments(common, targets),
+        lambda s: complete_rows(common, targets[s], None),
+        fit_intercept=True,
+        min_rows=4 if collinear else 11,
+        resolution=2.0**-52,
+    )
+    assert (found.deficient if collinear else found.thin).all()
+    for what in ("coefficients", "r2", "condition", "slope_variances"):
+        table = getattr(found, what)
+        assert len(table) == 5
+        assert np.isnan(table).all()
 
 
 @pytest.mark.parametrize("n", SIZES)

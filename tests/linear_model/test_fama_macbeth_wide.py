@@ -236,6 +236,66 @@ def test_the_first_pass_can_be_passed_and_is_cloned(data):
     assert_series_equal(nested.premia_, model.premia_)
 
 
+@pytest.mark.parametrize("as_arrays", [False, True])
+@pytest.mark.parametrize(
+    "betas", [None, FactorBetas(), FactorBetas(halflife=20.0, shrinkage="vasicek")]
+)
+def test_the_first_pass_is_what_fitting_it_alone_gives(unbalanced, betas, as_arrays):
+    X, y = unbalanced
+    if as_arrays:
+        X, y = (frame.reset_index(drop=True) for frame in (X, y))
+    model = FamaMacBeth(betas=betas).fit(*((X.to_numpy(), y.to_numpy()) if as_arrays else (X, y)))
+    X = X.set_axis(model._names, axis=1)
+    y = y.set_axis(model.betas_.index, axis=1)
+    alone = (betas or FactorBetas()).fit(X, y)
+    for name in (n for n in vars(alone) if n.endswith("_") and n != "feature_names_in_"):
+        first, expected = getattr(model.first_pass_, name), getattr(alone, name)
+        if isinstance(expected, pd.DataFrame):
+            assert_frame_equal(first, expected)
+        elif isinstance(expected, pd.Series):
+            assert_series_equal(first, expected)
+        else:
+            assert first == expected
+    assert_array_equal(model.first_pass_.feature_names_in_, alone.feature_names_in_)
+    assert_frame_equal(model.first_pass_.residuals_, alone.residuals_)
+
+
+def test_the_fit_of_another_kind_of_first_pass_is_called(data):
+    class Doubled(FactorBetas):
+        def fit(self, X, y=None, dates=None, assets=None):
+            super().fit(X, y, dates, assets)
+            self.betas_ *= 2.0
+            return self
+
+    X, y = data
+    model = FamaMacBeth(betas=Doubled()).fit(X, y)
+    assert_frame_equal(model.betas_, 2.0 * FactorBetas().fit(X, y).betas_)
+    assert_allclose(model.coef_, FamaMacBeth().fit(X, y).coef_ / 2.0, rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("betas", "wrong", "match"),
+    [
+        (FactorBetas(missing="raise"), "NaN", r"y has missing values in 1 of 60 rows"),
+        (None, "unknown factor", r"The factors \['Mom'\] have no value at all"),
+        (None, "repeated asset", r"The columns \['asset1'\] of y occur more than once"),
+        (FactorBetas(shrinkage="nothing"), "", r"'shrinkage' parameter of FactorBetas"),
+        (FactorBetas(lag=3), "", r"lag=3 says when rolling betas are used"),
+    ],
+)
+def test_the_first_pass_refuses_what_it_refuses_alone(data, betas, wrong, match):
+    X, y = (frame.copy() for frame in data)
+    if wrong == "NaN":
+        y.iloc[7, 1] = np.nan
+    elif wrong == "unknown factor":
+        X["Mom"] = np.nan
+    elif wrong == "repeated asset":
+        y.columns = [*y.columns[:-1], "asset1"]
+    for model in (betas or FactorBetas(), FamaMacBeth(betas=betas)):
+        with pytest.raises(ValueError, match=match):
+            model.fit(X, y)
+
+
 def test_premia_window_and_halflife_average_the_slopes(data):
     X, y = data
     slopes = FamaMacBeth().fit(X, y).lambdas_
