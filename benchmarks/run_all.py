@@ -16,6 +16,7 @@ import pandas as pd
 HERE = Path(__file__).parent
 SCRIPTS = (
     "fama_macbeth",
+    "inference",
     "preprocessing",
     "neutralize",
     "rolling_betas",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,10 @@ def validate_features(estimator: BaseEstimator, X: Any, *, reset: bool) -> Float
         raise_if_repeated(X.columns, "X")
         if not len(X.columns):
             raise ValueError("X has no columns.")
+    elif isinstance(X, pd.Series):
+        raise ValueError(
+            "X is a Series, and it needs one column a feature. For one feature pass X.to_frame()."
+        )
     try:
         values: FloatArray
         if _is_plain(X):
@@ -69,6 +74,8 @@ def validate_target(estimator: BaseEstimator, X: Any, y: Any) -> Float64Array:
             raise ValueError(f"y does not hold numbers: {error}.") from error
     check_consistent_length(X, y)
     check_same_rows(X, y)
+    if values.ndim == 2 and not values.shape[1]:
+        raise ValueError("y has no columns.")
     table = values.reshape(len(values), -1)
     raise_if_infinite(table, target_names(y, table.shape[1]), "y")
     return values
@@ -183,6 +190,18 @@ def numbers(data: Any, what: str) -> Float64Array:
             f"{what} holds {np.isinf(values).sum()} infinite values. Replace them by NaN."
         )
     return values
+
+
+def check_level(level: Any) -> None:
+    """Raise ``ValueError`` for what is no level of confidence or significance."""
+    if not isinstance(level, Real) or not 0.0 < float(level) < 1.0:
+        raise ValueError(f"level={level!r} has to lie between 0 and 1, such as 0.95 or 0.05.")
+
+
+def check_flag(value: Any, name: str) -> None:
+    """Raise ``ValueError`` for what is neither true nor false, as text and numbers are not."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name}={value!r} has to be True or False.")
 
 
 def feature_names(estimator: BaseEstimator, X: Any = None) -> list[Any]:

@@ -11,6 +11,9 @@ import numpy as np
 from skfactor._kernels.long_run import KERNELS, on_calendar
 from skfactor._typing import Float64Array, IntArray
 
+# Instead of a difference of zero between an autoregressive root and the unit circle.
+_NO_GAP = float(np.finfo(np.float64).eps)
+
 
 def rule_of_thumb_bandwidth(n_dates: int) -> float:
     """Newey and West's rule of thumb, the whole part of 4 (T / 100)^(2/9)."""
@@ -64,14 +67,14 @@ def andrews_bandwidth(
     if not (past**2).sum():
         return 0.0
     rho = (past * present).sum(axis=0) / (past**2).sum(axis=0)
-    # A root on or beyond the unit circle has no spectrum at zero; the cap is that of prewhitening.
-    rho = np.clip(rho, -0.97, 0.97)
     variance = ((present - rho * past) ** 2).sum(axis=0) / (len(series) - 1)
+    # A root of exactly one has no spectrum at zero, and the most lags there are.
+    below, above = (np.where(gap == 0.0, _NO_GAP, gap) for gap in (1.0 - rho, 1.0 + rho))
     power = 6 if window.order == 1 else 8
-    total = weights @ (variance**2 / (1.0 - rho) ** 4)
-    curvature = 4.0 * rho**2 * variance**2 / (1.0 - rho) ** power
+    total = weights @ (variance**2 / below**4)
+    curvature = 4.0 * rho**2 * variance**2 / below**power
     if window.order == 1:
-        curvature /= (1.0 + rho) ** 2
+        curvature /= above**2
     if total == 0.0:
         return 0.0
     rate = 1.0 / (2 * window.order + 1)

@@ -15,6 +15,7 @@ import pandas as pd
 from scipy import stats
 
 from skfactor._typing import BoolArray, Float64Array
+from skfactor._validation import check_level
 from skfactor.inference._covariance import COVARIANCES
 from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import PremiaInference
@@ -248,8 +249,7 @@ def screen_factors(
     >>> screen_factors(FamaMacBeth().fit(factors, returns)).kept
     ['f1']
     """
-    if not 0.0 < level < 1.0:
-        raise ValueError(f"level={level!r} has to lie between 0 and 1, such as 0.05.")
+    check_level(level)
     passes, positions = two_pass_of(model, "screen_factors")
     t, n = passes.returns.shape
     if t <= n + passes.factors.shape[1] + 2:

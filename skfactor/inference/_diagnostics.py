@@ -11,6 +11,7 @@ import pandas as pd
 from scipy import stats
 
 from skfactor._typing import Float64Array
+from skfactor._validation import check_level
 from skfactor.inference._premia import TestResult
 from skfactor.inference._rank import rank_test
 from skfactor.inference._two_pass import TwoPass, two_pass_of
@@ -102,27 +103,36 @@ def describe_useless(names: list[Any]) -> str:
     )
 
 
-def useless_factors(passes: TwoPass, names: list[Any], level: float = 0.05) -> list[Any]:
-    """Factors whose betas do not differ significantly between assets, if that can be tested."""
-    t, n = passes.returns.shape
-    if t <= n + len(names) + 1 or n < 2:
-        return []
+def note_on_factors(passes: TwoPass | str, names: list[Any], level: float = 0.05) -> str:
+    """One sentence if factors look useless or that cannot be tested; else empty.
+
+    ``passes`` may be why there are none for the test.
+    """
+    obstacle = passes if isinstance(passes, str) else _too_few_dates(passes)
+    if isinstance(passes, str) or obstacle:
+        return f"Whether a factor is useless was not tested: the test {obstacle}"
     tests = beta_tests(passes, names)
-    return list(tests.index[tests["p_value"] > level])
+    useless = list(tests.index[tests["p_value"] > level])
+    return describe_useless(useless) if useless else ""
+
+
+def _too_few_dates(passes: TwoPass) -> str:
+    """Why the betas of all assets cannot be tested together; empty if they can."""
+    t, n = passes.returns.shape
+    needed = n + passes.factors.shape[1] + 2
+    if t >= needed:
+        return ""
+    return f"inverts the residuals' covariance of {n} assets and needs {needed} dates; found {t}."
 
 
 def diagnose(model: Any, level: float) -> Diagnostics:
     """See `skfactor.FamaMacBeth.diagnostics`."""
-    if not 0.0 < level < 1.0:
-        raise ValueError(f"level={level!r} has to lie between 0 and 1, such as 0.05.")
+    check_level(level)
     passes, _ = two_pass_of(model, "diagnostics")
     names = list(model.premia_.index[-passes.factors.shape[1] :])
-    t, n = passes.returns.shape
-    if t <= n + len(names) + 1:
-        raise ValueError(
-            f"diagnostics inverts the residuals' covariance of {n} assets and needs more dates; "
-            f"found {t}."
-        )
+    obstacle = _too_few_dates(passes) or model._obstacle_to("krs")
+    if obstacle:
+        raise ValueError(f"diagnostics {obstacle.split(' Use ')[0]}")
     kinds = ("fama-macbeth", "krs")
     t_values = pd.DataFrame({kind: model.inference(kind).t_values for kind in kinds})
     rank = rank_test(passes.factors, passes.returns, zero_beta=passes.zero_beta)

@@ -12,6 +12,7 @@ from scipy import stats
 from scipy.linalg import qr, solve_triangular
 
 from skfactor._typing import Float64Array
+from skfactor._validation import check_level
 from skfactor.inference._grs import FactorSample, is_singular, read_factor_sample
 from skfactor.inference._long_run import LongRun
 from skfactor.inference._weighted_chi2 import weighted_chi2_sf
@@ -84,8 +85,7 @@ class HJDistance:
         ValueError
             If the level is not between 0 and 1.
         """
-        if not 0.0 < level < 1.0:
-            raise ValueError(f"level={level!r} has to lie between 0 and 1, such as 0.95.")
+        check_level(level)
         half = stats.norm.ppf(0.5 + level / 2.0) * self.std_error
         squared = np.maximum([self.squared_distance - half, self.squared_distance + half], 0.0)
         return pd.DataFrame(

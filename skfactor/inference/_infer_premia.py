@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from skfactor._validation import check_flag
 from skfactor.inference._covariance import COVARIANCES, PremiaSample
 from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import PremiaInference
@@ -15,7 +17,7 @@ from skfactor.inference._premia import PremiaInference
 def infer_premia(
     premia: pd.Series,
     sample: PremiaSample,
-    covariance: str,
+    covariance: Any,
     *,
     obstacle: Callable[[str], str],
     is_two_pass: bool,
@@ -29,15 +31,16 @@ def infer_premia(
     ``obstacle`` says why a kind of covariance does not hold, and is empty where it does; ``note``
     what fama-macbeth errors leave out.
     """
-    if covariance not in ("auto", *COVARIANCES):
+    if not isinstance(covariance, str) or covariance not in ("auto", *COVARIANCES):
         raise ValueError(
             f"covariance={covariance!r} is unknown; it is 'auto' or one of {list(COVARIANCES)}."
         )
-    kind = covariance
+    check_flag(debiased, "debiased")
+    kind, found = covariance, obstacle("krs" if covariance == "auto" else covariance)
     if covariance == "auto":
-        kind = "fama-macbeth" if obstacle("krs") else "krs"
-    if obstacle(kind):
-        raise ValueError(f"covariance={covariance!r} {obstacle(kind)}")
+        kind = "fama-macbeth" if found else "krs"
+    elif found:
+        raise ValueError(f"covariance={covariance!r} {found}")
     if len(sample.lambdas) < 2:
         raise ValueError(
             "Errors come from the variation over dates, and the premia rest on one date. Fit on "
@@ -48,7 +51,7 @@ def infer_premia(
     if kind == "fama-macbeth":
         notes.append(note)
         if is_two_pass and covariance == "auto":
-            notes.append(f"Errors for estimated betas do not hold here: krs {obstacle('krs')}")
+            notes.append(f"Errors for estimated betas do not hold here: krs {found}")
     labels = premia.index
     return PremiaInference(
         premia=premia.copy(),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +15,7 @@ from skfactor._kernels.bandwidths import (
 )
 from skfactor._kernels.long_run import KERNELS, long_run_covariance, prewhitened
 from skfactor._typing import Float64Array, IntArray
+from skfactor._validation import check_flag
 
 RULES = ("newey-west", "andrews", "rule-of-thumb")
 
@@ -27,20 +30,32 @@ class LongRun:
 
     def __post_init__(self) -> None:
         """Raise ``ValueError`` for unknown names and options that would have no effect."""
-        if self.kernel is None:
-            for name, value in (("bandwidth", self.bandwidth), ("prewhiten", self.prewhiten)):
-                if value is not None and value is not False:
+        check_flag(self.prewhiten, "prewhiten")
+        kernel: Any = self.kernel
+        given: Any = self.bandwidth
+        if kernel is None:
+            for name, used in (
+                ("bandwidth", self.bandwidth is not None),
+                ("prewhiten", self.prewhiten),
+            ):
+                if used:
                     raise ValueError(
-                        f"{name}={value!r} needs a kernel; pass kernel='bartlett' for Newey-West."
+                        f"{name}={getattr(self, name)!r} needs a kernel; pass kernel='bartlett' "
+                        "for Newey-West."
                     )
             return
-        if self.kernel not in KERNELS:
+        if not isinstance(kernel, str) or kernel not in KERNELS:
             raise ValueError(
-                f"kernel={self.kernel!r} is unknown; it is None or one of {sorted(KERNELS)}."
+                f"kernel={kernel!r} is unknown; it is None or one of {sorted(KERNELS)}."
             )
-        given = self.bandwidth
-        known = given in (None, *RULES) if given is None or isinstance(given, str) else given >= 0
-        if not known or given == np.inf:
+        if given is None or (isinstance(given, str) and given in RULES):
+            return
+        # Numbers of NumPy too, of which not all are a float.
+        if (
+            isinstance(given, bool)
+            or not isinstance(given, Real)
+            or not 0.0 <= float(given) < np.inf
+        ):
             raise ValueError(
                 f"bandwidth={given!r} is neither a number of lags >= 0 nor one of {list(RULES)}."
             )
@@ -56,13 +71,21 @@ class LongRun:
         if self.kernel is None:
             return long_run_covariance(series, positions), 0.0
         weights = np.ones(series.shape[1]) if weights is None else weights
+        if self.prewhiten:
+            n_pairs, n_series = np.count_nonzero(np.diff(positions) == 1), series.shape[1]
+            if n_pairs <= n_series:
+                raise ValueError(
+                    f"prewhiten=True regresses {n_series} series on the date before, and only "
+                    f"{n_pairs} of the {len(series)} dates follow another: the autoregression fits "
+                    "exactly and no variance is left. Pass prewhiten=False, or more dates."
+                )
         lags = self._lags(series, positions, weights)
         return long_run_covariance(series, positions, self.kernel, lags, self.prewhiten), lags
 
     def _lags(self, series: Float64Array, positions: IntArray, weights: Float64Array) -> float:
         assert self.kernel is not None
         n_dates, n_places = len(series), int(positions[-1] - positions[0]) + 1
-        if isinstance(self.bandwidth, int | float):
+        if self.bandwidth is not None and not isinstance(self.bandwidth, str):
             if self.bandwidth >= n_places:
                 raise ValueError(
                     f"bandwidth={self.bandwidth} lags need a longer sample: there are {n_places} "

@@ -15,6 +15,7 @@ from statsmodels.iolib.table import SimpleTable
 from statsmodels.iolib.tableformatting import fmt_2cols, fmt_params
 
 from skfactor._typing import Float64Array
+from skfactor._validation import check_level
 
 # statsmodels' layout of label and value pairs, without the dashes it puts between them.
 FACTS = {**fmt_2cols, "data_fmts": ["%18s", "%18s"], "stub_fmt": "%s"}
@@ -168,8 +169,7 @@ class PremiaInference:
         ValueError
             If the level is not between 0 and 1.
         """
-        if not 0.0 < level < 1.0:
-            raise ValueError(f"level={level!r} has to lie between 0 and 1, such as 0.95.")
+        check_level(level)
         half = self._distribution.ppf(0.5 + level / 2.0) * self.std_errors
         return pd.DataFrame({"lower": self.premia - half, "upper": self.premia + half})
 
@@ -196,10 +196,12 @@ class PremiaInference:
         index = list(self.premia.index)
         if names is None:
             names = [name for name in index if name != "const"]
-        chosen = [names] if isinstance(names, str) else list(names)
+        chosen: list[Any] = list(names) if pd.api.types.is_list_like(names) else [names]
         unknown = [name for name in chosen if name not in index]
         if unknown or not chosen:
             raise ValueError(f"The premia {unknown or chosen} are unknown; there are {index}.")
+        if len(set(chosen)) < len(chosen):
+            raise ValueError(f"names={chosen} names a premium more than once.")
         premia = self.premia[chosen].to_numpy()
         wald = float(premia @ np.linalg.solve(self.cov.loc[chosen, chosen].to_numpy(), premia))
         k = len(chosen)

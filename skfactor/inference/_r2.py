@@ -10,6 +10,7 @@ import numpy as np
 from scipy import stats
 
 from skfactor._typing import Float64Array
+from skfactor._validation import check_level
 from skfactor.inference._covariance_risk import premium_of_covariance
 from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import TestResult
@@ -50,8 +51,7 @@ class CrossSectionalR2:
 
     def conf_int(self, level: float = 0.95) -> tuple[float, float]:
         """Interval from the normal distribution, cut to 0 and 1."""
-        if not 0.0 < level < 1.0:
-            raise ValueError(f"level={level!r} has to lie between 0 and 1, such as 0.95.")
+        check_level(level)
         half = float(stats.norm.ppf(0.5 + level / 2.0)) * self.std_error
         return max(self.r2 - half, 0.0), min(self.r2 + half, 1.0)
 

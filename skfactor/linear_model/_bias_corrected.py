@@ -198,7 +198,7 @@ class BiasCorrectedFamaMacBeth(FamaMacBeth):
                 f"returns{where} for betas with errors: a cross-section needs several assets."
             )
         known = returns[:, used]
-        weights = weigh_assets(self.weighting, self.first_pass_, used, known)
+        weights = weigh_assets(self.weighting, self.first_pass_, factors, used, known)
         if instrumental:
             strength = instrument_strength(halves[used], self.fit_intercept)
             labels = ["correlation", "f_odd", "f_even"]

@@ -27,6 +27,8 @@ from skfactor._panel import is_time_series
 from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray
 from skfactor.exceptions import RankDeficientWarning
 
+# Up to this share of the sum of squares what is left of it is rounding.
+_ROUNDING = 1e-24
 # The regressions of all dates, as they are and with a penalty.
 Fits: TypeAlias = LeastSquares | Ridge
 
@@ -87,38 +89,53 @@ def regress_panel(
 
 
 def weigh_assets(
-    weighting: str, first_pass: Any, used: BoolArray, returns: Float64Array
+    weighting: str, first_pass: Any, factors: Float64Array, used: BoolArray, returns: Float64Array
 ) -> Float64Array | None:
     """Weights of the second pass: None, a diagonal (N,), or (N, N).
 
-    From the first pass' residuals of the ``used`` assets, whose returns are (T, N). A matrix is
-    the residuals' covariance, by whose inverse generalized least squares weigh.
+    From the first pass' residuals of the ``used`` assets, whose returns are (T, N), and for a
+    matrix from the factors (T, K) too. By its inverse generalized least squares weigh.
     """
     if weighting == "ols":
         return None
     residuals = first_pass.residuals_.to_numpy()[:, used]
-    n_factors = first_pass.n_features_in_
     if weighting == "wls":
-        observed = np.isfinite(residuals)
-        filled = np.where(observed, residuals, 0.0)
-        variance = np.einsum("tn,tn->n", filled, filled) / observed.sum(axis=0)
-        if not (variance > 0.0).all():
-            raise ValueError(
-                "The residuals of some assets have no variance, so WLS would weigh them without "
-                "bound. Drop these assets, or use weighting='ols'."
-            )
-        inverse: Float64Array = 1.0 / variance
-        return inverse
-    t, n = returns.shape
+        return _inverse_variances(residuals, returns, first_pass.betas_.index[used])
     if np.isnan(returns).any():
         raise ValueError("weighting='gls' needs complete returns. Use weighting='wls'.")
+    known = np.isfinite(factors).all(axis=1)
+    t, n, n_factors = int(known.sum()), returns.shape[1], factors.shape[1]
     if t <= n + n_factors + 2:
         raise ValueError(
             f"weighting='gls' inverts the covariance of {n} assets and needs more than "
             f"{n + n_factors + 2} periods; found {t}. Use weighting='wls', or fewer assets."
         )
-    covariance: Float64Array = residuals.T @ residuals / t
+    betas, left = first_pass.betas_.to_numpy()[used], residuals[known]
+    common = np.atleast_2d(np.cov(factors[known].T, bias=True))
+    # Slopes are the same with and without what the factors explain, since the betas are regressors
+    # (Shanken, 1992); with it an asset that is a factor, without residuals, weighs what it should.
+    covariance: Float64Array = left.T @ left / t + betas @ common @ betas.T
     return covariance
+
+
+def _inverse_variances(
+    residuals: Float64Array, returns: Float64Array, assets: pd.Index
+) -> Float64Array:
+    """One over the variances of residuals (T, N) of returns (T, N), NaN left out."""
+    observed = np.isfinite(residuals)
+    filled = np.where(observed, residuals, 0.0)
+    squares = np.einsum("tn,tn->n", filled, filled)
+    known = np.where(observed, returns, 0.0)
+    exact = squares <= _ROUNDING * np.einsum("tn,tn->n", known, known)
+    if exact.any():
+        names = assets[exact][:5].tolist()
+        raise ValueError(
+            f"The residuals of {int(exact.sum())} assets have no variance ({names}), so WLS would "
+            "weigh them without bound: they have no more returns than coefficients, or are "
+            "combinations of the factors. Drop these assets, or use weighting='ols'."
+        )
+    inverse: Float64Array = observed.sum(axis=0) / squares
+    return inverse
 
 
 def regress_wide(
@@ -312,12 +329,14 @@ def average_over_time(returns: Float64Array, weights: Float64Array | None = None
 
 def describe_dates(sections: pd.DataFrame, used: BoolArray) -> dict[str, str]:
     """What a summary says of the dates that are used, from the table of `date_tables`."""
-    dates, n_used = sections.index, int(np.count_nonzero(used))
+    dates, places = sections.index, np.flatnonzero(used)
     # A time of day that says nothing is left out.
-    first, last = (str(dates[used][i]).removesuffix(" 00:00:00") for i in (0, -1))
+    first, last = (str(dates[places[i]]).removesuffix(" 00:00:00") for i in (0, -1))
+    n_assets, r2 = (sections[column].to_numpy()[used].mean() for column in ("n_assets", "r2"))
+    n_used, n_dates = len(places), len(dates)
     return {
-        "Dates used:": str(n_used) if n_used == len(dates) else f"{n_used} of {len(dates)}",
+        "Dates used:": str(n_used) if n_used == n_dates else f"{n_used} of {n_dates}",
         "Span:": "" if isinstance(dates, pd.RangeIndex) else f"{first} to {last}",
-        "Assets a date:": f"{sections['n_assets'][used].mean():.1f}",
-        "Average R2:": f"{sections['r2'][used].mean():.4f}",
+        "Assets a date:": f"{n_assets:.1f}",
+        "Average R2:": f"{r2:.4f}",
     }

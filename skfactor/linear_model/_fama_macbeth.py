@@ -250,6 +250,7 @@ class FamaMacBeth(PanelRegression):
         self.betas_ = self.first_pass_.betas_
         second = second_pass(
             self.first_pass_,
+            factor_frame,
             return_frame,
             weighting=self.weighting,
             fit_intercept=self.fit_intercept,

@@ -27,9 +27,7 @@ from skfactor.inference import PremiaInference
 from skfactor.inference._covariance import PremiaSample
 from skfactor.inference._diagnostics import (
     Diagnostics,
-    describe_useless,
     diagnose,
-    useless_factors,
 )
 from skfactor.inference._infer_premia import infer_premia
 from skfactor.inference._long_run import LongRun
@@ -325,11 +323,9 @@ class PremiaModel(CallbackSupportMixin, RegressorMixin, Estimator):  # type: ign
         inference = self.inference(
             covariance, kernel=kernel, bandwidth=bandwidth, prewhiten=prewhiten, debiased=debiased
         )
-        useless = []
-        if self._two_pass is not None and not self._two_pass.obstacle_to("shanken"):
-            useless = useless_factors(self._two_pass.passes, self._names)
-        notes = [describe_useless(useless)] if useless else []
-        return replace(inference, notes=(*inference.notes, *notes)).summary()
+        note = "" if self._two_pass is None else self._two_pass.note_on_factors()
+        notes = (*inference.notes, note) if note else inference.notes
+        return replace(inference, notes=notes).summary()
 
     def diagnostics(self, level: float = 0.05) -> Diagnostics:
         """Warning signs of a two-pass model: useless factors, weak identification.

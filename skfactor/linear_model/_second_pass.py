@@ -16,6 +16,9 @@ from skfactor._typing import Float64Array
 from skfactor.linear_model._cross_sections import average_over_time, regress_wide, weigh_assets
 from skfactor.linear_model._rolling_betas import RollingSample, known_places
 
+# Windows that miss no more than this of an R squared of one are explained but for rounding.
+_ROUNDING = 1e-13
+
 
 @dataclass(frozen=True)
 class SecondPass:
@@ -48,6 +51,7 @@ class SecondPass:
 
 def second_pass(
     first_pass: Any,
+    factors: pd.DataFrame,
     returns: pd.DataFrame,
     *,
     weighting: str,
@@ -77,7 +81,7 @@ def second_pass(
     fits = regress_wide(
         betas[usable],
         values,
-        weigh_assets(weighting, first_pass, usable, values),
+        weigh_assets(weighting, first_pass, factors.to_numpy(), usable, values),
         fit_intercept=fit_intercept,
         min_assets=min_assets,
     )
@@ -108,10 +112,11 @@ def _known_weights(sample: RollingSample, lag: int, weighting: str) -> Float64Ar
             "weighting='gls' is for betas of the whole sample; with rolling betas the residuals of "
             "a window are too few to invert their covariance. Use weighting='wls'."
         )
-    tables = sample.estimate("residual_variances", "n_rows").tables
+    tables = sample.estimate("residual_variances", "n_rows", "r2").tables
     n_rows, n_used = tables["n_rows"], len(sample.series.names) + sample.fit_intercept
     variance = tables["residual_variances"] * (n_rows - n_used) / n_rows
-    if (variance <= 0.0).any():
+    exact = (variance <= 0.0) | (tables["r2"] > 1.0 - _ROUNDING)
+    if (exact & np.isfinite(variance)).any():
         raise ValueError(
             "The residuals of some windows have no variance, so WLS would weigh their assets "
             "without bound. Drop these assets, or use weighting='ols'."

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
 
 from skfactor._typing import Float64Array
+from skfactor.inference._diagnostics import note_on_factors
 from skfactor.inference._two_pass import (
     TwoPass,
     correctly_specified_influence,
     misspecification_robust_influence,
 )
 from skfactor.inference._unbalanced import unbalanced_influence
+from skfactor.linear_model._factor_betas import FactorBetas
+
+_NEEDS_ALL = "is for complete returns, and some are missing."
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,23 @@ class TwoPassFit:
 
     def obstacle_to(self, covariance: str) -> str:
         """Why errors for estimated betas do not hold; empty if they do."""
+        obstacle = self._obstacle_of_betas()
+        if obstacle or self.is_complete:
+            return obstacle
+        if covariance == "shanken":
+            return f"{_NEEDS_ALL} Use 'krs' or 'gmm'."
+        if self.weighting != "ols":
+            return "is for an OLS second pass where returns are missing. Use 'fama-macbeth'."
+        return ""
+
+    def note_on_factors(self) -> str:
+        """One sentence if factors look useless or that cannot be tested; else empty."""
+        obstacle = self._obstacle_of_betas().split(" Use ")[0]
+        if not self.is_complete:
+            obstacle = obstacle or _NEEDS_ALL
+        return note_on_factors(obstacle or self.passes, list(self.factors.columns))
+
+    def _obstacle_of_betas(self) -> str:
         kind = special_betas(self.first_pass)
         if kind:
             return (
@@ -38,23 +61,17 @@ class TwoPassFit:
             )
         if not getattr(self.first_pass, "fit_intercept", False):
             return "is for betas estimated with an intercept in the first pass. Use 'fama-macbeth'."
-        if self.factors.isna().to_numpy().any() or self.lambdas.isna().to_numpy().any():
+        if any(np.isnan(frame.to_numpy()).any() for frame in (self.factors, self.lambdas)):
             return (
                 "needs factors and premia on every date, and some are missing. Drop those dates, "
                 "or use 'fama-macbeth'."
             )
-        if self.is_complete:
-            return ""
-        if covariance == "shanken":
-            return "is for complete returns, and some are missing. Use 'krs' or 'gmm'."
-        if self.weighting != "ols":
-            return "is for an OLS second pass where returns are missing. Use 'fama-macbeth'."
         return ""
 
-    @property
+    @cached_property
     def is_complete(self) -> bool:
         """Whether every asset has a return on every date."""
-        return bool(self.returns.notna().to_numpy().all())
+        return not np.isnan(self.returns.to_numpy()).any()
 
     @property
     def passes(self) -> TwoPass:
@@ -80,6 +97,8 @@ class TwoPassFit:
 
 def special_betas(first_pass: Any) -> str:
     """What betas are that are not least squares on the whole sample; empty if they are."""
+    if type(first_pass) is not FactorBetas:  # of a subclass nothing is known but its fit
+        return f"those of {type(first_pass).__name__}"
     if getattr(first_pass, "expanding", False):
         return "expanding (expanding=True)"
     for name, kind in (("window", "rolling"), ("halflife", "weighted"), ("shrinkage", "shrunk")):

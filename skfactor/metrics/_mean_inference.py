@@ -11,6 +11,7 @@ from scipy import stats
 
 from skfactor._calendar import date_positions
 from skfactor._dates import check_dates
+from skfactor._validation import check_level
 from skfactor.inference._long_run import LongRun
 from skfactor.metrics._pairs import is_whole
 
@@ -72,8 +73,7 @@ class MeanInference:
 
     def conf_int(self, level: float = 0.95) -> tuple[float, float]:
         """Confidence interval of the mean."""
-        if not 0.0 < level < 1.0:
-            raise ValueError(f"level={level!r} has to lie between 0 and 1, such as 0.95.")
+        check_level(level)
         half = float(stats.t.ppf(0.5 + level / 2.0, self.df)) * self.std_error
         return self.mean - half, self.mean + half
 

@@ -355,3 +355,18 @@ def test_another_covariance_changes_nothing_in_the_model():
     inference.premia.iloc[:] = 0.0
     assert_array_equal(model.premia_, before[0])
     assert_array_equal(model.lambdas_, before[1])
+
+
+def test_errors_of_betas_are_for_betas_that_are_known_to_be_least_squares():
+    class Half(FactorBetas):
+        def fit(self, X, y=None, dates=None, assets=None):
+            super().fit(X, y, dates, assets)
+            self.betas_ /= 2.0
+            return self
+
+    X, y = random_two_pass(np.random.default_rng(0))
+    model = FamaMacBeth(betas=Half()).fit(X, y)
+    assert model.inference().covariance == "fama-macbeth"
+    assert "these are those of Half" in model.inference().notes[-1]
+    with pytest.raises(ValueError, match=r"covariance='krs' is for betas .* those of Half"):
+        model.inference("krs")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -79,9 +81,31 @@ def test_mistakes_raise():
     X, y = useless()
     with pytest.raises(ValueError, match="level=0 has to lie between"):
         FamaMacBeth().fit(X, y).diagnostics(level=0)
-    with pytest.raises(ValueError, match=r"needs more dates; found 10"):
+    with pytest.raises(ValueError, match=r"of 8 assets and needs 12 dates; found 10"):
         FamaMacBeth().fit(X[:10], y[:10]).diagnostics()
     index = pd.MultiIndex.from_product([range(2000, 2006), list("abcdef")], names=["year", "asset"])
     panel = pd.DataFrame(np.random.default_rng(0).normal(size=(36, 2)), index, ["a", "b"])
     with pytest.raises(ValueError, match=r"diagnostics needs a FamaMacBeth .*wide form"):
         FamaMacBeth().fit(panel[["a"]], panel["b"]).diagnostics()
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (
+            lambda y: y.mask(np.eye(len(y), y.shape[1]) > 0),
+            r"complete returns, and some are missing",
+        ),
+        (lambda y: y[:10], r"of 8 assets and needs 12 dates; found 10"),
+    ],
+)
+def test_the_summary_says_that_useless_factors_were_not_sought(change, match):
+    X, y = useless()
+    y = change(y)
+    summary = str(FamaMacBeth().fit(X.loc[y.index], y).summary())
+    assert re.search(rf"a factor is useless was not\s+tested: the test .*{match}", summary)
+
+
+def test_averages_of_some_dates_are_not_diagnosed():
+    with pytest.raises(ValueError, match=r"diagnostics is for averages of all dates"):
+        FamaMacBeth(premia_window=50).fit(*useless()).diagnostics()

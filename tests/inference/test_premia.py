@@ -268,3 +268,24 @@ def test_results_are_labelled_series(by_t):
         assert values.name == name
         assert list(values.index) == ["const", "value", "capital"]
     assert list(by_t.cov.index) == list(by_t.cov.columns) == ["const", "value", "capital"]
+
+
+@pytest.mark.parametrize(
+    ("names", "match"),
+    [
+        (["a", "a"], r"names a premium more than once"),
+        (3, r"\[3\] are unknown"),
+    ],
+)
+def test_wald_raises_on_names_that_say_nothing(names, match):
+    cov = pd.DataFrame(np.eye(2), ["a", "b"], ["a", "b"])
+    premia = PremiaInference(pd.Series([1.0, 2.0], ["a", "b"]), cov, np.inf, "krs")
+    with pytest.raises(ValueError, match=match):
+        premia.wald_test(names)
+
+
+@pytest.mark.parametrize("level", ["a", None, 1.0, True])
+def test_intervals_need_a_level(level):
+    cov = pd.DataFrame([[1.0]], ["a"], ["a"])
+    with pytest.raises(ValueError, match=r"has to lie between 0 and 1"):
+        PremiaInference(pd.Series([1.0], ["a"]), cov, np.inf, "krs").conf_int(level)

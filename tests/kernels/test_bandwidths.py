@@ -165,3 +165,27 @@ def test_prewhitening_pairs_only_neighbouring_dates():
     residuals, kept, _ = prewhitened(series, positions)
     assert len(residuals) == len(kept) == 60 - 1 - 4
     assert not set(kept) & {0, 11, 21, 31, 41}
+
+
+@each_kernel
+@pytest.mark.parametrize("rho", [0.985, 1.0, -0.99])
+def test_andrews_rule_holds_for_persistent_series(kernel, rho):
+    # Series whose fitted root is rho, by Andrews' (6.2) and (6.4) as they stand.
+    rng = np.random.default_rng(0)
+    series = persistent(rng, 4_000, p=1, rho=0.5)
+    past = series[:-1] - series[:-1].mean()
+    noise = series[1:] - series[1:].mean()
+    noise -= past * (past * noise).sum() / (past**2).sum()
+    pairs = np.column_stack([past, rho * past + noise]).reshape(-1, 1)
+    positions = np.arange(0, len(pairs)) + np.arange(len(pairs)) // 2  # a gap after each pair
+    found = andrews_bandwidth(pairs, positions, kernel, np.ones(1))
+    offset = KERNELS[kernel].offset
+    if rho == 1.0:
+        assert found == len(pairs) - 1
+        return
+    alpha = 4 * rho**2 / ((1 - rho) ** 2 * (1 + rho) ** 2)
+    width = 1.1447 * (alpha * len(pairs)) ** (1 / 3)
+    if kernel != "bartlett":
+        constant = {"parzen": 2.6614, "quadratic-spectral": 1.3221}[kernel]
+        width = constant * (4 * rho**2 / (1 - rho) ** 4 * len(pairs)) ** 0.2
+    assert_allclose(found, min(width - offset, len(pairs) - 1), rtol=1e-6)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -219,3 +221,71 @@ def test_a_panel_has_a_warm_up_until_exposures_are_known(data, fit_intercept):
         model.fit(exposures.fillna(0.0), long_y.where(~early))
     with pytest.raises(ValueError, match=r"premia of 1 of 60 dates cannot be estimated"):
         model.fit(exposures, long_y.where(dates != dates.unique()[30]))
+
+
+# --- factors among the assets -------------------------------------------------------------------
+
+
+def exactly(table):
+    """The same numbers as fractions."""
+    return np.array([[Fraction(value) for value in row] for row in np.asarray(table).tolist()])
+
+
+def solve_exactly(matrix, right):
+    """Solutions of a linear system of fractions, by elimination."""
+    rows = np.hstack([matrix, right])
+    n = len(rows)
+    for i in range(n):
+        rows[i] = rows[i] / rows[i, i]
+        for j in range(n):
+            if j != i:
+                rows[j] = rows[j] - rows[j, i] * rows[i]
+    return rows[:, n:]
+
+
+def gls_by_returns(X, y, fit_intercept):
+    """Premia with the inverse covariance of the returns as weights, without rounding."""
+    f, r = exactly(X), exactly(y)
+    means = r.sum(axis=0) / Fraction(len(r))
+    f, r = f - f.sum(axis=0) / Fraction(len(f)), r - means
+    columns = solve_exactly(f.T @ f, f.T @ r).T
+    if fit_intercept:
+        columns = np.hstack([np.full((len(columns), 1), Fraction(1)), columns])
+    weighted = solve_exactly(r.T @ r, columns)
+    premia = solve_exactly(columns.T @ weighted, weighted.T @ means[:, None])
+    return premia[:, 0].astype(np.float64)
+
+
+@pytest.mark.parametrize("added", [["f0"], ["f0", "f1"], ["f0", "f1", "f2"]])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_gls_takes_traded_factors_as_test_assets(added, fit_intercept):
+    X, y = random_two_pass(np.random.default_rng(3))
+    X.columns = ["f0", "f1", "f2"][: X.shape[1]]
+    added = [name for name in added if name in X]
+    y = y.join(X[added].add_prefix("traded "))
+    model = FamaMacBeth(weighting="gls", fit_intercept=fit_intercept).fit(X, y)
+    assert_allclose(model.premia_, gls_by_returns(X, y, fit_intercept), rtol=1e-9)
+    if len(added) == X.shape[1] and not fit_intercept:
+        assert_allclose(model.premia_, X.mean(), rtol=1e-10)
+
+
+def test_gls_leaves_out_dates_without_a_factor():
+    X, y = random_two_pass(np.random.default_rng(3))
+    X.iloc[7, 0] = np.nan
+    model = FamaMacBeth(weighting="gls").fit(X, y)
+    without = FamaMacBeth(weighting="gls").fit(X.drop(X.index[7]), y.drop(X.index[7]))
+    assert_allclose(model.lambdas_.drop(X.index[7]), without.lambdas_, rtol=1e-9)
+
+
+@pytest.mark.parametrize("what", ["a factor", "too few returns"])
+def test_wls_names_the_assets_that_have_no_residuals(what):
+    X, y = random_two_pass(np.random.default_rng(3))
+    if what == "a factor":
+        y["asset1"] = X.iloc[:, 0]
+    else:
+        y.loc[y.index[X.shape[1] + 1] :, "asset1"] = np.nan
+    with pytest.raises(ValueError, match=r"of 1 assets have no variance \(\['asset1'\]\)"):
+        FamaMacBeth(weighting="wls").fit(X, y)
+    if what == "a factor":
+        with pytest.raises(ValueError, match=r"residuals of some windows have no variance"):
+            FamaMacBeth(betas=FactorBetas(24), weighting="wls").fit(X, y)
