@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,8 @@ def validate_target(estimator: BaseEstimator, X: Any, y: Any) -> Float64Array:
             f"This {type(estimator).__name__} estimator requires y to be passed, but the target y "
             "is None."
         )
+    if isinstance(y, pd.DataFrame) and not len(y.columns):
+        raise ValueError("y has no columns.")
     values: Float64Array
     if _is_plain(y):
         values = y.to_numpy()
@@ -74,8 +76,6 @@ def validate_target(estimator: BaseEstimator, X: Any, y: Any) -> Float64Array:
             raise ValueError(f"y does not hold numbers: {error}.") from error
     check_consistent_length(X, y)
     check_same_rows(X, y)
-    if values.ndim == 2 and not values.shape[1]:
-        raise ValueError("y has no columns.")
     table = values.reshape(len(values), -1)
     raise_if_infinite(table, target_names(y, table.shape[1]), "y")
     return values
@@ -196,6 +196,11 @@ def check_level(level: Any) -> None:
     """Raise ``ValueError`` for what is no level of confidence or significance."""
     if not isinstance(level, Real) or not 0.0 < float(level) < 1.0:
         raise ValueError(f"level={level!r} has to lie between 0 and 1, such as 0.95 or 0.05.")
+
+
+def is_whole(value: Any) -> bool:
+    """Whether a value is a whole number, and not true or false."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def check_flag(value: Any, name: str) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import builtins
-import re
 import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -20,6 +17,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skfactor._base import all_or_nothing
+from skfactor._formula_text import needed_names, parse_formula
 from skfactor._sklearn import CallbackSupportMixin, Estimator, HasMethods, fit_context, sub_fit_task
 from skfactor._validation import raise_if_repeated
 
@@ -41,10 +39,12 @@ class FormulaRegressor(CallbackSupportMixin, MetaEstimatorMixin, RegressorMixin,
       (date, asset) index the regressor gets to see.
 
     The formulas are those of formulaic; names with spaces stand in backticks. Whether there is an
-    intercept is for the ``fit_intercept`` of the regressor (of a pipeline's last step) to say:
-    it is never a column of the design. With ``fit_intercept=True``, ``C(industry)`` leaves out
-    its first category; with ``False`` it has all of them. A formula that contradicts, ``0 +`` or
-    ``1 +``, raises. A regressor without that parameter takes the formula at its word.
+    intercept is for the ``fit_intercept`` of the regressor (of a pipeline's last step) to say, and
+    `skfactor.TradedFactorModel` always has one: it is never a column of the design. With
+    ``fit_intercept=True``, ``C(industry)`` leaves out its first category; with ``False`` it has
+    all of them. A formula that contradicts, ``0 +`` or ``1 +``, raises. A regressor without that
+    parameter takes the formula at its word. ``-`` removes a term, and raises where there is none
+    to remove: an excess return is ``I(port1 - RF)``.
 
     All rows are kept, with NaN where a value or a category is missing or a category was not there
     in `fit`, so that the regressor's own rule for missing values holds. ``center``, ``scale``,
@@ -146,7 +146,7 @@ class FormulaRegressor(CallbackSupportMixin, MetaEstimatorMixin, RegressorMixin,
                 f"The formula {self.formula!r} names no factor; the columns of X are "
                 f"{_listed(frame)}."
             )
-        needed = _needed(right, frame.columns)
+        needed = needed_names(right, frame.columns)
         used = [name for name in frame.columns if name in needed]
         self.feature_names_in_ = np.array(used, dtype=object)
         self.n_features_in_ = len(used)
@@ -252,14 +252,14 @@ class FormulaRegressor(CallbackSupportMixin, MetaEstimatorMixin, RegressorMixin,
 def _sides(formula: str, regressor: BaseEstimator) -> tuple[SimpleFormula | None, SimpleFormula]:
     """The two sides of a formula, its intercept as the regressor has it."""
     fit_intercept = _fit_intercept(regressor)
-    target, design = _parse(formula, include_intercept=fit_intercept is not False)
+    target, design = parse_formula(formula, include_intercept=fit_intercept is not False)
     has_intercept = any(str(term) == "1" for term in design)
     if fit_intercept is not None and has_intercept != fit_intercept:
         said, remedy = ("adds an", "1 +") if has_intercept else ("removes the", "0 +' or '- 1")
         raise ValueError(
             f"The formula {formula!r} {said} intercept, but the regressor has fit_intercept="
             f"{fit_intercept}, which rules. Take '{remedy}' out of the formula, or set "
-            f"fit_intercept={not fit_intercept}."
+            f"fit_intercept={not fit_intercept} where the regressor has that parameter."
         )
     return target, design
 
@@ -271,48 +271,8 @@ def _fit_intercept(regressor: Any) -> bool | None:
     for name in ("estimator", "regressor"):  # a search, a transformed target
         if hasattr(getattr(regressor, name, None), "fit"):
             return _fit_intercept(getattr(regressor, name))
-    found = getattr(regressor, "fit_intercept", None)
+    found = getattr(regressor, "fit_intercept", getattr(regressor, "_always_fits_alphas", None))
     return None if found is None else bool(found)
-
-
-def _parse(formula: str, *, include_intercept: bool) -> tuple[SimpleFormula | None, SimpleFormula]:
-    from formulaic import Formula, SimpleFormula
-    from formulaic.errors import FormulaicError
-    from formulaic.parser import DefaultFormulaParser
-
-    try:
-        parsed = Formula(formula, _parser=DefaultFormulaParser(include_intercept=include_intercept))
-    except (FormulaicError, KeyError, SyntaxError) as error:
-        reason = str(error).partition("\n")[0]
-        raise ValueError(f"The formula {formula!r} cannot be read: {reason}") from error
-    if isinstance(parsed, SimpleFormula):
-        return None, parsed
-    target, design = getattr(parsed, "lhs", None), getattr(parsed, "rhs", None)
-    if not isinstance(target, SimpleFormula) or not isinstance(design, SimpleFormula):
-        raise ValueError(
-            f"The formula {formula!r} has several parts on a side; write 'returns ~ factors'."
-        )
-    return target, design
-
-
-def _needed(formula: SimpleFormula | ModelSpec, columns: pd.Index) -> set[str]:
-    """Names that a side of a formula uses: columns, and what is neither column nor function."""
-    from formulaic.transforms import TRANSFORMS
-
-    known = TRANSFORMS.keys() | set(dir(builtins))
-    needed = set()
-    for factor in (each for term in getattr(formula, "formula", formula) for each in term.factors):
-        if factor.eval_method.value == "lookup":
-            needed.add(factor.expr)
-        elif factor.eval_method.value == "python":
-            nodes = list(ast.walk(ast.parse(re.sub("`.*?`", "_", factor.expr), mode="eval")))
-            called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
-            local = {node.arg for node in nodes if isinstance(node, ast.arg)} | {"_"}
-            names = [node for node in nodes if isinstance(node, ast.Name) and node.id not in local]
-            values = {name.id for name in names if id(name) not in called}
-            needed |= ({name.id for name in names} - known) | values.intersection(columns)
-            needed |= set(re.findall("`(.*?)`", factor.expr))
-    return needed
 
 
 def _named_frame(X: Any) -> pd.DataFrame:
@@ -343,7 +303,7 @@ def _materialize(
     from formulaic.errors import DataMismatchWarning, FormulaicError
     from formulaic.materializers import PandasMaterializer
 
-    needed = _needed(formula, frame.columns)
+    needed = needed_names(formula, frame.columns)
     missing = sorted(needed.difference(frame.columns))
     if missing:
         raise ValueError(
@@ -369,6 +329,8 @@ def _materialize(
 def _plain(column: pd.Series) -> pd.Series:
     """Numbers of any dtype as plain ones, text of any dtype as objects: those are categories."""
     column = column.infer_objects()
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return column.cat.remove_unused_categories()  # those of rows that were left out before
     if pd.api.types.is_string_dtype(column.dtype):
         return column.astype(object)
     numeric = pd.api.types.is_numeric_dtype(column.dtype)

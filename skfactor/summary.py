@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ from statsmodels.iolib.summary import Summary
 from statsmodels.iolib.table import SimpleTable
 from statsmodels.iolib.tableformatting import fmt_params
 
+from skfactor._validation import is_whole
 from skfactor.inference import PremiaInference, cross_sectional_r2, j_test
 from skfactor.inference._two_pass import two_pass_of
 
@@ -66,7 +67,7 @@ class PremiaTable(pd.DataFrame):
 
     def to_latex(  # type: ignore[override]  # without jinja2, which pandas' own needs
         self,
-        buf: str | Path | None = None,
+        buf: str | Path | IO[str] | None = None,
         *,
         caption: str | None = None,
         label: str | None = None,
@@ -75,8 +76,8 @@ class PremiaTable(pd.DataFrame):
 
         Parameters
         ----------
-        buf : path, optional
-            File to write to.
+        buf : path or file, optional
+            Where to write to.
         caption, label : str, optional
             Either puts the tabular into a table environment. The caption is taken as LaTeX.
 
@@ -106,7 +107,10 @@ class PremiaTable(pd.DataFrame):
         text = "\n".join(lines)
         if buf is None:
             return text
-        Path(buf).write_text(text + "\n", encoding="utf-8")
+        if isinstance(buf, str | Path):
+            Path(buf).write_text(text + "\n", encoding="utf-8")
+        else:
+            buf.write(text + "\n")
         return None
 
 
@@ -145,8 +149,8 @@ def premia_table(
     PremiaTable
         A DataFrame of text, indexed by name and ``""`` or the statistic. The rows are the premia in
         the order of first appearance, ``"const"`` first; then, for models with cross-sections, the
-        average R squared of the dates, the number of dates and the average number of assets a
-        date; then the kind of errors. What a model has not is empty.
+        average R squared of the dates; the number of dates and the average number of assets a
+        date; the kind of errors; with stars what they mean. What a model has not is empty.
 
     Raises
     ------
@@ -189,7 +193,7 @@ def premia_table(
     columns = _names(names, len(fitted))
     if statistic not in ("t", "se"):
         raise ValueError(f"statistic={statistic!r} is unknown; it is 't' or 'se'.")
-    if digits < 0:
+    if not is_whole(digits) or digits < 0:
         raise ValueError(f"digits={digits!r} has to be a number of decimals, such as 4.")
     options = {"covariance": covariance, "kernel": kernel, "bandwidth": bandwidth}
     results = [_infer(model, options) for model in fitted]
@@ -201,16 +205,16 @@ def premia_table(
         rows += [(str(name), ""), (str(name), statistic)]
         pairs = [_cells(result, name, statistic, digits, stars) for result in results]
         cells += [list(each) for each in zip(*pairs, strict=True)]
-    facts = [
-        result.description if hasattr(model, "cross_sections_") else {}
-        for model, result in zip(fitted, results, strict=True)
-    ]
+    facts = [_facts(model, result) for model, result in zip(fitted, results, strict=True)]
     for row, key in _FACTS.items():
-        if any(key in each for each in facts):
+        if any(each.get(key) for each in facts):
             rows.append((row, ""))
             cells.append([each.get(key, "") for each in facts])
     rows.append(("Standard errors", ""))
     cells.append([_kind(result) for result in results])
+    if stars:
+        rows.append(("* 10%, ** 5%, *** 1%", ""))
+        cells.append([""] * len(results))
     return PremiaTable(cells, index=pd.MultiIndex.from_tuples(rows), columns=columns)
 
 
@@ -258,6 +262,17 @@ def _infer(model: Any, options: dict[str, Any]) -> PremiaInference:
         raise ValueError(f"The errors of {type(model).__name__} have no choice of {refused}.")
     result: PremiaInference = model.inference(**given)
     return result
+
+
+def _facts(model: Any, result: PremiaInference) -> dict[str, str]:
+    """What the summary says of the model, the assets a date too."""
+    if hasattr(model, "cross_sections_"):
+        return result.description
+    count = float(len(model.betas_))
+    if hasattr(model, "residuals_"):  # else nothing is missing
+        count = model.residuals_.notna().sum(axis=1)[lambda n: n > 0].mean()
+    # The R squared there may be is that of the assets' time series.
+    return {**result.description, "Average R2:": "", "Assets a date:": f"{count:.1f}"}
 
 
 def _cells(
@@ -315,7 +330,7 @@ def full_summary(
     Parameters
     ----------
     model : FamaMacBeth
-        Fitted in wide form on complete returns.
+        Fitted in wide form on complete returns; also a formula, pipeline or search that holds one.
     covariance, kernel, bandwidth, prewhiten, debiased
         Errors of the premia, as in `skfactor.FamaMacBeth.inference`; kernel, bandwidth and
         prewhiten are those of the J test and of the cross-sectional R squared too.
@@ -324,7 +339,9 @@ def full_summary(
     -------
     Summary
         Of statsmodels: prints, and renders as LaTeX and HTML. Each beta is followed by its
-        standard error. The time-series R squared is pooled over assets: 1 minus the sum of
+        ordinary standard error, for homoskedastic and serially uncorrelated residuals, whatever
+        the errors of the premia. Without a zero-beta rate the cross-sectional R squared is
+        uncentred. The time-series R squared is pooled over assets: 1 minus the sum of
         squared first-pass residuals over that of the returns around their means.
 
     Raises
@@ -343,13 +360,17 @@ def full_summary(
     >>> "Time-series R2 (pooled)" in full_summary(model).as_text()
     True
     """
+    model = _premia_model(model)
     passes, _ = two_pass_of(model, "full_summary")
     options: dict[str, Any] = {"kernel": kernel, "bandwidth": bandwidth, "prewhiten": prewhiten}
     j, r2 = j_test(model, **options), cross_sectional_r2(model, debiased=debiased, **options)
     pooled = 1.0 - (passes.residuals**2).sum() / (passes.centred_returns**2).sum()
     low, high = r2.conf_int()
     fit = [
-        ("Cross-sectional R2", f"{r2.r2:.4f} ({r2.std_error:.4f}), 95% [{low:.4f}, {high:.4f}]"),
+        (
+            "Cross-sectional R2" if passes.zero_beta else "Cross-sectional R2 (uncentred)",
+            f"{r2.r2:.4f} ({r2.std_error:.4f}), 95% [{low:.4f}, {high:.4f}]",
+        ),
         ("  p-value of R2 = 0", f"{r2.zero.p_value:.4f}"),
         ("  p-value of R2 = 1", f"{r2.one.p_value:.4f}"),
         ("Time-series R2 (pooled)", f"{pooled:.4f}"),
@@ -374,4 +395,4 @@ def _assets_table(model: Any, label: Callable[[object], str]) -> SimpleTable:
     headers = [*(f"beta {label(name)}" for name in model.betas_), "R2", "pricing error"]
     stubs = [label(asset) for asset in model.betas_.index]
     formats = {**fmt_params, "data_fmts": ["%s"]}
-    return SimpleTable(rows, headers, stubs, title="Assets: betas (std err)", txt_fmt=formats)
+    return SimpleTable(rows, headers, stubs, title="Assets: betas (OLS std err)", txt_fmt=formats)

@@ -22,7 +22,16 @@ FLOORS = {
         [
             ["_typing", "exceptions"],
             ["_kernels"],
-            ["_sklearn", "_dates", "_calendar", "_panel", "_validation", "_per_date", "_base"],
+            [
+                "_sklearn",
+                "_dates",
+                "_calendar",
+                "_panel",
+                "_validation",
+                "_per_date",
+                "_base",
+                "_formula_text",
+            ],
             ["frames", "preprocessing", "inference", "metrics", "datasets"],
             ["linear_model"],
             ["portfolios", "model_selection"],

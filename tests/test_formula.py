@@ -27,7 +27,7 @@ from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skfactor import FactorBetas, FactorZScorer, FamaMacBeth
+from skfactor import FactorBetas, FactorZScorer, FamaMacBeth, TradedFactorModel
 from skfactor.formula import FormulaRegressor
 
 PORTFOLIOS = ["NoDur", "Chems", "S1V1", "S5V5", "S1M1", "S5M5"]
@@ -616,3 +616,23 @@ def test_tags_are_those_of_the_regressor():
     assert tags.target_tags.multi_output
     assert not FormulaRegressor("x", LinearRegression()).__sklearn_tags__().input_tags.allow_nan
     assert is_regressor(FormulaRegressor("x", DummyRegressor()))
+
+
+def test_traded_factors_always_have_alphas():
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(30, 3)), columns=["a", "b", "f"])
+    FormulaRegressor("a + b ~ f", TradedFactorModel()).fit(frame)
+    with pytest.raises(ValueError, match=r"removes the intercept, but the regressor has"):
+        FormulaRegressor("a + b ~ 0 + f", TradedFactorModel()).fit(frame)
+
+
+def test_quoted_names_are_columns_and_empty_categories_none():
+    rng = np.random.default_rng(0)
+    index = pd.MultiIndex.from_product([range(2000, 2010), list("abcdefgh")], names=["year", "a"])
+    frame = pd.DataFrame({"ret": rng.normal(size=80), "Mkt-RF": rng.normal(size=80)}, index)
+    frame["cat"] = pd.Categorical(np.tile(["x", "y"], 40), categories=["x", "y", "gone"])
+    model = FormulaRegressor("ret ~ Q('Mkt-RF') + cat", FamaMacBeth()).fit(frame)
+    plain = FormulaRegressor("ret ~ `Mkt-RF` + cat", FamaMacBeth())
+    plain.fit(frame.assign(cat=frame["cat"].astype(str)))
+    assert_allclose(model.regressor_.premia_, plain.regressor_.premia_)
+    assert list(model.feature_names_in_) == ["Mkt-RF", "cat"]
+    assert_allclose(model.predict(frame), plain.predict(frame.assign(cat=frame["cat"].astype(str))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 
 import numpy as np
@@ -13,7 +14,13 @@ from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
 
-from skfactor import FactorBetas, FactorZScorer, FamaMacBeth
+from skfactor import (
+    FactorBetas,
+    FactorZScorer,
+    FamaMacBeth,
+    LinearFactorGMM,
+    TradedFactorModel,
+)
 from skfactor.formula import FormulaRegressor
 from skfactor.inference import cross_sectional_r2, j_test
 from skfactor.summary import PremiaTable, full_summary, premia_table
@@ -309,3 +316,53 @@ def test_full_summary_of_a_panel_raises():
     panel = pd.DataFrame(rng.normal(size=(36, 2)), index, ["a", "b"])
     with pytest.raises(ValueError, match=r"full_summary needs a FamaMacBeth fitted in wide form"):
         full_summary(FamaMacBeth().fit(panel[["a"]], panel["b"]))
+
+
+def test_full_summary_shows_the_model_inside(documented):
+    model = documented
+    held = make_pipeline(FamaMacBeth()).fit(model._two_pass.factors, model._two_pass.returns)
+    inside = full_summary(held.steps[-1][1]).as_text()
+    assert full_summary(held).as_text() == inside
+
+
+def test_r2_without_a_zero_beta_rate_is_called_uncentred(documented):
+    fit = documented._two_pass
+    model = FamaMacBeth(fit_intercept=False).fit(fit.factors, fit.returns)
+    assert "Cross-sectional R2 (uncentred)" in full_summary(model).as_text()
+    with_rate = FamaMacBeth().fit(fit.factors, fit.returns)
+    table = premia_table([model, with_rate])
+    cells = table.loc["Average R2"].to_numpy().ravel().tolist()
+    assert cells[0].endswith(" (uncentred)")
+    assert "uncentred" not in cells[1] + full_summary(with_rate).as_text()
+
+
+def test_models_without_cross_sections_show_dates_and_assets():
+    X, y = french_two_pass()
+    y = y.iloc[:, :8].copy()
+    gmm = LinearFactorGMM().fit(X[["MktRF"]], y)
+    y.iloc[:400, 0] = np.nan
+    traded = TradedFactorModel().fit(X, y)
+    table = premia_table([traded, gmm], covariance="auto")
+    shown = table.droplevel(1).loc[["Dates", "Assets a date"]]
+    mean = y.notna().sum(axis=1).mean()
+    assert shown.to_numpy().tolist() == [["819", "819"], [f"{mean:.1f}", "8.0"]]
+    assert "Average R2" not in table.index
+
+
+def test_stars_say_what_they_mean(models):
+    legend = "* 10%, ** 5%, *** 1%"
+    assert premia_table(models, stars=True).index[-1] == (legend, "")
+    assert r"* 10\%, ** 5\%, *** 1\%" in premia_table(models, stars=True).to_latex()
+    assert legend not in str(premia_table(models))
+
+
+def test_latex_goes_to_an_open_file(models):
+    table, file = premia_table(models), io.StringIO()
+    assert table.to_latex(file) is None
+    assert file.getvalue() == table.to_latex() + "\n"
+
+
+@pytest.mark.parametrize("digits", [2.5, "3", True])
+def test_digits_are_a_whole_number(models, digits):
+    with pytest.raises(ValueError, match="number of decimals"):
+        premia_table(models, digits=digits)

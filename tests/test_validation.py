@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose
 from reference_premia import random_two_pass
 
 from skfactor import BiasCorrectedFamaMacBeth, FactorBetas, FamaMacBeth, TradedFactorModel
+from skfactor._validation import check_flag
 
 MODELS = [
     FamaMacBeth(),
@@ -42,3 +43,22 @@ def test_changing_the_data_after_fit_changes_nothing(model, container):
             data[:] = 7.0
     for result, before in zip(_results(model), expected, strict=True):
         assert_allclose(result, before, rtol=1e-9, atol=1e-15)
+
+
+@pytest.mark.parametrize("model", [FamaMacBeth(), FactorBetas(), TradedFactorModel()])
+def test_what_has_no_columns_or_one_dimension_is_named(model):
+    X, y = random_two_pass(np.random.default_rng(0))
+    with pytest.raises(ValueError, match=r"y has no columns"):
+        model.fit(X, y[[]])
+    with pytest.raises(ValueError, match=r"X has no columns"):
+        model.fit(X[[]], y)
+    with pytest.raises(ValueError, match=r"X is a Series, .* pass X\.to_frame\(\)"):
+        model.fit(X.iloc[:, 0], y)
+
+
+@pytest.mark.parametrize(("value", "message"), [("no", "'no'"), (1, "1"), (None, "None")])
+def test_flags_are_true_or_false(value, message):
+    for flag in (True, False, np.True_):
+        check_flag(flag, "debiased")
+    with pytest.raises(ValueError, match=f"debiased={message} has to be True or False"):
+        check_flag(value, "debiased")

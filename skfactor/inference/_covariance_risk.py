@@ -15,8 +15,9 @@ import pandas as pd
 from scipy import stats
 
 from skfactor._typing import BoolArray, Float64Array
-from skfactor._validation import check_level
+from skfactor._validation import check_flag, check_level
 from skfactor.inference._covariance import COVARIANCES
+from skfactor.inference._definite import is_singular_covariance
 from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import PremiaInference
 from skfactor.inference._two_pass import TwoPass, two_pass_of
@@ -141,6 +142,7 @@ def premium_of_covariance(
     ['const', 'f1', 'f2', 'f3']
     """
     passes, positions = two_pass_of(model, "premium_of_covariance")
+    check_flag(debiased, "debiased")
     if covariance not in ("auto", *COVARIANCES):
         raise ValueError(
             f"covariance={covariance!r} is unknown; it is 'auto' or one of {list(COVARIANCES)}."
@@ -170,7 +172,7 @@ def premium_of_covariance(
         kernel=kernel,
         bandwidth=lags,
         prewhitened=prewhiten,
-        description={"Prices of:": "covariance risk"},
+        description=model._description(),
     )
 
 
@@ -255,6 +257,11 @@ def screen_factors(
     if t <= n + passes.factors.shape[1] + 2:
         raise ValueError(
             f"screen_factors inverts the covariance of {n} assets and needs more dates; found {t}."
+        )
+    if is_singular_covariance(passes.return_covariance):
+        raise ValueError(
+            f"screen_factors inverts the covariance of {n} assets, which is singular: some assets "
+            "are combinations of others. Drop them."
         )
     names = np.array(list(model.premia_.index[-passes.factors.shape[1] :]), dtype=object)
     kept: BoolArray = np.ones(len(names), dtype=bool)

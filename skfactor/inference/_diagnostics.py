@@ -14,7 +14,7 @@ from skfactor._typing import Float64Array
 from skfactor._validation import check_level
 from skfactor.inference._premia import TestResult
 from skfactor.inference._rank import rank_test
-from skfactor.inference._two_pass import TwoPass, two_pass_of
+from skfactor.inference._two_pass import TwoPass, reason_of, two_pass_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +132,7 @@ def diagnose(model: Any, level: float) -> Diagnostics:
     names = list(model.premia_.index[-passes.factors.shape[1] :])
     obstacle = _too_few_dates(passes) or model._obstacle_to("krs")
     if obstacle:
-        raise ValueError(f"diagnostics {obstacle.split(' Use ')[0]}")
+        raise ValueError(f"diagnostics {reason_of(obstacle)}")
     kinds = ("fama-macbeth", "krs")
     t_values = pd.DataFrame({kind: model.inference(kind).t_values for kind in kinds})
     rank = rank_test(passes.factors, passes.returns, zero_beta=passes.zero_beta)

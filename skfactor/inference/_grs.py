@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 from sklearn.utils.validation import check_array, check_consistent_length
-from statsmodels.iolib.table import SimpleTable
 
 from skfactor._dates import calendar_positions
 from skfactor._panel import check_same_rows, time_index
 from skfactor._typing import Float64Array, IntArray
 from skfactor._validation import raise_if_infinite, raise_if_repeated, target_names
+from skfactor.inference._definite import quadratic_form
 from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import PremiaInference, TestResult
 
@@ -96,8 +96,12 @@ def read_factor_sample(factors: Any, returns: Any) -> FactorSample:
 
 def _complete_table(data: Any, what: str) -> Float64Array:
     """Values (T, n_columns) without NaN; a single series is one column."""
+    if data is None:
+        raise ValueError(f"{what} is None; pass one column a series.")
     if isinstance(data, pd.DataFrame):
         raise_if_repeated(data.columns, what)
+        if not len(data.columns):
+            raise ValueError(f"{what} has no columns.")
     values: Float64Array
     try:
         values = check_array(
@@ -194,18 +198,6 @@ class AlphaInference(PremiaInference):
         if names is not None:
             which = f"the alphas of {names if isinstance(names, str) else ', '.join(names)}"
         return replace(super().wald_test(chosen), null=f"{which} are zero")
-
-    def to_frame(self) -> pd.DataFrame:
-        """One row an asset: alpha, standard error, t, p-value and 95% interval."""
-        return super().to_frame().rename(columns={"premium": "alpha"})
-
-    def _tables(self, names: list[str]) -> list[SimpleTable]:
-        top, body = super()._tables(names)
-        top.title = "Alphas"
-        for cell in body[0]:
-            if cell.data == "premium":
-                cell.data = "alpha"
-        return [top, body]
 
 
 def alpha_influence(
@@ -317,7 +309,8 @@ def grs_test(
     if covariance == "robust":
         influence = alpha_influence(sample.factors, residuals)
         cov, _ = long_run.covariance(influence, sample.positions)
-        wald = n_dates * float(alphas @ np.linalg.solve(cov, alphas))
+        refusal = f"The covariance of {n_assets} alphas is singular. Test fewer assets or lags."
+        wald = n_dates * quadratic_form(alphas, cov, refusal)
         return TestResult(wald, float(stats.chi2.sf(wald, n_assets)), (n_assets,), "chi2", null)
     free = n_dates - n_assets - n_factors
     mean = sample.factors.mean(axis=0)

@@ -16,9 +16,16 @@ from statsmodels.iolib.tableformatting import fmt_2cols, fmt_params
 
 from skfactor._typing import Float64Array
 from skfactor._validation import check_level
+from skfactor.inference._definite import quadratic_form
 
 # statsmodels' layout of label and value pairs, without the dashes it puts between them.
 FACTS = {**fmt_2cols, "data_fmts": ["%18s", "%18s"], "stub_fmt": "%s"}
+# Titles of summaries, by the name of the estimates.
+_TITLES = {
+    "premium": "Risk premia",
+    "alpha": "Alphas",
+    "price": "Prices of covariance risk",
+}
 
 
 class TablesSummary(Summary):  # type: ignore[misc]  # statsmodels is untyped
@@ -149,6 +156,11 @@ class PremiaInference:
     def _distribution(self) -> Any:
         return stats.t(self.df) if np.isfinite(self.df) else stats.norm()
 
+    @property
+    def _estimate(self) -> str:
+        """What the numbers are estimates of, in one word."""
+        return str(self.premia.name) if self.premia.name in _TITLES else "premium"
+
     def _labelled(self, values: Float64Array, name: str) -> pd.Series:
         return pd.Series(values, index=self.premia.index, name=name)
 
@@ -203,20 +215,30 @@ class PremiaInference:
         if len(set(chosen)) < len(chosen):
             raise ValueError(f"names={chosen} names a premium more than once.")
         premia = self.premia[chosen].to_numpy()
-        wald = float(premia @ np.linalg.solve(self.cov.loc[chosen, chosen].to_numpy(), premia))
         k = len(chosen)
-        null = f"the premia of {', '.join(map(str, chosen))} are zero"
-        if not np.isfinite(self.df):
-            return TestResult(wald, float(stats.chi2.sf(wald, k)), (k,), "chi2", null)
         free = self.df + 1.0 - k
         if free <= 0:
             raise ValueError(f"{k} premia need more than {k} dates, found {self.df + 1.0:g}.")
+        wald = quadratic_form(
+            premia,
+            self.cov.loc[chosen, chosen].to_numpy(),
+            f"The covariance of the {k} estimates is singular, so they cannot be tested together: "
+            "some are known without error or from the others, or there are too few dates.",
+        )
+        null = f"the premia of {', '.join(map(str, chosen))} are zero"
+        if not np.isfinite(self.df):
+            return TestResult(wald, float(stats.chi2.sf(wald, k)), (k,), "chi2", null)
         statistic = wald * free / (k * self.df)
         return TestResult(statistic, float(stats.f.sf(statistic, k, free)), (k, free), "F", null)
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a premium: estimate, standard error, t, p-value and 95% interval."""
-        columns = [self.premia.rename("premium"), self.std_errors, self.t_values, self.p_values]
+        """One row an estimate: itself, standard error, t, p-value and 95% interval."""
+        columns = [
+            self.premia.rename(self._estimate),
+            self.std_errors,
+            self.t_values,
+            self.p_values,
+        ]
         return pd.concat([*columns, self.conf_int()], axis=1)
 
     def summary(self) -> Summary:
@@ -243,8 +265,8 @@ class PremiaInference:
         if len(labels) % 2:
             labels.append("")
             values.append([""])
-        half = len(labels) // 2
-        top = SimpleTable(values[:half], stubs=labels[:half], title="Risk premia", txt_fmt=FACTS)
+        half, title = len(labels) // 2, _TITLES[self._estimate]
+        top = SimpleTable(values[:half], stubs=labels[:half], title=title, txt_fmt=FACTS)
         top.extend_right(SimpleTable(values[half:], stubs=[f"  {x}" for x in labels[half:]]))
         table = self.to_frame()
         # Four digits of the smallest error, the same number of decimals in every row.
@@ -256,7 +278,7 @@ class PremiaInference:
             for row in table.itertuples(index=False)
         ]
         letter = "t" if np.isfinite(self.df) else "z"
-        headers = ["premium", "std err", letter, f"P>|{letter}|", "[0.025", "0.975]"]
+        headers = [self._estimate, "std err", letter, f"P>|{letter}|", "[0.025", "0.975]"]
         return [top, SimpleTable(body, headers, names, txt_fmt=fmt_params)]
 
     def __str__(self) -> str:

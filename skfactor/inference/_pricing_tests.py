@@ -7,10 +7,17 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from skfactor.inference._definite import quadratic_form
 from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import TestResult
 from skfactor.inference._two_pass import two_pass_of
 
+# The name of the test, the number of dates, the number of assets.
+_SINGULAR = (
+    "{} inverts the covariance of the pricing errors, which is singular for these {} dates and {} "
+    "assets: dates are too few, or some assets are combinations of others and of the factors. Test "
+    "fewer assets."
+)
 _NULL = "all pricing errors are zero"
 
 
@@ -61,7 +68,8 @@ def j_test(
     passes, positions = two_pass_of(model, "j_test")
     errors, influence = passes.overidentifying_moments
     variance, _ = LongRun(kernel, bandwidth, prewhiten).covariance(influence, positions)
-    statistic = len(influence) * float(errors @ np.linalg.solve(variance, errors))
+    refusal = _SINGULAR.format("j_test", *passes.returns.shape)
+    statistic = len(influence) * quadratic_form(errors, variance, refusal)
     return TestResult(
         statistic, float(stats.chi2.sf(statistic, len(errors))), (len(errors),), "chi2", _NULL
     )
@@ -118,7 +126,8 @@ def shanken_test(model: Any, *, small_sample: bool = True) -> TestResult:
     c = float(
         passes.factor_premia @ np.linalg.solve(passes.factor_covariance, passes.factor_premia)
     )
-    q_statistic = float(errors @ np.linalg.solve(variance, errors)) / (1.0 + c)
+    refusal = _SINGULAR.format("shanken_test", t, n)
+    q_statistic = quadratic_form(errors, variance, refusal) / (1.0 + c)
     free = len(errors)
     if not small_sample:
         statistic = t * q_statistic

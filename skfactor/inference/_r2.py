@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
@@ -12,10 +12,14 @@ from scipy import stats
 from skfactor._typing import Float64Array
 from skfactor._validation import check_level
 from skfactor.inference._covariance_risk import premium_of_covariance
+from skfactor.inference._definite import quadratic_form
 from skfactor.inference._long_run import LongRun
-from skfactor.inference._premia import TestResult
+from skfactor.inference._premia import PremiaInference, TestResult
 from skfactor.inference._two_pass import TwoPass, two_pass_of
 from skfactor.inference._weighted_chi2 import weighted_chi2_sf
+
+# What is left of a factor that is a combination of others, of its sum of squares.
+_ROUNDING = 1e-20
 
 
 @dataclass(frozen=True)
@@ -194,6 +198,33 @@ def _slope_influence_if_unpriced(passes: TwoPass, debiased: bool) -> Float64Arra
     return influence[:, -k:]
 
 
+def _are_spanned(columns: Float64Array, basis: Float64Array) -> bool:
+    """Whether columns (T, n) are combinations of a basis (T, k), but for rounding."""
+    q, _ = np.linalg.qr(basis)
+    left = columns - q @ (q.T @ columns)
+    return bool(((left**2).sum(axis=0) <= _ROUNDING * (columns**2).sum(axis=0)).all())
+
+
+def _test_nested(small: TwoPass, large: TwoPass, prices: PremiaInference) -> TestResult:
+    """Wald test that the prices of the large model's factors are those of the small one's."""
+    # Discount factors of the small model have prices mix' mu in the large one: restricted are those
+    # in the directions that its mix does not see, as of the factors that it has not.
+    f, g = small.centred_factors, large.centred_factors
+    mix = np.linalg.lstsq(g, f, rcond=None)[0]
+    k, n_small = mix.shape
+    q, _ = np.linalg.qr(mix, mode="complete")
+    directions = q[:, n_small:]
+    price = directions.T @ prices.premia.to_numpy()[-k:]
+    cov = directions.T @ prices.cov.to_numpy()[-k:, -k:] @ directions
+    wald = quadratic_form(price, cov, "The prices of the additional factors have no covariance.")
+    names = prices.premia.index[-k:]
+    extra = [str(n) for n, g_k in zip(names, g.T, strict=True) if not _are_spanned(g_k[:, None], f)]
+    free = k - n_small
+    said = ", ".join(extra) if len(extra) == free else "what the larger model has beside the other"
+    null = f"{said} {'adds' if free == 1 or len(extra) != free else 'add'} nothing to the R2"
+    return TestResult(wald, float(stats.chi2.sf(wald, free)), (free,), "chi2", null)
+
+
 def compare_r2(
     model_a: Any,
     model_b: Any,
@@ -251,28 +282,18 @@ def compare_r2(
         raise ValueError("compare_r2 needs models of the same returns; these differ.")
     if (a.weighting, a.zero_beta) != (b.weighting, b.zero_beta):
         raise ValueError("compare_r2 needs models with the same weighting and fit_intercept.")
-    small, large, of_large = (
-        (a, b, model_b)
-        if a.factors.shape[1] <= b.factors.shape[1]
-        else (
-            b,
-            a,
-            model_a,
-        )
-    )
-    shared = [any(np.array_equal(f, g) for g in small.factors.T) for f in large.factors.T]
-    names = list(of_large.premia_.index[-len(shared) :])
-    extra = [name for name, known in zip(names, shared, strict=True) if not known]
-    if not extra:
-        raise ValueError("compare_r2 was given the same factors twice.")
-    if sum(shared) == small.factors.shape[1]:
+    larger = b.factors.shape[1] >= a.factors.shape[1]
+    small, large, of_large = (a, b, model_b) if larger else (b, a, model_a)
+    if _are_spanned(small.centred_factors, large.centred_factors):
+        if small.factors.shape == large.factors.shape:
+            raise ValueError(
+                "compare_r2 was given the same factors twice, or combinations of the same factors."
+            )
         prices = premium_of_covariance(
             of_large, "krs", kernel=kernel, bandwidth=bandwidth, prewhiten=prewhiten
         )
-        wald = prices.wald_test(extra)
-        verb = "adds" if len(extra) == 1 else "add"
-        return replace(wald, null=f"{', '.join(map(str, extra))} {verb} nothing to the R2")
-    influence = r2_influence(a) - r2_influence(b)
+        return _test_nested(small, large, prices)
+    influence = r2_influence(a, True) - r2_influence(b, True)
     variance, _ = LongRun(kernel, bandwidth, prewhiten).covariance(influence[:, None], positions)
     statistic = (r2_of(a) - r2_of(b)) / float(np.sqrt(variance[0, 0] / len(influence)))
     p_value = float(2.0 * stats.norm.sf(abs(statistic)))

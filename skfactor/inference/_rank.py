@@ -10,6 +10,7 @@ from scipy import stats
 from scipy.linalg import helmert, solve_triangular
 
 from skfactor._typing import Float64Array, FloatArray
+from skfactor._validation import is_whole
 from skfactor.inference._grs import FactorSample, check_residuals, read_factor_sample
 from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import TestResult
@@ -145,7 +146,7 @@ def _differences(sample: FactorSample) -> FactorSample:
 def _check_rank(rank: int | None, n_assets: int, n_factors: int, zero_beta: bool) -> int:
     rank = n_factors - 1 if rank is None else rank
     highest = min(n_assets, n_factors) - 1
-    if isinstance(rank, bool) or rank != int(rank) or not 0 <= rank <= highest:
+    if not is_whole(rank) or not 0 <= rank <= highest:
         rows = "differences of assets" if zero_beta else "assets"
         raise ValueError(
             f"rank={rank!r} has to be a whole number from 0 to {highest}: there are {n_assets} "

@@ -7,6 +7,7 @@ errors. Influence series are (T, P) with mean zero; premia vary as their long-ru
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -187,6 +188,12 @@ def misspecification_robust_influence(passes: TwoPass, debiased: bool = False) -
     return influence
 
 
+def reason_of(obstacle: str) -> str:
+    """Why a covariance does not hold, without the advice to take another one."""
+    reason = re.split(r",? (?:or use|Use) '", obstacle)[0]
+    return f"{reason.removesuffix('.')}." if reason else ""
+
+
 def two_pass_of(model: Any, what: str) -> tuple[TwoPass, IntArray]:
     """The two passes of a fitted model, and the places of its dates on the calendar.
 
@@ -195,13 +202,17 @@ def two_pass_of(model: Any, what: str) -> tuple[TwoPass, IntArray]:
     check_is_fitted(model)
     fit = getattr(model, "_two_pass", None)
     if fit is None:
+        inner = {"regressor_": "its regressor_", "best_estimator_": "its best_estimator_"}
+        held = [advice for name, advice in inner.items() if hasattr(model, name)]
+        held += ["its last step"] if hasattr(model, "steps") else []
         raise ValueError(
             f"{what} needs a FamaMacBeth fitted in wide form, y with one column an asset; found "
-            f"{type(model).__name__} without a first pass."
+            f"{type(model).__name__}"
+            + (f", which holds a model: pass {held[0]}." if held else " without a first pass.")
         )
-    obstacle = fit.obstacle_to("shanken")
+    obstacle = model._obstacle_to("shanken")
     if obstacle:
-        raise ValueError(f"{what} {obstacle.split(' Use ')[0]}")
+        raise ValueError(f"{what} {reason_of(obstacle)}")
     passes: TwoPass = fit.passes
     n_assets, n_premia = passes.exposures.shape
     if n_assets <= n_premia:

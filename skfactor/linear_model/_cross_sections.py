@@ -26,6 +26,7 @@ from skfactor._kernels.threads import Done
 from skfactor._panel import is_time_series
 from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray
 from skfactor.exceptions import RankDeficientWarning
+from skfactor.inference._definite import is_singular_covariance
 
 # Up to this share of the sum of squares what is left of it is rounding.
 _ROUNDING = 1e-24
@@ -171,13 +172,12 @@ def _regress_generalized(
     min_assets: int,
 ) -> LeastSquares:
     """Generalized least squares as ordinary ones: whiten, take the whitened constant out."""
-    try:
-        factor = np.linalg.cholesky(covariance)
-    except np.linalg.LinAlgError as error:
+    if is_singular_covariance(covariance):
         raise ValueError(
-            "The residuals' covariance is singular: some assets are combinations of others. Drop "
+            "The returns' covariance is singular: some assets are combinations of others. Drop "
             "them, or use weighting='wls'."
-        ) from error
+        )
+    factor = np.linalg.cholesky(covariance)
     one = np.ones((len(betas), 1))
     white = solve_triangular(factor, np.hstack([one, betas, returns.T]), lower=True)
     one, x, y = white[:, 0], white[:, 1 : 1 + betas.shape[1]], white[:, 1 + betas.shape[1] :]
@@ -327,7 +327,7 @@ def average_over_time(returns: Float64Array, weights: Float64Array | None = None
         return masked_mean(returns.T, weights)
 
 
-def describe_dates(sections: pd.DataFrame, used: BoolArray) -> dict[str, str]:
+def describe_dates(sections: pd.DataFrame, used: BoolArray, fit_intercept: bool) -> dict[str, str]:
     """What a summary says of the dates that are used, from the table of `date_tables`."""
     dates, places = sections.index, np.flatnonzero(used)
     # A time of day that says nothing is left out.
@@ -338,5 +338,5 @@ def describe_dates(sections: pd.DataFrame, used: BoolArray) -> dict[str, str]:
         "Dates used:": str(n_used) if n_used == n_dates else f"{n_used} of {n_dates}",
         "Span:": "" if isinstance(dates, pd.RangeIndex) else f"{first} to {last}",
         "Assets a date:": f"{n_assets:.1f}",
-        "Average R2:": f"{r2:.4f}",
+        "Average R2:": f"{r2:.4f}" if fit_intercept else f"{r2:.4f} (uncentred)",
     }

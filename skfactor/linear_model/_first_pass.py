@@ -99,7 +99,9 @@ def report_failures(fits: LeastSquares, series: TimeSeries, fewest: int) -> None
         f"{int(fits.deficient.sum())} with constant or collinear factors over their dates"
     )
     if failed.all() and not only_numbers_rows(series.periods):
-        remedy = "Pass more dates, fewer factors, or a smaller min_periods."
+        remedy = "Pass more dates, or fewer factors."
+        if fewest > len(series.names) + 1:
+            remedy = "Pass more dates, fewer factors, or a smaller min_periods."
         if fits.deficient.all():
             remedy = "Drop the factors that are constant or combinations of the others."
         raise ValueError(

@@ -28,6 +28,7 @@ from skfactor._typing import Float64Array, IntArray
 from skfactor._validation import (
     check_row_weights,
     feature_names,
+    raise_if_repeated,
     target_names,
     validate_features,
     validate_target,
@@ -157,6 +158,7 @@ class LinearFactorGMM(CallbackSupportMixin, RegressorMixin, Estimator):  # type:
         index = pd.RangeIndex(len(factors)) if index is None else index
         order = index.argsort()
         self.dates_, assets = index[order], target_names(y, returns.shape[1])
+        raise_if_repeated(assets, "y")
         data, positions = (returns[order], factors[order]), calendar_positions(self.dates_)
         self._moments = _Moments(*data, self.fit_intercept, positions, self.kernel)
         start = self._moments.two_pass()
@@ -353,7 +355,7 @@ class _Moments:
         factor, failed = lapack.dpotrf(covariance / scale / scale[:, None], lower=1)
         if failed or np.diagonal(factor).min() < _SINGULAR:
             raise ValueError(
-                "The moments' covariance is singular: drop assets that are combinations of others."
+                "The moments' covariance is singular: an asset or a factor follows from others."
             )
         scale /= np.sqrt(len(self.returns))
         return lambda x: solve_triangular(factor, (x.T / scale).T, lower=True)

@@ -385,7 +385,7 @@ class PremiaModel(CallbackSupportMixin, RegressorMixin, Estimator):  # type: ign
     def _description(self) -> dict[str, str]:
         wide = self._two_pass is not None
         facts = {"Form:": "wide, two-pass" if wide else "panel, exposures given"}
-        facts |= describe_dates(self.cross_sections_, self._average > 0.0)
+        facts |= describe_dates(self.cross_sections_, self._average > 0.0, self.fit_intercept)
         return facts | ({"Assets:": str(len(self.betas_))} if wide else {})
 
     def __sklearn_tags__(self) -> Any:

@@ -16,6 +16,7 @@ from skfactor.inference._two_pass import (
     TwoPass,
     correctly_specified_influence,
     misspecification_robust_influence,
+    reason_of,
 )
 from skfactor.inference._unbalanced import unbalanced_influence
 from skfactor.linear_model._factor_betas import FactorBetas
@@ -40,16 +41,14 @@ class TwoPassFit:
         if obstacle or self.is_complete:
             return obstacle
         if covariance == "shanken":
-            return f"{_NEEDS_ALL} Use 'krs' or 'gmm'."
+            return f"{_NEEDS_ALL} Drop the assets or dates that miss some, or use 'krs' or 'gmm'."
         if self.weighting != "ols":
             return "is for an OLS second pass where returns are missing. Use 'fama-macbeth'."
         return ""
 
     def note_on_factors(self) -> str:
         """One sentence if factors look useless or that cannot be tested; else empty."""
-        obstacle = self._obstacle_of_betas().split(" Use ")[0]
-        if not self.is_complete:
-            obstacle = obstacle or _NEEDS_ALL
+        obstacle = reason_of(self._obstacle_of_betas() or ("" if self.is_complete else _NEEDS_ALL))
         return note_on_factors(obstacle or self.passes, list(self.factors.columns))
 
     def _obstacle_of_betas(self) -> str:

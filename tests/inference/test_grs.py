@@ -238,3 +238,17 @@ def test_repeated_columns_raise():
 def test_options_that_mean_nothing_raise(options, message):
     with pytest.raises(ValueError, match=message):
         grs_test(*_draw(), **options)
+
+
+@pytest.mark.parametrize(
+    ("factors", "returns", "match"),
+    [
+        ([], ["a"], "factors has no columns"),
+        (["a"], [], "returns has no columns"),
+        (["a"], None, "returns is None"),
+    ],
+)
+def test_what_is_not_there_is_named(factors, returns, match):
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(30, 2)), columns=["a", "b"])
+    with pytest.raises(ValueError, match=match):
+        grs_test(frame[factors], None if returns is None else frame[returns])

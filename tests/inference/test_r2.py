@@ -105,11 +105,46 @@ def test_nested_models_are_compared_by_the_prices_of_the_additional_factors():
     expected = premium_of_covariance(large, "krs").wald_test(["SMB", "Mom"])
     for models in ((large, small), (small, large)):
         found = compare_r2(*models)
-        assert found.statistic == expected.statistic
+        assert_allclose(found.statistic, expected.statistic, rtol=1e-11)
         assert found.df == (2,)
         assert found.null == "SMB, Mom add nothing to the R2"
     three = FamaMacBeth().fit(X.drop(columns="SMB"), y)
     assert compare_r2(small, three).null == "Mom adds nothing to the R2"
+
+
+@pytest.mark.parametrize("weighting", ["ols", "gls"])
+def test_factors_in_other_units_or_mixes_are_the_same_factors(weighting):
+    X, y = french_two_pass()
+
+    def fit(factors):
+        return FamaMacBeth(weighting=weighting).fit(factors, y)
+
+    large, expected = fit(X), compare_r2(fit(X[["MktRF"]]), fit(X))
+    in_percent = compare_r2(fit(100.0 * X[["MktRF"]]), large)
+    assert_allclose(in_percent.statistic, expected.statistic, rtol=1e-8)
+    assert (in_percent.df, in_percent.null) == (expected.df, "SMB, HML, Mom add nothing to the R2")
+    spread = pd.DataFrame({"a": X["MktRF"] + X["SMB"], "b": X["HML"] - 0.5 * X["MktRF"]})
+    mixed = compare_r2(fit(spread), large)
+    assert mixed.df == (2,)
+    assert mixed.null == "what the larger model has beside the other adds nothing to the R2"
+    # The same test with factors of which the smaller model has the first two.
+    beside = fit(spread.join(X[["HML", "Mom"]]))
+    assert_allclose(mixed.statistic, compare_r2(fit(spread), beside).statistic, rtol=1e-7)
+    for same in (1.0000001 * X, X.assign(SMB=X["SMB"] + X["MktRF"])):
+        with pytest.raises(ValueError, match="the same factors"):
+            compare_r2(large, fit(same))
+
+
+def test_models_of_gls_that_are_not_nested_have_unbiased_inverses():
+    X, y = (table[:120] for table in french_two_pass())
+    names = (["MktRF", "SMB"], ["HML", "Mom"])
+    found = compare_r2(*(FamaMacBeth(weighting="gls").fit(X[name], y) for name in names))
+    passes = [TwoPass(y.to_numpy(), X[name].to_numpy(), "gls", True) for name in names]
+    difference = r2_influence(passes[0], True) - r2_influence(passes[1], True)
+    expected = (r2_of(passes[0]) - r2_of(passes[1])) / (difference.std() / np.sqrt(120))
+    assert_allclose(found.statistic, expected, rtol=1e-9)
+    plain = (r2_influence(passes[0]) - r2_influence(passes[1])).std()
+    assert abs(plain / difference.std() - 1.0) > 0.1
 
 
 def test_models_that_are_not_nested_are_compared_by_the_difference():

@@ -15,13 +15,23 @@ from reference_premia import (
     weighted_moments,
     weights_of_assets,
 )
+from sklearn.pipeline import make_pipeline
 
 from skfactor import FamaMacBeth
+from skfactor.formula import FormulaRegressor
+from skfactor.inference import (
+    cross_sectional_r2,
+    j_test,
+    premium_of_covariance,
+    screen_factors,
+    shanken_test,
+)
 from skfactor.inference._two_pass import (
     TwoPass,
     correctly_specified_influence,
     misspecification_robust_influence,
 )
+from skfactor.summary import full_summary
 
 WEIGHTINGS = ["ols", "wls", "gls"]
 KERNELS = ["bartlett", "parzen", "quadratic-spectral"]
@@ -215,3 +225,36 @@ def test_automatic_lags_and_prewhitening_are_reported(bandwidth, prewhiten):
     text = str(inference)
     assert f"bartlett, L = {inference.bandwidth:.4g}" in text
     assert ("prewhitened" in text) == prewhiten
+
+
+@pytest.mark.parametrize(
+    "test",
+    [j_test, shanken_test, cross_sectional_r2, premium_of_covariance, screen_factors, full_summary],
+)
+def test_tests_of_averages_over_all_dates_refuse_other_averages(test):
+    factors, returns = mispriced()
+    model = FamaMacBeth(premia_window=50).fit(factors, returns)
+    with pytest.raises(ValueError, match=r"is for averages of all dates, without premia_window"):
+        test(model)
+
+
+@pytest.mark.parametrize("what", ["X", "y"])
+def test_what_is_missing_is_to_be_dropped(what):
+    factors, returns = (pd.DataFrame(table) for table in mispriced())
+    (factors if what == "X" else returns).iloc[3, 1] = np.nan
+    model = FamaMacBeth().fit(factors, returns)
+    with pytest.raises(
+        ValueError, match=r"^j_test .* some are missing\. Drop (those|the assets)"
+    ) as e:
+        j_test(model)
+    assert "fama-macbeth" not in str(e.value)
+
+
+def test_a_model_that_is_held_by_another_is_named():
+    factors, returns = mispriced()
+    held = FormulaRegressor("a + b", FamaMacBeth())
+    held.fit(pd.DataFrame(factors[:, :2], columns=["a", "b"]), returns)
+    with pytest.raises(ValueError, match=r"found FormulaRegressor, .* pass its regressor_\."):
+        j_test(held)
+    with pytest.raises(ValueError, match=r"found Pipeline, .* pass its last step\."):
+        j_test(make_pipeline(FamaMacBeth()).fit(factors, returns))

@@ -252,3 +252,10 @@ def test_checks_of_scikit_learn_that_do_not_fit_one_asset_pass():
     results = check_estimator(LinearFactorGMM(), on_fail=None, on_skip=None)
     passed = {each["check_name"] for each in results if each["status"] == "passed"}
     assert passed >= PASSED_WITH_ONE_ASSET
+
+
+def test_assets_of_one_name_raise():
+    X, y = french_two_pass()
+    y = y.iloc[:, :8].set_axis(["p"] * 8, axis=1)
+    with pytest.raises(ValueError, match=r"columns \['p'\] of y occur more than once"):
+        LinearFactorGMM().fit(X[["MktRF"]], y)

@@ -1,0 +1,113 @@
+"""Formulas as text: their two sides, the columns they name, and signs that would have no effect."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+if TYPE_CHECKING:
+    from formulaic import ModelSpec, SimpleFormula
+
+
+def parse_formula(
+    formula: str, *, include_intercept: bool
+) -> tuple[SimpleFormula | None, SimpleFormula]:
+    """Left side, None if there is none, and right side of a formula.
+
+    Raises ``ValueError`` if it cannot be read, or has more parts or less effect than it seems.
+    """
+    from formulaic import Formula, SimpleFormula
+    from formulaic.errors import FormulaicError
+    from formulaic.parser import DefaultFormulaParser
+
+    try:
+        parsed = Formula(formula, _parser=DefaultFormulaParser(include_intercept=include_intercept))
+    except (FormulaicError, KeyError, SyntaxError) as error:
+        reason = str(error).partition("\n")[0]
+        if "__formulaic_variables_available__" in reason:
+            reason = "'.' stands for no columns here. Name them, as in 'ret ~ beta + size'."
+        raise ValueError(f"The formula {formula!r} cannot be read: {reason}") from error
+    _refuse_lost_differences(formula)
+    if isinstance(parsed, SimpleFormula):
+        return None, parsed
+    target, design = getattr(parsed, "lhs", None), getattr(parsed, "rhs", None)
+    if not isinstance(target, SimpleFormula) or not isinstance(design, SimpleFormula):
+        raise ValueError(
+            f"The formula {formula!r} has several parts on a side; write 'returns ~ factors'."
+        )
+    return target, design
+
+
+def _refuse_lost_differences(formula: str) -> None:
+    """Raise ``ValueError`` for a minus that would remove a term that is not there."""
+    for side in _split(formula, "~"):
+        parts = list(_split(side, "-"))
+        for i, part in enumerate(parts[1:], 1):
+            removed = next(_split(part, "+|")).strip()
+            if removed not in ("0", "1") and not _terms(removed) <= _terms("-".join(parts[:i])):
+                raise ValueError(
+                    f"The formula {formula!r} removes {removed!r}, which is not there: '-' takes a "
+                    f"term away. Write a difference as I(... - {removed})."
+                )
+
+
+def _terms(text: str) -> set[str]:
+    """Terms of a piece of a formula, none of an empty one."""
+    from formulaic import Formula
+    from formulaic.parser import DefaultFormulaParser
+
+    if not text.strip():
+        return set()
+    parsed = Formula(text, _parser=DefaultFormulaParser(include_intercept=False))
+    return {str(term) for term in parsed}
+
+
+def _split(text: str, marks: str) -> Iterator[str]:
+    """Pieces of a formula between marks that stand outside of brackets and quotes."""
+    start, depth, quote = 0, 0, ""
+    for i, character in enumerate(text):
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "`'\"":
+            quote = character
+        elif character in "([{":
+            depth += 1
+        elif character in ")]}":
+            depth -= 1
+        elif character in marks and not depth:
+            yield text[start:i]
+            start = i + 1
+    yield text[start:]
+
+
+def needed_names(formula: SimpleFormula | ModelSpec, columns: pd.Index) -> set[str]:
+    """Names that a side of a formula uses: columns, and what is neither column nor function."""
+    from formulaic.transforms import TRANSFORMS
+
+    known = TRANSFORMS.keys() | set(dir(builtins))
+    needed = set()
+    for factor in (each for term in getattr(formula, "formula", formula) for each in term.factors):
+        if factor.eval_method.value == "lookup":
+            needed.add(factor.expr)
+        elif factor.eval_method.value == "python":
+            nodes = list(ast.walk(ast.parse(re.sub("`.*?`", "_", factor.expr), mode="eval")))
+            called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
+            local = {node.arg for node in nodes if isinstance(node, ast.arg)} | {"_"}
+            names = [node for node in nodes if isinstance(node, ast.Name) and node.id not in local]
+            quoted = [arg for node in nodes if _is_quotation(node) for arg in ast.walk(node)]
+            needed |= {str(arg.value) for arg in quoted if isinstance(arg, ast.Constant)}
+            values = {name.id for name in names if id(name) not in called}
+            needed |= ({name.id for name in names} - known) | values.intersection(columns)
+            needed |= set(re.findall("`(.*?)`", factor.expr))
+    return needed
+
+
+def _is_quotation(node: ast.AST) -> bool:
+    """Whether a node is Q('name'), which is for names that are no Python."""
+    called = node.func if isinstance(node, ast.Call) else None
+    return isinstance(called, ast.Name) and called.id == "Q"
