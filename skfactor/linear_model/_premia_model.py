@@ -331,7 +331,8 @@ class PremiaModel(CallbackSupportMixin, RegressorMixin, Estimator):  # type: ign
         """Warning signs of a two-pass model: useless factors, weak identification.
 
         A rank test of the betas, an F test for each factor that the betas on it are all the same,
-        and where Fama-MacBeth and krs errors disagree about significance [1]_.
+        and where Fama-MacBeth and krs errors disagree about significance [1]_. There is no rank
+        test where returns are missing.
 
         Parameters
         ----------
@@ -346,7 +347,7 @@ class PremiaModel(CallbackSupportMixin, RegressorMixin, Estimator):  # type: ign
         Raises
         ------
         ValueError
-            In panel form, with missing data, or with fewer dates than assets.
+            In panel form, with missing factors, or with fewer dates than assets.
 
         References
         ----------

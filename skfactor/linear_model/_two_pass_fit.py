@@ -21,8 +21,6 @@ from skfactor.inference._two_pass import (
 from skfactor.inference._unbalanced import unbalanced_influence
 from skfactor.linear_model._factor_betas import FactorBetas
 
-_NEEDS_ALL = "is for complete returns, and some are missing."
-
 
 @dataclass(frozen=True)
 class TwoPassFit:
@@ -38,18 +36,22 @@ class TwoPassFit:
     def obstacle_to(self, covariance: str) -> str:
         """Why errors for estimated betas do not hold; empty if they do."""
         obstacle = self._obstacle_of_betas()
+        if not obstacle and np.isnan(self.lambdas.to_numpy()).any():
+            obstacle = "needs premia on every date, and some are missing. Use 'fama-macbeth'."
         if obstacle or self.is_complete:
             return obstacle
         if covariance == "shanken":
-            return f"{_NEEDS_ALL} Drop the assets or dates that miss some, or use 'krs' or 'gmm'."
+            return (
+                "is for complete returns, and some are missing. Drop the assets or dates that miss "
+                "some, or use 'krs' or 'gmm'."
+            )
         if self.weighting != "ols":
             return "is for an OLS second pass where returns are missing. Use 'fama-macbeth'."
         return ""
 
     def note_on_factors(self) -> str:
         """One sentence if factors look useless or that cannot be tested; else empty."""
-        obstacle = reason_of(self._obstacle_of_betas() or ("" if self.is_complete else _NEEDS_ALL))
-        return note_on_factors(obstacle or self.passes, list(self.factors.columns))
+        return note_on_factors(self, reason_of(self._obstacle_of_betas()))
 
     def _obstacle_of_betas(self) -> str:
         kind = special_betas(self.first_pass)
@@ -60,10 +62,10 @@ class TwoPassFit:
             )
         if not getattr(self.first_pass, "fit_intercept", False):
             return "is for betas estimated with an intercept in the first pass. Use 'fama-macbeth'."
-        if any(np.isnan(frame.to_numpy()).any() for frame in (self.factors, self.lambdas)):
+        if np.isnan(self.factors.to_numpy()).any():
             return (
-                "needs factors and premia on every date, and some are missing. Drop those dates, "
-                "or use 'fama-macbeth'."
+                "needs factors on every date, and some are missing. Drop those dates, or use "
+                "'fama-macbeth'."
             )
         return ""
 

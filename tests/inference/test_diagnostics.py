@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from reference_premia import french_two_pass
+from scipy import stats
 from statsmodels.multivariate.multivariate_ols import _MultivariateOLS
 
 from skfactor import FamaMacBeth
@@ -92,18 +93,49 @@ def test_mistakes_raise():
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        (
-            lambda y: y.mask(np.eye(len(y), y.shape[1]) > 0),
-            r"complete returns, and some are missing",
-        ),
-        (lambda y: y[:10], r"of 8 assets and needs 12 dates; found 10"),
+        (lambda y: y[:10], r"the test .* of 8 assets and needs 12 dates; found 10"),
+        (lambda y: y.assign(again=y[0]), r"covariance is singular, .* combinations of others"),
     ],
 )
 def test_the_summary_says_that_useless_factors_were_not_sought(change, match):
     X, y = useless()
     y = change(y)
-    summary = str(FamaMacBeth().fit(X.loc[y.index], y).summary())
-    assert re.search(rf"a factor is useless was not\s+tested: the test .*{match}", summary)
+    summary = " ".join(str(FamaMacBeth().fit(X.loc[y.index], y).summary()).split())
+    assert re.search(rf"a factor is useless was not tested[:.] .*{match}", summary)
+
+
+def test_useless_factors_are_found_where_returns_are_missing():
+    named, p_values = 0, []
+    for seed in range(60):
+        X, y = useless(seed, n_periods=200)
+        y = y.mask(np.random.default_rng(seed).random(y.shape) < 0.08)
+        model = FamaMacBeth().fit(X, y)
+        diagnostics = model.diagnostics()
+        assert diagnostics.rank is None
+        assert "not tested, some returns are missing" in str(diagnostics)
+        assert diagnostics.beta_tests.loc["market", "p_value"] < 1e-10
+        p_values.append(diagnostics.beta_tests.loc["noise", "p_value"])
+        named += "['noise'] hardly differ" in str(model.summary())
+    assert named == (np.array(p_values) > 0.05).sum()
+    # Uniform, as of a test of the right size.
+    assert stats.kstest(p_values, "uniform").pvalue > 0.01
+
+
+def test_one_missing_return_changes_the_tests_of_betas_little():
+    X, y = useless()
+    complete = FamaMacBeth().fit(X, y).diagnostics().beta_tests
+    y.iloc[3, 3] = np.nan
+    found = FamaMacBeth().fit(X, y).diagnostics().beta_tests
+    assert_allclose(found["statistic"], complete["statistic"], rtol=0.05)
+    assert list(found["df"]) == list(complete["df"])
+
+
+def test_a_factor_among_the_assets_tells_nothing_of_the_others():
+    X, y = useless()
+    expected = FamaMacBeth().fit(X, y).diagnostics().beta_tests
+    model = FamaMacBeth().fit(X, y.assign(market=X["market"]))
+    assert_allclose(model.diagnostics().beta_tests["statistic"], expected["statistic"], rtol=1e-8)
+    assert "['noise'] hardly differ" in str(model.summary())
 
 
 def test_averages_of_some_dates_are_not_diagnosed():
