@@ -235,9 +235,9 @@ def compare_r2(
 ) -> TestResult:
     """Test that two two-pass models explain the same assets equally well.
 
-    If the factors of one are among those of the other, the cross-sectional R squareds are equal
-    exactly if the prices of covariance risk of the additional factors are zero, which a
-    misspecification-robust Wald test tests. Otherwise the difference is compared with the normal
+    If the factors of one are among those of the other, or combinations of them, the cross-sectional
+    R squareds are equal exactly if the prices of covariance risk of the additional factors are
+    zero, which a misspecification-robust Wald test tests. Otherwise the difference is compared with the normal
     distribution that it has if neither model is correct and the models are distinct [1]_.
 
     Parameters
