@@ -237,8 +237,9 @@ def compare_r2(
 
     If the factors of one are among those of the other, or combinations of them, the cross-sectional
     R squareds are equal exactly if the prices of covariance risk of the additional factors are
-    zero, which a misspecification-robust Wald test tests. Otherwise the difference is compared with the normal
-    distribution that it has if neither model is correct and the models are distinct [1]_.
+    zero, which a misspecification-robust Wald test tests. Otherwise the difference is compared with
+    the normal distribution that it has if neither model is correct and the models are distinct
+    [1]_.
 
     Parameters
     ----------
