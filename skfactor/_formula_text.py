@@ -27,12 +27,12 @@ def parse_formula(
 
     try:
         parsed = Formula(formula, _parser=DefaultFormulaParser(include_intercept=include_intercept))
+        _refuse_lost_differences(formula)
     except (FormulaicError, KeyError, SyntaxError) as error:
         reason = str(error).partition("\n")[0]
         if "__formulaic_variables_available__" in reason:
             reason = "'.' stands for no columns here. Name them, as in 'ret ~ beta + size'."
         raise ValueError(f"The formula {formula!r} cannot be read: {reason}") from error
-    _refuse_lost_differences(formula)
     if isinstance(parsed, SimpleFormula):
         return None, parsed
     target, design = getattr(parsed, "lhs", None), getattr(parsed, "rhs", None)
@@ -43,46 +43,68 @@ def parse_formula(
     return target, design
 
 
-def _refuse_lost_differences(formula: str) -> None:
+def _refuse_lost_differences(formula: str, part: str | None = None) -> None:
     """Raise ``ValueError`` for a minus that would remove a term that is not there."""
-    for side in _split(formula, "~"):
-        parts = list(_split(side, "-"))
-        for i, part in enumerate(parts[1:], 1):
-            removed = next(_split(part, "+|")).strip()
-            if removed not in ("0", "1") and not _terms(removed) <= _terms("-".join(parts[:i])):
+    part = formula if part is None else part
+    for side in _split(part, "~"):
+        pieces = list(_split(side, "-"))
+        for i, piece in enumerate(pieces[1:], 1):
+            removed = next(_split(piece, "+|")).strip()
+            if removed.strip("( )") not in ("0", "1") and not _has_terms(pieces[:i], removed):
                 raise ValueError(
                     f"The formula {formula!r} removes {removed!r}, which is not there: '-' takes a "
                     f"term away. Write a difference as I(... - {removed})."
                 )
+    for inner in _groups(part):
+        _refuse_lost_differences(formula, inner)
 
 
-def _terms(text: str) -> set[str]:
-    """Terms of a piece of a formula, none of an empty one."""
+def _has_terms(pieces: list[str], removed: str) -> bool:
+    """Whether the terms to be removed are among those of what stands before."""
     from formulaic import Formula
     from formulaic.parser import DefaultFormulaParser
 
-    if not text.strip():
-        return set()
-    parsed = Formula(text, _parser=DefaultFormulaParser(include_intercept=False))
-    return {str(term) for term in parsed}
+    def terms(text: str) -> set[frozenset[str]]:
+        if not text.strip():
+            return set()
+        parsed = Formula(text, _parser=DefaultFormulaParser(include_intercept=False))
+        return {frozenset(str(factor) for factor in term.factors) for term in parsed}
+
+    return terms(removed) <= terms("-".join(pieces))
 
 
 def _split(text: str, marks: str) -> Iterator[str]:
-    """Pieces of a formula between marks that stand outside of brackets and quotes."""
-    start, depth, quote = 0, 0, ""
-    for i, character in enumerate(text):
-        if quote:
-            quote = "" if character == quote else quote
-        elif character in "`'\"":
-            quote = character
-        elif character in "([{":
-            depth += 1
-        elif character in ")]}":
-            depth -= 1
-        elif character in marks and not depth:
+    """Pieces of a formula between marks that stand outside of brackets, quotes and numbers."""
+    start = 0
+    for i, character, depth in _outside_quotes(text):
+        in_number = re.search(r"(?<![\w.])[\d.]+[eE]$", text[:i]) and text[i + 1 : i + 2].isdigit()
+        if character in marks and not depth and not in_number:
             yield text[start:i]
             start = i + 1
     yield text[start:]
+
+
+def _groups(text: str) -> Iterator[str]:
+    """What stands in the outermost brackets that group, and do not call or index."""
+    start = -1
+    for i, character, depth in _outside_quotes(text):
+        if character == "(" and depth == 1:
+            start = -1 if re.search(r"[\w`\])]\s*$", text[:i]) else i + 1
+        elif character == ")" and depth == 0 and start >= 0:
+            yield text[start:i]
+
+
+def _outside_quotes(text: str) -> Iterator[tuple[int, str, int]]:
+    """Place, character, and the depth of brackets after it."""
+    depth, quote = 0, ""
+    for i, character in enumerate(text):
+        if quote:
+            quote = "" if character == quote else quote
+            continue
+        if character in "`'\"":
+            quote = character
+        depth += (character in "([{") - (character in ")]}")
+        yield i, character, depth
 
 
 def needed_names(formula: SimpleFormula | ModelSpec, columns: pd.Index) -> set[str]:

@@ -17,6 +17,9 @@ from skfactor._formula_text import needed_names, parse_formula
         "beta + size - rf",
         "ret ~ a + b - a:b",
         "- rf + beta",
+        "(a - rf) + (b - rf) ~ beta",
+        "ret ~ size + (beta - rf)",
+        "ret ~ size + (a + (beta - rf))",
     ],
 )
 def test_a_minus_that_removes_nothing_raises(formula):
@@ -31,6 +34,11 @@ def test_a_minus_that_removes_nothing_raises(formula):
         ("I(NoDur - RF) + I(Chems - RF) ~ MktRF", "I(NoDur - RF) + I(Chems - RF)"),
         ("ret ~ a*b - a:b", "ret"),
         ("ret ~ (a + b)**2 - a", "ret"),
+        ("ret ~ a*b - b:a", "ret"),
+        ("ret ~ a + b - (1)", "ret"),
+        ("ret ~ a + b + c - (b + c)", "ret"),
+        ("ret ~ (a + b - a)", "ret"),
+        ("ret ~ I(1e-3 * a - b)", "ret"),
         ("ret ~ beta - 1", "ret"),
         ("ret ~ beta - 1 + size", "ret"),
         ("`a - b` ~ np.log(x - 1) + x[-1]", "a - b"),
@@ -40,6 +48,12 @@ def test_a_minus_that_removes_nothing_raises(formula):
 def test_other_minuses_are_what_they_are_in_formulas(formula, left):
     found, _ = parse_formula(formula, include_intercept=True)
     assert str(found) == left
+
+
+@pytest.mark.parametrize("formula", ["ret ~ a - 2", "ret ~ a - 0.5*rf", "ret ~ a +"])
+def test_what_cannot_be_read_is_one_error(formula):
+    with pytest.raises(ValueError, match=r"cannot be read"):
+        parse_formula(formula, include_intercept=True)
 
 
 def test_a_dot_names_no_columns():

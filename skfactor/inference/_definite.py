@@ -7,9 +7,9 @@ import numpy as np
 from skfactor._typing import Float64Array
 
 # Of a correlation matrix' eigenvalues, and of a variance beside the largest one: no more than
-# rounding. Premia may be in other units than a zero-beta rate, but not by so much.
+# rounding. Estimates may be in very different units, but not by so much.
 _RESOLUTION = 1e-13
-_SMALLEST = 1e-22
+_SMALLEST = 1e-28
 
 
 def is_singular_covariance(covariance: Float64Array) -> bool:

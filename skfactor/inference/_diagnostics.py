@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from skfactor._typing import BoolArray, Float64Array, IntArray
 from skfactor._validation import check_level
 from skfactor.inference._definite import quadratic_form
 from skfactor.inference._premia import TestResult
@@ -18,6 +19,8 @@ from skfactor.inference._two_pass import reason_of, two_pass_of
 
 # Up to this share of its returns' sum of squares what is left of an asset is rounding.
 _ROUNDING = 1e-24
+# Betas without errors that differ by less than this share are the same.
+_SAME = 1e-9
 _SINGULAR = (
     "The residuals' covariance is singular, so the betas of all assets cannot be tested together: "
     "some assets are combinations of others. Drop them."
@@ -156,30 +159,72 @@ def beta_tests(fit: Any) -> pd.DataFrame:
 
     Hotelling's statistic of one row of a multivariate regression: exact for normal residuals and
     complete returns. Where returns are missing, the covariance of two betas is that of residuals
-    on the dates that both assets have, in units of the betas' own standard errors.
+    on the dates that both assets have, in units of the betas' own standard errors, the number of
+    dates is that of the shortest history, and assets of much shorter histories are left out.
     """
     first, assets = fit.first_pass, fit.returns.columns
+    betas, errors = (table.loc[assets].to_numpy() for table in (first.betas_, first.std_errors_))
     residuals = np.nan_to_num(first.residuals_[assets].to_numpy())
+    returns = fit.returns.to_numpy()
     squares = np.einsum("tn,tn->n", residuals, residuals)
-    returns = np.nan_to_num(fit.returns.to_numpy())
-    # An asset that is a combination of the factors has betas without errors: it tells nothing.
-    own = squares > _ROUNDING * np.einsum("tn,tn->n", returns, returns)
-    correlation = residuals[:, own].T @ residuals[:, own]
-    correlation /= np.sqrt(squares[own] * squares[own, None])
-    betas = first.betas_.loc[assets].to_numpy()[own]
-    errors = first.std_errors_.loc[assets].to_numpy()[own]
-    free, rows = len(residuals) - betas.shape[1] - 1, []
+    # An asset that is a combination of the factors has betas without errors.
+    exact = squares <= _ROUNDING * np.nansum(returns**2, axis=0)
+    lengths = np.count_nonzero(~np.isnan(returns), axis=0)
+    tested = _with_long_histories(lengths, betas.shape[1], ~exact)
+    correlation = residuals[:, tested].T @ residuals[:, tested]
+    correlation /= np.sqrt(squares[tested] * squares[tested, None])
+    free = int(lengths[tested].min(initial=len(returns))) - betas.shape[1] - 1
+    rows = []
     for beta, error in zip(betas.T, errors.T, strict=True):
-        covariance = correlation * error * error[:, None]
-        if fit.fit_intercept:
-            # Without differences between assets a beta is nothing that the zero-beta rate is not.
-            beta = beta[1:] - beta[0]
-            against = covariance[0]
-            covariance = covariance - against - against[:, None] + against[0]
-            covariance = covariance[1:, 1:]
-        n = len(beta)
-        distance = quadratic_form(beta, covariance, _SINGULAR)
-        statistic, df = distance * (free - n + 1) / (n * free), (n, free - n + 1)
-        rows.append((statistic, stats.f.sf(statistic, *df), df))
+        covariance = correlation * error[tested] * error[tested, None]
+        rows.append(_test_beta(beta[exact], beta[tested], covariance, free, fit.fit_intercept))
     index = pd.Index(fit.factors.columns, name="factor")
     return pd.DataFrame(rows, index=index, columns=["statistic", "p_value", "df"])
+
+
+def _with_long_histories(lengths: IntArray, n_factors: int, among: BoolArray) -> IntArray:
+    """Places of the assets to be tested together: all, but for histories that leave little to all.
+
+    The more assets, the shorter the shortest history, and the fewer degrees of freedom are left;
+    the product of both is the largest. Raises ``ValueError`` if none are left.
+    """
+    order = np.flatnonzero(among)
+    order = order[np.argsort(-lengths[order], kind="stable")]
+    ranked = lengths[order]
+    if not len(order) or ranked[0] == ranked[-1]:
+        return np.sort(order)
+    count = np.arange(1, len(order) + 1)
+    left = ranked - n_factors - count - 1
+    chosen = 1 + int((count * left)[1:].argmax())  # of one asset there is no difference
+    if left[chosen] < 1:
+        raise ValueError("The histories of the assets are too short to test their betas together.")
+    return np.sort(order[: chosen + 1])
+
+
+def _test_beta(
+    exact: Float64Array,
+    betas: Float64Array,
+    covariance: Float64Array,
+    free: int,
+    zero_beta: bool,
+) -> tuple[float, float, tuple[int, int]]:
+    """Statistic, p-value and degrees of freedom of one factor's test.
+
+    From betas without errors, and betas (n,) with their covariance (n, n).
+    """
+    n = len(betas)
+    known = exact if zero_beta else np.append(0.0, exact)
+    if len(known):
+        if np.ptp(known) > _SAME * np.abs(known).max():  # they differ for certain
+            return np.inf, 0.0, (n, free - n + 1)
+        betas = betas - known[0]
+    elif n:
+        # Without differences between assets a beta is nothing that the zero-beta rate is not.
+        against, n = covariance[0], n - 1
+        covariance = (covariance - against - against[:, None] + against[0])[1:, 1:]
+        betas = betas[1:] - betas[0]
+    df = (n, free - n + 1)
+    if not n:
+        return 0.0, 1.0, df
+    statistic = quadratic_form(betas, covariance, _SINGULAR) * df[1] / (n * free)
+    return statistic, float(stats.f.sf(statistic, *df)), df

@@ -210,10 +210,12 @@ def _test_nested(small: TwoPass, large: TwoPass, prices: PremiaInference) -> Tes
     # Discount factors of the small model have prices mix' mu in the large one: restricted are those
     # in the directions that its mix does not see, as of the factors that it has not.
     f, g = small.centred_factors, large.centred_factors
-    mix = np.linalg.lstsq(g, f, rcond=None)[0]
+    unit = np.sqrt((g**2).sum(axis=0))  # of each factor, or those of small ones would be lost
+    mix = np.linalg.lstsq(g / unit, f / np.sqrt((f**2).sum(axis=0)), rcond=None)[0]
     k, n_small = mix.shape
     q, _ = np.linalg.qr(mix, mode="complete")
     directions = q[:, n_small:]
+    directions = directions * unit[:, None]
     price = directions.T @ prices.premia.to_numpy()[-k:]
     cov = directions.T @ prices.cov.to_numpy()[-k:, -k:] @ directions
     wald = quadratic_form(price, cov, "The prices of the additional factors have no covariance.")

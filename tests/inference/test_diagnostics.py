@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from scipy import stats
 from statsmodels.multivariate.multivariate_ols import _MultivariateOLS
 
 from skfactor import FamaMacBeth
+from skfactor.exceptions import RankDeficientWarning
 
 
 def useless(seed=0, n_periods=400):
@@ -127,15 +129,57 @@ def test_one_missing_return_changes_the_tests_of_betas_little():
     y.iloc[3, 3] = np.nan
     found = FamaMacBeth().fit(X, y).diagnostics().beta_tests
     assert_allclose(found["statistic"], complete["statistic"], rtol=0.05)
-    assert list(found["df"]) == list(complete["df"])
+    assert list(found["df"]) == [(7, 390)] * 2  # the shortest history has 399 dates
+    assert list(complete["df"]) == [(7, 391)] * 2
 
 
-def test_a_factor_among_the_assets_tells_nothing_of_the_others():
+def test_a_factor_among_the_assets_has_a_beta_without_error():
     X, y = useless()
-    expected = FamaMacBeth().fit(X, y).diagnostics().beta_tests
+    expected = FamaMacBeth(fit_intercept=False).fit(X, y).diagnostics().beta_tests
     model = FamaMacBeth().fit(X, y.assign(market=X["market"]))
-    assert_allclose(model.diagnostics().beta_tests["statistic"], expected["statistic"], rtol=1e-8)
+    found = model.diagnostics().beta_tests
+    # Its beta on the noise is zero, and so are those of the others if all are the same.
+    assert_allclose(found.loc["noise", "statistic"], expected.loc["noise", "statistic"], rtol=1e-8)
+    assert found.loc["noise", "df"] == expected.loc["noise", "df"]
     assert "['noise'] hardly differ" in str(model.summary())
+
+
+@pytest.mark.parametrize("zero_beta", [True, False])
+def test_factors_among_the_assets_have_betas_that_differ_for_certain(zero_beta):
+    X, y = useless()
+    both = y.assign(market=X["market"], noise=X["noise"])
+    model = FamaMacBeth(weighting="gls", fit_intercept=zero_beta).fit(X, both)
+    assert "hardly differ" not in str(model.summary())
+    both.iloc[3, 3] = np.nan
+    tests = FamaMacBeth(fit_intercept=zero_beta).fit(X, both).diagnostics().beta_tests
+    assert list(tests["p_value"]) == [0.0, 0.0]
+    assert list(tests["statistic"]) == [np.inf, np.inf]
+    only = pd.DataFrame({"a": X["market"], "b": X["noise"], "c": X["market"] - X["noise"]})
+    model = FamaMacBeth(fit_intercept=False).fit(X, only.assign(d=2.0 * X["market"]))
+    assert "useless" not in str(model.summary())
+
+
+def test_short_histories_do_not_weaken_or_inflate_the_tests():
+    p_values = []
+    for seed in range(60):
+        X, y = useless(seed, n_periods=300)
+        y.iloc[:-20, 4:] = np.nan
+        found = FamaMacBeth().fit(X, y).diagnostics().beta_tests
+        assert found.loc["noise", "df"] == (3, 295)  # of the four long ones
+        assert found.loc["market", "p_value"] < 1e-10
+        p_values.append(found.loc["noise", "p_value"])
+    assert stats.kstest(p_values, "uniform").pvalue > 0.01
+
+
+def test_histories_may_be_too_short_to_be_tested_together():
+    X, y = useless(n_periods=40)
+    rng = np.random.default_rng(0)
+    for asset in y:
+        y.loc[rng.permutation(40)[5 - asset % 2 :], asset] = np.nan
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RankDeficientWarning)  # of dates with few assets
+        summary = " ".join(str(FamaMacBeth().fit(X, y).summary("fama-macbeth")).split())
+    assert "was not tested. The histories of the assets are too short" in summary
 
 
 def test_averages_of_some_dates_are_not_diagnosed():

@@ -123,6 +123,10 @@ def test_factors_in_other_units_or_mixes_are_the_same_factors(weighting):
     in_percent = compare_r2(fit(100.0 * X[["MktRF"]]), large)
     assert_allclose(in_percent.statistic, expected.statistic, rtol=1e-8)
     assert (in_percent.df, in_percent.null) == (expected.df, "SMB, HML, Mom add nothing to the R2")
+    for scale in (1e-13, 1e13):
+        scaled = compare_r2(fit(X[["SMB", "HML"]]), fit(X.assign(MktRF=scale * X["MktRF"])))
+        unscaled = compare_r2(fit(X[["SMB", "HML"]]), large)
+        assert_allclose(scaled.statistic, unscaled.statistic, rtol=1e-7)
     spread = pd.DataFrame({"a": X["MktRF"] + X["SMB"], "b": X["HML"] - 0.5 * X["MktRF"]})
     mixed = compare_r2(fit(spread), large)
     assert mixed.df == (2,)
