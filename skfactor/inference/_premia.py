@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special, stats
 from statsmodels.iolib.summary import Summary
 from statsmodels.iolib.table import SimpleTable
 from statsmodels.iolib.tableformatting import fmt_2cols, fmt_params
@@ -150,11 +150,9 @@ class PremiaInference:
     @property
     def p_values(self) -> pd.Series:
         """Two-sided p-values of the hypothesis that a premium is zero."""
-        return self._labelled(2.0 * self._distribution.sf(np.abs(self.t_values)), "p_value")
-
-    @property
-    def _distribution(self) -> Any:
-        return stats.t(self.df) if np.isfinite(self.df) else stats.norm()
+        below = -np.abs(self.t_values.to_numpy())
+        tail = special.stdtr(self.df, below) if np.isfinite(self.df) else special.ndtr(below)
+        return self._labelled(2.0 * tail, "p_value")
 
     @property
     def _estimate(self) -> str:
@@ -182,8 +180,11 @@ class PremiaInference:
             If the level is not between 0 and 1.
         """
         check_level(level)
-        half = self._distribution.ppf(0.5 + level / 2.0) * self.std_errors
-        return pd.DataFrame({"lower": self.premia - half, "upper": self.premia + half})
+        share, premia = 0.5 + level / 2.0, self.premia.to_numpy()
+        t = special.stdtrit(self.df, share) if np.isfinite(self.df) else special.ndtri(share)
+        half = t * self.std_errors.to_numpy()
+        bounds = np.column_stack([premia - half, premia + half])
+        return pd.DataFrame(bounds, index=self.premia.index, columns=["lower", "upper"])
 
     def wald_test(self, names: str | Sequence[str] | None = None) -> TestResult:
         """Test that several premia are zero together.

@@ -332,11 +332,11 @@ def describe_dates(sections: pd.DataFrame, used: BoolArray, fit_intercept: bool)
     dates, places = sections.index, np.flatnonzero(used)
     # A time of day that says nothing is left out.
     first, last = (str(dates[places[i]]).removesuffix(" 00:00:00") for i in (0, -1))
-    n_assets, r2 = (sections[column].to_numpy()[used].mean() for column in ("n_assets", "r2"))
+    mean = dict(zip(sections, sections.to_numpy()[used].mean(axis=0), strict=True))
     n_used, n_dates = len(places), len(dates)
     return {
         "Dates used:": str(n_used) if n_used == n_dates else f"{n_used} of {n_dates}",
         "Span:": "" if isinstance(dates, pd.RangeIndex) else f"{first} to {last}",
-        "Assets a date:": f"{n_assets:.1f}",
-        "Average R2:": f"{r2:.4f}" if fit_intercept else f"{r2:.4f} (uncentred)",
+        "Assets a date:": f"{mean['n_assets']:.1f}",
+        "Average R2:": f"{mean['r2']:.4f}{'' if fit_intercept else ' (uncentred)'}",
     }
