@@ -81,7 +81,22 @@ class TwoPassFit:
         return TwoPass(returns, factors, self.weighting, self.fit_intercept)
 
     def influence(self, misspecified: bool, debiased: bool) -> Float64Array:
-        """Influence (T, P) of each date on the average slopes, through slopes and betas."""
+        """Influence (T, P) of each date on the average slopes, through slopes and betas.
+
+        Kept, since errors with other kernels, summaries and diagnostics are made from it too.
+        """
+        kind = (misspecified, debiased)
+        if kind not in self._influences:
+            series = self._influence(misspecified, debiased)
+            series.flags.writeable = False
+            self._influences[kind] = series
+        return self._influences[kind]
+
+    @cached_property
+    def _influences(self) -> dict[tuple[bool, bool], Float64Array]:
+        return {}
+
+    def _influence(self, misspecified: bool, debiased: bool) -> Float64Array:
         if not self.is_complete:
             return unbalanced_influence(
                 self.returns.to_numpy(),
