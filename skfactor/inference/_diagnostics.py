@@ -141,8 +141,8 @@ def diagnose(model: Any, level: float) -> Diagnostics:
     """See `skfactor.FamaMacBeth.diagnostics`."""
     check_level(level)
     fit: Any = getattr(model, "_two_pass", None)
-    if fit is None or fit.is_complete:
-        two_pass_of(model, "diagnostics")  # raises if they cannot be had
+    if fit is None:
+        two_pass_of(model, "diagnostics")  # says why there is none
     obstacle = _too_few_dates(fit) or model._obstacle_to("krs")
     if obstacle:
         raise ValueError(f"diagnostics {reason_of(obstacle)}")

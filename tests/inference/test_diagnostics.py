@@ -11,6 +11,7 @@ import pytest
 from numpy.testing import assert_allclose
 from reference_premia import french_two_pass
 from scipy import stats
+from sklearn.exceptions import NotFittedError
 from statsmodels.multivariate.multivariate_ols import _MultivariateOLS
 
 from skfactor import FamaMacBeth
@@ -185,3 +186,16 @@ def test_histories_may_be_too_short_to_be_tested_together():
 def test_averages_of_some_dates_are_not_diagnosed():
     with pytest.raises(ValueError, match=r"diagnostics is for averages of all dates"):
         FamaMacBeth(premia_window=50).fit(*useless()).diagnostics()
+
+
+def test_as_many_assets_as_premia_have_betas_to_be_tested():
+    X, y = useless()
+    diagnostics = FamaMacBeth().fit(X, y.iloc[:, :3]).diagnostics()
+    assert diagnostics.useless == ["noise"]
+    assert diagnostics.rank.df == (1,)
+    assert diagnostics.t_values.notna().to_numpy().all()
+
+
+def test_an_unfitted_model_raises():
+    with pytest.raises(NotFittedError):
+        FamaMacBeth().diagnostics()
