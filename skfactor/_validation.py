@@ -36,7 +36,10 @@ def validate_features(estimator: BaseEstimator, X: Any, *, reset: bool) -> Float
     try:
         values: FloatArray
         if _is_plain(X):
-            validate_data(estimator, X, reset=reset, skip_check_array=True)
+            if reset and has_text_names(X):
+                remember_features(estimator, X)
+            else:
+                validate_data(estimator, X, reset=reset, skip_check_array=True)
             values = X.to_numpy()
         else:
             values = validate_data(
@@ -48,6 +51,18 @@ def validate_features(estimator: BaseEstimator, X: Any, *, reset: bool) -> Float
     # scikit-learn's own search for infinity copies a column-ordered array that holds NaN.
     raise_if_infinite(values, feature_names(estimator, X), "X")
     return values
+
+
+def has_text_names(X: pd.DataFrame) -> bool:
+    """Whether all columns have text for names, which scikit-learn keeps then."""
+    return all(isinstance(name, str) for name in X.columns)
+
+
+def remember_features(estimator: BaseEstimator, X: pd.DataFrame) -> None:
+    """Store number and names of the columns, as scikit-learn does, which looks much longer."""
+    estimator.n_features_in_ = X.shape[1]
+    if has_text_names(X):
+        estimator.feature_names_in_ = X.columns.to_numpy(dtype=object)
 
 
 def validate_target(estimator: BaseEstimator, X: Any, y: Any) -> Float64Array:

@@ -21,6 +21,7 @@ from skfactor._validation import (
     like_input,
     raise_if_empty,
     raise_if_missing,
+    remember_features,
     validate_features,
     validate_target,
 )
@@ -230,9 +231,7 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
         """`fit` for a model that has validated these frames, ascending in time, and keeps them."""
         if self.missing == "raise":
             raise_if_missing(X.to_numpy(), y.to_numpy())
-        self.n_features_in_ = len(X.columns)
-        if all(isinstance(name, str) for name in X.columns):
-            self.feature_names_in_ = X.columns.to_numpy(dtype=object)
+        remember_features(self, X)
         return self._fit(series_of_frames(X, y), None)
 
     @property
