@@ -17,7 +17,7 @@ from scipy import stats
 from skfactor._typing import BoolArray, Float64Array
 from skfactor._validation import check_flag, check_level
 from skfactor.inference._covariance import COVARIANCES
-from skfactor.inference._definite import is_singular_covariance
+from skfactor.inference._definite import cholesky_factor
 from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import PremiaInference
 from skfactor.inference._two_pass import TwoPass, two_pass_of
@@ -258,7 +258,7 @@ def screen_factors(
         raise ValueError(
             f"screen_factors inverts the covariance of {n} assets and needs more dates; found {t}."
         )
-    if is_singular_covariance(passes.return_covariance):
+    if cholesky_factor(passes.return_covariance) is None:
         raise ValueError(
             f"screen_factors inverts the covariance of {n} assets, which is singular: some assets "
             "are combinations of others. Drop them."

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.linalg import solve_triangular
 
-from skfactor._typing import Float64Array
+from skfactor._typing import BoolArray, Float64Array
 
-# Of a correlation matrix' eigenvalues, and of a variance beside the largest one: no more than
-# rounding. Estimates may be in very different units, but not by so much.
-_RESOLUTION = 1e-13
+# Of a variance beside the largest one: no more than rounding. Estimates may be in very different
+# units, but not by so much.
 _SMALLEST = 1e-28
+# Of a sum of squares beside that of the returns.
+_ROUNDING = 1e-24
+# Rounding of the squared pivots of a correlation matrix, for each of its rows.
+_PIVOT_UNITS = 64.0 * np.finfo(np.float64).eps
 
 
-def is_singular_covariance(covariance: Float64Array) -> bool:
-    """Whether variables depend on each other to rounding, by their covariance (n, n)."""
+def cholesky_factor(covariance: Float64Array) -> Float64Array | None:
+    """Lower factor (n, n) of a covariance; None if variables depend on each other to rounding."""
     variances = np.diag(covariance)
     if not np.isfinite(covariance).all() or variances.min() <= _SMALLEST * variances.max():
-        return True
+        return None
     scale = np.sqrt(variances)
-    return bool(np.linalg.eigvalsh(covariance / scale / scale[:, None])[0] <= _RESOLUTION)
+    try:
+        factor = np.linalg.cholesky(covariance / scale / scale[:, None])
+    except np.linalg.LinAlgError:
+        return None
+    if (np.diag(factor) ** 2).min() <= _PIVOT_UNITS * len(factor):
+        return None
+    return np.asarray(factor * scale[:, None], dtype=np.float64)
 
 
 def quadratic_form(values: Float64Array, covariance: Float64Array, refusal: str) -> float:
@@ -26,6 +36,18 @@ def quadratic_form(values: Float64Array, covariance: Float64Array, refusal: str)
 
     Raises ``ValueError`` with the refusal if there is no inverse.
     """
-    if is_singular_covariance(covariance):
+    factor = cholesky_factor(covariance)
+    if factor is None:
         raise ValueError(refusal)
-    return float(values @ np.linalg.solve(covariance, values))
+    whitened = solve_triangular(factor, values, lower=True)
+    return float(whitened @ whitened)
+
+
+def are_explained(squares: Float64Array, returns: Float64Array) -> BoolArray:
+    """Assets (N,) of which factors leave nothing but rounding.
+
+    From the sums of squares (N,) of their residuals, and their returns (T, N), NaN left out.
+    """
+    known = np.nan_to_num(returns)
+    explained: BoolArray = squares <= _ROUNDING * np.einsum("tn,tn->n", known, known)
+    return explained

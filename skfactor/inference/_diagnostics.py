@@ -12,13 +12,13 @@ from scipy import stats
 
 from skfactor._typing import BoolArray, Float64Array, IntArray
 from skfactor._validation import check_level
-from skfactor.inference._definite import quadratic_form
+from skfactor.inference._definite import are_explained, quadratic_form
 from skfactor.inference._premia import TestResult
 from skfactor.inference._rank import rank_test
-from skfactor.inference._two_pass import reason_of, two_pass_of
+from skfactor.inference._two_pass import two_pass_of
 
-# Up to this share of its returns' sum of squares what is left of an asset is rounding.
-_ROUNDING = 1e-24
+# Significance level of the line in summaries.
+_LEVEL = 0.05
 # Betas without errors that differ by less than this share are the same.
 _SAME = 1e-9
 _SINGULAR = (
@@ -115,7 +115,7 @@ def describe_useless(names: list[Any]) -> str:
     )
 
 
-def note_on_factors(fit: Any, obstacle: str, level: float = 0.05) -> str:
+def note_on_factors(fit: Any, obstacle: str) -> str:
     """One sentence if factors of a two-pass fit look useless or cannot be tested; else empty."""
     obstacle = obstacle or _too_few_dates(fit)
     if obstacle:
@@ -124,7 +124,7 @@ def note_on_factors(fit: Any, obstacle: str, level: float = 0.05) -> str:
         tests = beta_tests(fit)
     except ValueError as error:
         return f"Whether a factor is useless was not tested. {error}"
-    useless = list(tests.index[tests["p_value"] > level])
+    useless = list(tests.index[tests["p_value"] > _LEVEL])
     return describe_useless(useless) if useless else ""
 
 
@@ -145,7 +145,7 @@ def diagnose(model: Any, level: float) -> Diagnostics:
         two_pass_of(model, "diagnostics")  # says why there is none
     obstacle = _too_few_dates(fit) or model._obstacle_to("krs")
     if obstacle:
-        raise ValueError(f"diagnostics {reason_of(obstacle)}")
+        raise ValueError(f"diagnostics {obstacle}")
     kinds = ("fama-macbeth", "krs")
     t_values = pd.DataFrame({kind: model.inference(kind).t_values for kind in kinds})
     rank = None
@@ -155,7 +155,7 @@ def diagnose(model: Any, level: float) -> Diagnostics:
 
 
 def beta_tests(fit: Any) -> pd.DataFrame:
-    """F tests that all assets have the same beta on a factor, or zero, for each factor.
+    """F tests that all assets have the same beta on a factor, or zero, for each factor of a fit.
 
     Hotelling's statistic of one row of a multivariate regression: exact for normal residuals and
     complete returns. Where returns are missing, the covariance of two betas is that of residuals
@@ -167,8 +167,7 @@ def beta_tests(fit: Any) -> pd.DataFrame:
     residuals = np.nan_to_num(first.residuals_[assets].to_numpy())
     returns = fit.returns.to_numpy()
     squares = np.einsum("tn,tn->n", residuals, residuals)
-    # An asset that is a combination of the factors has betas without errors.
-    exact = squares <= _ROUNDING * np.nansum(returns**2, axis=0)
+    exact = are_explained(squares, returns)  # their betas have no errors
     lengths = np.count_nonzero(~np.isnan(returns), axis=0)
     tested = _with_long_histories(lengths, betas.shape[1], ~exact)
     correlation = residuals[:, tested].T @ residuals[:, tested]

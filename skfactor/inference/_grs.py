@@ -15,7 +15,7 @@ from skfactor._dates import calendar_positions
 from skfactor._panel import check_same_rows, time_index
 from skfactor._typing import Float64Array, IntArray
 from skfactor._validation import raise_if_infinite, raise_if_repeated, target_names
-from skfactor.inference._definite import quadratic_form
+from skfactor.inference._definite import cholesky_factor, quadratic_form
 from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import PremiaInference, TestResult
 
@@ -129,11 +129,11 @@ def is_singular(deviations: Float64Array, levels: Float64Array) -> bool:
     if (unit == 0.0).any():
         return True
     scaled = deviations / unit
-    own = np.sqrt(np.mean(scaled**2, axis=0))
-    if (own**2 <= _RESOLUTION).any():  # nothing is left of a column but rounding
+    if (
+        np.mean(scaled**2, axis=0) <= _RESOLUTION
+    ).any():  # nothing is left of a column but rounding
         return True
-    correlation = (scaled / own).T @ (scaled / own) / len(scaled)
-    return bool(np.linalg.eigvalsh(correlation)[0] <= _RESOLUTION)
+    return cholesky_factor(scaled.T @ scaled) is None
 
 
 def check_residuals(sample: FactorSample, residuals: Float64Array) -> None:
@@ -191,7 +191,7 @@ class AlphaInference(PremiaInference):
         Raises
         ------
         ValueError
-            If an asset is unknown.
+            If an asset is unknown, or the alphas have a singular covariance.
         """
         chosen = list(self.premia.index) if names is None else names
         which = f"the alphas of all {len(self.premia)} assets"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +16,7 @@ from skfactor.inference._premia import PremiaInference
 def infer_premia(
     premia: pd.Series,
     sample: PremiaSample,
-    covariance: Any,
+    covariance: str,
     *,
     obstacle: Callable[[str], str],
     is_two_pass: bool,
@@ -31,7 +30,7 @@ def infer_premia(
     ``obstacle`` says why a kind of covariance does not hold, and is empty where it does; ``note``
     what fama-macbeth errors leave out.
     """
-    if not isinstance(covariance, str) or covariance not in ("auto", *COVARIANCES):
+    if covariance not in ("auto", *COVARIANCES):
         raise ValueError(
             f"covariance={covariance!r} is unknown; it is 'auto' or one of {list(COVARIANCES)}."
         )
@@ -40,7 +39,8 @@ def infer_premia(
     if covariance == "auto":
         kind = "fama-macbeth" if found else "krs"
     elif found:
-        raise ValueError(f"covariance={covariance!r} {found}")
+        instead = " or ".join(repr(kind) for kind in COVARIANCES if not obstacle(kind))
+        raise ValueError(f"covariance={covariance!r} {found} Use {instead}.")
     if len(sample.lambdas) < 2:
         raise ValueError(
             "Errors come from the variation over dates, and the premia rest on one date. Fit on "

@@ -204,7 +204,8 @@ class PremiaInference:
         Raises
         ------
         ValueError
-            If a name is unknown, or there are too few dates for the F distribution.
+            If a name is unknown or occurs twice, the covariance is singular, or there are too few
+            dates for the F distribution.
         """
         index = list(self.premia.index)
         if names is None:

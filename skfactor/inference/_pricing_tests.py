@@ -48,7 +48,8 @@ def j_test(
     Raises
     ------
     ValueError
-        If the model is not fitted in wide form, misses data, or has no asset to spare.
+        If the model is not fitted in wide form, averages some dates only, misses data, or has no
+        asset to spare, or if the pricing errors have a singular covariance.
 
     References
     ----------
@@ -95,8 +96,8 @@ def shanken_test(model: Any, *, small_sample: bool = True) -> TestResult:
     Raises
     ------
     ValueError
-        If the model is not fitted in wide form, misses data, has no asset to spare, or has fewer
-        dates than assets.
+        If the model is not fitted in wide form, averages some dates only, misses data, has no
+        asset to spare or fewer dates than assets, or the pricing errors have a singular covariance.
 
     References
     ----------

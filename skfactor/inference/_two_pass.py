@@ -7,7 +7,6 @@ errors. Influence series are (T, P) with mean zero; premia vary as their long-ru
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -188,12 +187,6 @@ def misspecification_robust_influence(passes: TwoPass, debiased: bool = False) -
     return influence
 
 
-def reason_of(obstacle: str) -> str:
-    """Why a covariance does not hold, without the advice to take another one."""
-    reason = re.split(r",? (?:or use|Use) '", obstacle)[0]
-    return f"{reason.removesuffix('.')}." if reason else ""
-
-
 def two_pass_of(model: Any, what: str) -> tuple[TwoPass, IntArray]:
     """The two passes of a fitted model, and the places of its dates on the calendar.
 
@@ -212,7 +205,7 @@ def two_pass_of(model: Any, what: str) -> tuple[TwoPass, IntArray]:
         )
     obstacle = model._obstacle_to("shanken")
     if obstacle:
-        raise ValueError(f"{what} {reason_of(obstacle)}")
+        raise ValueError(f"{what} {obstacle}")
     passes: TwoPass = fit.passes
     n_assets, n_premia = passes.exposures.shape
     if n_assets <= n_premia:

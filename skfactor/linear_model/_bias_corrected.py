@@ -274,10 +274,7 @@ class _CorrectedTwoPass(TwoPassFit):
     """Two passes with a correction in between, for which errors of the betas are not derived."""
 
     def obstacle_to(self, covariance: str) -> str:
-        return (
-            "is for least-squares slopes, and these are corrected for the errors of the betas. Use "
-            "'fama-macbeth'."
-        )
+        return "is for least-squares slopes, and these are corrected for the errors of the betas."
 
 
 @dataclass(frozen=True)

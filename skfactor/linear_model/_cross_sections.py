@@ -26,10 +26,8 @@ from skfactor._kernels.threads import Done
 from skfactor._panel import is_time_series
 from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray
 from skfactor.exceptions import RankDeficientWarning
-from skfactor.inference._definite import is_singular_covariance
+from skfactor.inference._definite import are_explained, cholesky_factor
 
-# Up to this share of the sum of squares what is left of it is rounding.
-_ROUNDING = 1e-24
 # The regressions of all dates, as they are and with a penalty.
 Fits: TypeAlias = LeastSquares | Ridge
 
@@ -126,8 +124,7 @@ def _inverse_variances(
     observed = np.isfinite(residuals)
     filled = np.where(observed, residuals, 0.0)
     squares = np.einsum("tn,tn->n", filled, filled)
-    known = np.where(observed, returns, 0.0)
-    exact = squares <= _ROUNDING * np.einsum("tn,tn->n", known, known)
+    exact = are_explained(squares, returns)
     if exact.any():
         names = assets[exact][:5].tolist()
         raise ValueError(
@@ -172,12 +169,12 @@ def _regress_generalized(
     min_assets: int,
 ) -> LeastSquares:
     """Generalized least squares as ordinary ones: whiten, take the whitened constant out."""
-    if is_singular_covariance(covariance):
+    factor = cholesky_factor(covariance)
+    if factor is None:
         raise ValueError(
             "The returns' covariance is singular: some assets are combinations of others. Drop "
             "them, or use weighting='wls'."
         )
-    factor = np.linalg.cholesky(covariance)
     one = np.ones((len(betas), 1))
     white = solve_triangular(factor, np.hstack([one, betas, returns.T]), lower=True)
     one, x, y = white[:, 0], white[:, 1 : 1 + betas.shape[1]], white[:, 1 + betas.shape[1] :]

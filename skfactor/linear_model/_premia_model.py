@@ -269,8 +269,8 @@ class PremiaModel(CallbackSupportMixin, RegressorMixin, Estimator):  # type: ign
         Raises
         ------
         ValueError
-            If the form or the model cannot give this covariance, a name is unknown, or there is
-            only one date.
+            If the form or the model cannot give this covariance, an option is unknown or without
+            effect, or there are too few dates, for prewhitening too.
 
         References
         ----------
@@ -368,19 +368,16 @@ class PremiaModel(CallbackSupportMixin, RegressorMixin, Estimator):  # type: ign
         )
 
     def _obstacle_to(self, covariance: str) -> str:
-        """Why a kind of covariance does not hold, and what does; empty if it holds."""
+        """Why a kind of covariance does not hold; empty if it holds."""
         if covariance == "fama-macbeth":
             return ""
         if self._two_pass is None:
             return (
                 "needs betas estimated by the model itself; here the exposures are given. Pass y "
-                "with one column an asset to have them estimated. Use 'fama-macbeth' here."
+                "with one column an asset to have them estimated."
             )
         if self.premia_window is not None or self.premia_halflife is not None:
-            return (
-                "is for averages of all dates, without premia_window or premia_halflife. Use "
-                "'fama-macbeth'."
-            )
+            return "is for averages of all dates, without premia_window or premia_halflife."
         return self._two_pass.obstacle_to(covariance)
 
     def _description(self) -> dict[str, str]:

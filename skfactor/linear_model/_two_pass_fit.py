@@ -16,7 +16,6 @@ from skfactor.inference._two_pass import (
     TwoPass,
     correctly_specified_influence,
     misspecification_robust_influence,
-    reason_of,
 )
 from skfactor.inference._unbalanced import unbalanced_influence
 from skfactor.linear_model._factor_betas import FactorBetas
@@ -37,36 +36,33 @@ class TwoPassFit:
         """Why errors for estimated betas do not hold; empty if they do."""
         obstacle = self._obstacle_of_betas()
         if not obstacle and np.isnan(self.lambdas.to_numpy()).any():
-            obstacle = "needs premia on every date, and some are missing. Use 'fama-macbeth'."
+            obstacle = "needs premia on every date, and some are missing."
         if obstacle or self.is_complete:
             return obstacle
         if covariance == "shanken":
             return (
                 "is for complete returns, and some are missing. Drop the assets or dates that miss "
-                "some, or use 'krs' or 'gmm'."
+                "some."
             )
         if self.weighting != "ols":
-            return "is for an OLS second pass where returns are missing. Use 'fama-macbeth'."
+            return "is for an OLS second pass where returns are missing."
         return ""
 
     def note_on_factors(self) -> str:
         """One sentence if factors look useless or that cannot be tested; else empty."""
-        return note_on_factors(self, reason_of(self._obstacle_of_betas()))
+        return note_on_factors(self, self._obstacle_of_betas())
 
     def _obstacle_of_betas(self) -> str:
         kind = special_betas(self.first_pass)
         if kind:
             return (
                 "is for betas of the whole sample, every date weighing alike, and these are "
-                f"{kind}. Use 'fama-macbeth'."
+                f"{kind}."
             )
         if not getattr(self.first_pass, "fit_intercept", False):
-            return "is for betas estimated with an intercept in the first pass. Use 'fama-macbeth'."
+            return "is for betas estimated with an intercept in the first pass."
         if np.isnan(self.factors.to_numpy()).any():
-            return (
-                "needs factors on every date, and some are missing. Drop those dates, or use "
-                "'fama-macbeth'."
-            )
+            return "needs factors on every date, and some are missing. Drop those dates."
         return ""
 
     @cached_property

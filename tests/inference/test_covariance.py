@@ -298,7 +298,7 @@ def test_auto_is_krs_for_two_pass_data(data):
 
 
 def test_shanken_needs_complete_returns():
-    with pytest.raises(ValueError, match=r"'shanken' is for complete returns.*'krs' or 'gmm'"):
+    with pytest.raises(ValueError, match=r"'shanken' is for complete returns.*'gmm' or 'krs'"):
         FamaMacBeth().fit(*HOLED).inference("shanken")
 
 

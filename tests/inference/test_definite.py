@@ -9,7 +9,7 @@ from reference_premia import FACTORS, french_two_pass
 
 from skfactor import FamaMacBeth, TradedFactorModel
 from skfactor.inference import j_test, screen_factors, shanken_test
-from skfactor.inference._definite import is_singular_covariance, quadratic_form
+from skfactor.inference._definite import cholesky_factor, quadratic_form
 
 
 def covariance(n, unit=1.0):
@@ -36,7 +36,7 @@ def test_a_quadratic_form_is_that_of_the_inverse_in_any_units(unit):
 )
 def test_what_depends_on_the_others_is_refused(mix):
     cov = np.array(mix).T @ covariance(3) @ np.array(mix)
-    assert is_singular_covariance(cov)
+    assert cholesky_factor(cov) is None
     with pytest.raises(ValueError, match="said why"):
         quadratic_form(np.ones(3), cov, "said why")
 
