@@ -267,12 +267,12 @@ def _infer(model: Any, options: dict[str, Any]) -> PremiaInference:
 def _facts(model: Any, result: PremiaInference) -> dict[str, str]:
     """What the summary says of the model, the assets a date too."""
     if hasattr(model, "cross_sections_"):
-        return result.description
+        return result.describe()
     count = float(len(model.betas_))
     if hasattr(model, "residuals_"):  # else nothing is missing
         count = model.residuals_.notna().sum(axis=1)[lambda n: n > 0].mean()
     # The R squared there may be is that of the assets' time series.
-    return {**result.description, "Average R2:": "", "Assets a date:": f"{count:.1f}"}
+    return {**result.describe(), "Average R2:": "", "Assets a date:": f"{count:.1f}"}
 
 
 def _cells(

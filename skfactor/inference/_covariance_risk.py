@@ -6,7 +6,7 @@ zero; its premium can be zero although it helps, and the other way round.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -82,10 +82,10 @@ class CovarianceRisk:
         residual = passes.residuals @ self.projection.T
         premia = passes.factor_premia
         c = float(premia @ np.linalg.solve(passes.factor_covariance, premia))
-        whitened = np.linalg.solve(passes.factor_covariance, passes.centred_factors.T).T
+        k = passes.factors.shape[1]
         of_factors = np.zeros_like(residual)
-        k = whitened.shape[1]
-        of_factors[:, -k:] = whitened * (1.0 - passes.discount)[:, None] + self.prices[-k:]
+        of_factors[:, -k:] = passes.scaled_factors * (1.0 - passes.discount)[:, None]
+        of_factors[:, -k:] += self.prices[-k:]
         return (1.0 + c) * (residual.T @ residual) / len(residual), of_factors
 
 
@@ -172,7 +172,7 @@ def premium_of_covariance(
         kernel=kernel,
         bandwidth=lags,
         prewhitened=prewhiten,
-        description=model._description(),
+        describe=model._describe(),
     )
 
 
@@ -269,7 +269,7 @@ def screen_factors(
     steps = []
     while kept.any():
         factors = passes.factors[:, kept]
-        risk = CovarianceRisk(replace(passes, factors=factors, weighting="gls"))
+        risk = CovarianceRisk(TwoPass(passes.returns, factors, "gls", passes.zero_beta))
         k = factors.shape[1]
         cov, _ = long_run.covariance(risk.influence(True)[:, -k:], positions)
         squared_t = risk.prices[-k:] ** 2 / (np.diag(cov) / t)

@@ -22,7 +22,7 @@ def infer_premia(
     is_two_pass: bool,
     long_run: LongRun,
     debiased: bool,
-    description: dict[str, str],
+    describe: Callable[[], dict[str, str]],
     note: str,
 ) -> PremiaInference:
     """Inference for premia; see `skfactor.FamaMacBeth.inference`.
@@ -61,6 +61,6 @@ def infer_premia(
         kernel=long_run.kernel,
         bandwidth=lags,
         prewhitened=long_run.prewhiten,
-        description=description,
+        describe=describe,
         notes=tuple(notes),
     )

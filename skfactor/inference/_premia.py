@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
@@ -112,8 +112,8 @@ class PremiaInference:
         Its number of lags; 0 without a kernel.
     prewhitened : bool
         Whether an autoregression was taken out before.
-    description : dict
-        What the summary says about the model, label by label.
+    describe : callable
+        Returns what the summary says about the model, label by label.
     notes : tuple of str
         What the reader has to know about these errors.
 
@@ -134,13 +134,13 @@ class PremiaInference:
     kernel: str | None = None
     bandwidth: float = 0.0
     prewhitened: bool = False
-    description: dict[str, str] = field(default_factory=dict)
+    describe: Callable[[], dict[str, str]] = dict
     notes: tuple[str, ...] = ()
 
     @property
     def std_errors(self) -> pd.Series:
         """Standard errors of the premia."""
-        return self._labelled(np.sqrt(np.diag(self.cov)), "std_error")
+        return self._labelled(np.sqrt(self.cov.to_numpy().diagonal()), "std_error")
 
     @property
     def t_values(self) -> pd.Series:
@@ -258,7 +258,7 @@ class PremiaInference:
         if self.prewhitened:
             long_run += ", prewhitened"
         facts = {
-            **self.description,
+            **self.describe(),
             "Covariance:": self.covariance,
             "Long-run variance:": long_run,
             "Distribution:": f"t({self.df:.4g})" if np.isfinite(self.df) else "normal",

@@ -29,6 +29,7 @@ class TwoPass:
     factors: Float64Array
     weighting: Weighting
     zero_beta: bool
+    known_betas: Float64Array | None = None  # (N, K), if the first pass was run before
 
     @cached_property
     def centred_returns(self) -> Float64Array:
@@ -54,8 +55,16 @@ class TwoPass:
         return self.centred_factors.T @ self.centred_factors / len(self.factors)
 
     @cached_property
+    def scaled_factors(self) -> Float64Array:
+        """Vf^-1 (f_t - f) (T, K)."""
+        scaled: Float64Array = self.centred_factors @ np.linalg.inv(self.factor_covariance)
+        return scaled
+
+    @cached_property
     def betas(self) -> Float64Array:
         """B (N, K)."""
+        if self.known_betas is not None:
+            return self.known_betas
         cross = self.centred_factors.T @ self.centred_returns / len(self.factors)
         return np.asarray(np.linalg.solve(self.factor_covariance, cross).T, dtype=np.float64)
 
@@ -125,13 +134,14 @@ class TwoPass:
     @cached_property
     def weighted_errors(self) -> Float64Array:
         """u_t = e'W (R_t - mu) (T,)."""
-        errors: Float64Array = self.centred_returns @ self.weigh(self.pricing_errors)
+        weighted = self.weigh(self.pricing_errors)
+        errors: Float64Array = self.returns @ weighted - self.means @ weighted
         return errors
 
     @cached_property
     def discount(self) -> Float64Array:
         """w_t = (f_t - f)' Vf^-1 premia (T,): one minus it is the model's discount factor."""
-        return self.centred_factors @ np.linalg.solve(self.factor_covariance, self.factor_premia)
+        return self.scaled_factors @ self.factor_premia
 
     def root_weigh(self, columns: Float64Array) -> Float64Array:
         """A root of W times columns (N, ...): with R'R = W it is R times the columns."""
@@ -166,18 +176,17 @@ def correctly_specified_influence(passes: TwoPass) -> Float64Array:
 
     The same as the generalized method of moments of Cochrane (2005, section 12.2).
     """
-    deviations = passes.slopes - passes.premia
-    residual = deviations.copy()
-    residual[:, -passes.factors.shape[1] :] -= passes.centred_factors
-    return deviations - residual * passes.discount[:, None]
+    discount = passes.discount[:, None]
+    influence: Float64Array = (passes.slopes - passes.premia) * (1.0 - discount)
+    influence[:, -passes.factors.shape[1] :] += passes.centred_factors * discount
+    return influence
 
 
 def misspecification_robust_influence(passes: TwoPass, debiased: bool = False) -> Float64Array:
     """Errors that hold where the model does not (Kan, Robotti and Shanken, 2013), (T, P)."""
     u = passes.weighted_errors * passes.small_sample_scale(debiased)
     influence = correctly_specified_influence(passes)
-    z = np.linalg.solve(passes.factor_covariance, passes.centred_factors.T).T * u[:, None]
-    influence = influence + z @ passes.bread[-z.shape[1] :]
+    influence += (passes.scaled_factors * u[:, None]) @ passes.bread[-passes.factors.shape[1] :]
     if passes.weighting == "gls":
         influence -= (passes.slopes - passes.premia) * u[:, None]
     elif passes.weighting == "wls":

@@ -324,16 +324,20 @@ def average_over_time(returns: Float64Array, weights: Float64Array | None = None
         return masked_mean(returns.T, weights)
 
 
-def describe_dates(sections: pd.DataFrame, used: BoolArray, fit_intercept: bool) -> dict[str, str]:
-    """What a summary says of the dates that are used, from the table of `date_tables`."""
+def describe_fit(
+    form: str, sections: pd.DataFrame, used: BoolArray, fit_intercept: bool, facts: dict[str, str]
+) -> dict[str, str]:
+    """What a summary says: the form, the dates used in the table of `date_tables`, other facts."""
     dates, places = sections.index, np.flatnonzero(used)
     # A time of day that says nothing is left out.
     first, last = (str(dates[places[i]]).removesuffix(" 00:00:00") for i in (0, -1))
     mean = dict(zip(sections, sections.to_numpy()[used].mean(axis=0), strict=True))
     n_used, n_dates = len(places), len(dates)
     return {
+        "Form:": form,
         "Dates used:": str(n_used) if n_used == n_dates else f"{n_used} of {n_dates}",
         "Span:": "" if isinstance(dates, pd.RangeIndex) else f"{first} to {last}",
         "Assets a date:": f"{mean['n_assets']:.1f}",
         "Average R2:": f"{mean['r2']:.4f}{'' if fit_intercept else ' (uncentred)'}",
+        **facts,
     }

@@ -247,13 +247,13 @@ class LinearFactorGMM(CallbackSupportMixin, RegressorMixin, Estimator):  # type:
             covariance="efficient gmm",
             kernel=self.kernel,
             bandwidth=moments.lags,
-            description={
+            describe={
                 "Form:": f"{self.steps} GMM",
                 "Dates used:": str(t),
                 "Assets:": str(len(self.betas_)),
                 "J statistic:": f"{self._j:.4f}",
                 "Converged:": "yes" if self.converged_ else "no",
-            },
+            }.copy,
         )
 
     def summary(self, *, debiased: bool = True) -> Summary:

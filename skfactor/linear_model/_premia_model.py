@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -25,10 +26,7 @@ from skfactor._validation import (
 )
 from skfactor.inference import PremiaInference
 from skfactor.inference._covariance import PremiaSample
-from skfactor.inference._diagnostics import (
-    Diagnostics,
-    diagnose,
-)
+from skfactor.inference._diagnostics import Diagnostics, diagnose
 from skfactor.inference._infer_premia import infer_premia
 from skfactor.inference._long_run import LongRun
 from skfactor.linear_model._cross_sections import (
@@ -36,7 +34,7 @@ from skfactor.linear_model._cross_sections import (
     average_over_time,
     average_weights,
     date_tables,
-    describe_dates,
+    describe_fit,
     report_failures,
 )
 from skfactor.linear_model._two_pass_fit import TwoPassFit
@@ -306,7 +304,7 @@ class PremiaModel(CallbackSupportMixin, RegressorMixin, Estimator):  # type: ign
             is_two_pass=self._two_pass is not None,
             long_run=LongRun(kernel, bandwidth, prewhiten),
             debiased=debiased,
-            description=self._description(),
+            describe=self._describe(),
             note=self._fama_macbeth_note,
         )
 
@@ -380,11 +378,15 @@ class PremiaModel(CallbackSupportMixin, RegressorMixin, Estimator):  # type: ign
             return "is for averages of all dates, without premia_window or premia_halflife."
         return self._two_pass.obstacle_to(covariance)
 
-    def _description(self) -> dict[str, str]:
-        wide = self._two_pass is not None
-        facts = {"Form:": "wide, two-pass" if wide else "panel, exposures given"}
-        facts |= describe_dates(self.cross_sections_, self._average > 0.0, self.fit_intercept)
-        return facts | ({"Assets:": str(len(self.betas_))} if wide else {})
+    def _describe(self) -> Callable[[], dict[str, str]]:
+        """What summaries say of this fit, worked out by them: it takes as long as the errors."""
+        form = "panel, exposures given" if self._two_pass is None else "wide, two-pass"
+        sections, used = self.cross_sections_, self._average > 0.0
+        return partial(describe_fit, form, sections, used, self.fit_intercept, self._facts())
+
+    def _facts(self) -> dict[str, str]:
+        """What summaries say beside the form and the dates."""
+        return {} if self._two_pass is None else {"Assets:": str(len(self.betas_))}
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

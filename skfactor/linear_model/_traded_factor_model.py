@@ -286,7 +286,7 @@ class TradedFactorModel(CallbackSupportMixin, RegressorMixin, Estimator):  # typ
             covariance="means of factors",
             kernel=kernel,
             bandwidth=lags,
-            description=self._description(),
+            describe=self._description().copy,
         )
 
     def alpha_inference(
@@ -333,7 +333,7 @@ class TradedFactorModel(CallbackSupportMixin, RegressorMixin, Estimator):  # typ
             covariance="robust",
             kernel=kernel,
             bandwidth=lags,
-            description=self._description(),
+            describe=self._description().copy,
         )
 
     def grs_test(

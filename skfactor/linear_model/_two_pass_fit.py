@@ -74,7 +74,14 @@ class TwoPassFit:
     def passes(self) -> TwoPass:
         """The two passes as matrices, for complete returns."""
         returns, factors = self.returns.to_numpy(), self.factors.to_numpy()
-        return TwoPass(returns, factors, self.weighting, self.fit_intercept)
+        return TwoPass(returns, factors, self.weighting, self.fit_intercept, self.betas)
+
+    @cached_property
+    def betas(self) -> Float64Array:
+        """Betas (N, K) of the whole sample, of the assets that have returns here."""
+        betas, assets = self.first_pass.betas_, self.returns.columns
+        used: Float64Array = (betas if len(betas) == len(assets) else betas.loc[assets]).to_numpy()
+        return used
 
     def influence(self, misspecified: bool, debiased: bool) -> Float64Array:
         """Influence (T, P) of each date on the average slopes, through slopes and betas.
@@ -97,7 +104,7 @@ class TwoPassFit:
             return unbalanced_influence(
                 self.returns.to_numpy(),
                 self.factors.to_numpy(),
-                self.first_pass.betas_.loc[self.returns.columns].to_numpy(),
+                self.betas,
                 self.lambdas.to_numpy(),
                 zero_beta=self.fit_intercept,
                 misspecified=misspecified,

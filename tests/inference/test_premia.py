@@ -244,6 +244,16 @@ def test_results_cannot_be_reassigned_and_survive_pickling(by_t):
     assert str(again) == str(by_t)
 
 
+def test_the_summary_is_of_the_model_that_was_inferred_and_not_of_a_later_fit():
+    X, y = grunfeld()
+    model = FamaMacBeth().fit(X, y)
+    inference = model.inference()
+    text = str(model.summary())
+    early = X.index.get_level_values("year") < 1945
+    model.fit(X[early], y[early])
+    assert str(inference) == text != str(model.summary())
+
+
 def test_an_inference_can_be_made_from_its_parts(by_t):
     other = PremiaInference(by_t.premia, by_t.cov, np.inf, "shanken")
     assert_allclose(other.t_values, by_t.t_values)

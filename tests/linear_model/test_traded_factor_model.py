@@ -116,8 +116,7 @@ def test_missing_returns_leave_each_asset_its_own_regression(french):
         cov_type="HAC", cov_kwds={"maxlags": 3, "use_correction": False}
     )
     assert_allclose(lagged.iloc[0], hac.bse["const"], rtol=1e-8)
-    description = model.inference().description
-    assert description["Dates used:"] == "199 of 200"
+    assert model.inference().describe()["Dates used:"] == "199 of 200"
 
 
 # --- forms of the data --------------------------------------------------------------------------
