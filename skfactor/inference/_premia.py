@@ -20,6 +20,8 @@ from skfactor.inference._definite import quadratic_form
 
 # statsmodels' layout of label and value pairs, without the dashes it puts between them.
 FACTS = {**fmt_2cols, "data_fmts": ["%18s", "%18s"], "stub_fmt": "%s"}
+# Columns of intervals.
+_BOUNDS = pd.Index(["lower", "upper"])
 # Titles of summaries, by the name of the estimates.
 _TITLES = {
     "premium": "Risk premia",
@@ -140,19 +142,30 @@ class PremiaInference:
     @property
     def std_errors(self) -> pd.Series:
         """Standard errors of the premia."""
-        return self._labelled(np.sqrt(self.cov.to_numpy().diagonal()), "std_error")
+        return self._labelled(self._errors, "std_error")
 
     @property
     def t_values(self) -> pd.Series:
         """Premia over their standard errors."""
-        return (self.premia / self.std_errors).rename("t_value")
+        return self._labelled(self._t, "t_value")
 
     @property
     def p_values(self) -> pd.Series:
         """Two-sided p-values of the hypothesis that a premium is zero."""
-        below = -np.abs(self.t_values.to_numpy())
+        below = -np.abs(self._t)
         tail = special.stdtr(self.df, below) if np.isfinite(self.df) else special.ndtr(below)
-        return self._labelled(2.0 * tail, "p_value")
+        return self._labelled(np.asarray(2.0 * tail, dtype=np.float64), "p_value")
+
+    @property
+    def _errors(self) -> Float64Array:
+        errors: Float64Array = np.sqrt(self.cov.to_numpy().diagonal())
+        return errors
+
+    @property
+    def _t(self) -> Float64Array:
+        with np.errstate(divide="ignore", invalid="ignore"):  # as pandas divides
+            t: Float64Array = self.premia.to_numpy() / self._errors
+        return t
 
     @property
     def _estimate(self) -> str:
@@ -182,9 +195,9 @@ class PremiaInference:
         check_level(level)
         share, premia = 0.5 + level / 2.0, self.premia.to_numpy()
         t = special.stdtrit(self.df, share) if np.isfinite(self.df) else special.ndtri(share)
-        half = t * self.std_errors.to_numpy()
+        half = t * self._errors
         bounds = np.column_stack([premia - half, premia + half])
-        return pd.DataFrame(bounds, index=self.premia.index, columns=["lower", "upper"])
+        return pd.DataFrame(bounds, index=self.premia.index, columns=_BOUNDS)
 
     def wald_test(self, names: str | Sequence[str] | None = None) -> TestResult:
         """Test that several premia are zero together.
@@ -272,7 +285,7 @@ class PremiaInference:
         top.extend_right(SimpleTable(values[half:], stubs=[f"  {x}" for x in labels[half:]]))
         table = self.to_frame()
         # Four digits of the smallest error, the same number of decimals in every row.
-        smallest = float(np.nanmin(self.std_errors.to_numpy(), initial=1.0))
+        smallest = float(np.nanmin(self._errors, initial=1.0))
         decimals = int(np.clip(3 - np.floor(np.log10(max(smallest, 1e-12))), 4, 10))
         formats = [f"{{:.{decimals}f}}"] * 2 + ["{:.3f}", "{:.4f}"] + [f"{{:.{decimals}f}}"] * 2
         body = [

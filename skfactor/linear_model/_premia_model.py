@@ -356,12 +356,13 @@ class PremiaModel(CallbackSupportMixin, RegressorMixin, Estimator):  # type: ign
 
     def _sample(self) -> PremiaSample:
         estimated, wide = self._average > 0.0, self._two_pass
+        used = slice(None) if estimated.all() else estimated  # without copies if it can be
         return PremiaSample(
-            lambdas=self.lambdas_.to_numpy()[estimated],
-            weights=self._average[estimated],
-            positions=calendar_positions(self.dates_)[estimated],
+            lambdas=self.lambdas_.to_numpy()[used],
+            weights=self._average[used],
+            positions=calendar_positions(self.dates_)[used],
             is_const=np.arange(len(self.premia_)) < self.fit_intercept,
-            factors=None if wide is None else wide.factors.to_numpy()[estimated],
+            factors=None if wide is None else wide.factors.to_numpy()[used],
             two_pass_influence=None if wide is None else wide.influence,
         )
 
