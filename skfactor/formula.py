@@ -251,28 +251,33 @@ class FormulaRegressor(CallbackSupportMixin, MetaEstimatorMixin, RegressorMixin,
 
 def _sides(formula: str, regressor: BaseEstimator) -> tuple[SimpleFormula | None, SimpleFormula]:
     """The two sides of a formula, its intercept as the regressor has it."""
-    fit_intercept = _fit_intercept(regressor)
+    inner = _innermost(regressor)
+    fit_intercept = getattr(inner, "fit_intercept", getattr(inner, "_always_fits_alphas", None))
+    if fit_intercept is not None:
+        fit_intercept = bool(fit_intercept)
     target, design = parse_formula(formula, include_intercept=fit_intercept is not False)
     has_intercept = any(str(term) == "1" for term in design)
     if fit_intercept is not None and has_intercept != fit_intercept:
         said, remedy = ("adds an", "1 +") if has_intercept else ("removes the", "0 +' or '- 1")
+        rule, change = f"{type(inner).__name__} always estimates alphas", ""
+        if hasattr(inner, "fit_intercept"):
+            rule = f"the regressor has fit_intercept={fit_intercept}, which rules"
+            change = f", or set fit_intercept={not fit_intercept}"
         raise ValueError(
-            f"The formula {formula!r} {said} intercept, but the regressor has fit_intercept="
-            f"{fit_intercept}, which rules. Take '{remedy}' out of the formula, or set "
-            f"fit_intercept={not fit_intercept} where the regressor has that parameter."
+            f"The formula {formula!r} {said} intercept, but {rule}. Take '{remedy}' out of the "
+            f"formula{change}."
         )
     return target, design
 
 
-def _fit_intercept(regressor: Any) -> bool | None:
-    """The parameter of the estimator that does the regression, None if it has none."""
+def _innermost(regressor: Any) -> Any:
+    """The estimator that does the regression."""
     if isinstance(regressor, Pipeline):
-        return _fit_intercept(regressor.steps[-1][1])
+        return _innermost(regressor.steps[-1][1])
     for name in ("estimator", "regressor"):  # a search, a transformed target
         if hasattr(getattr(regressor, name, None), "fit"):
-            return _fit_intercept(getattr(regressor, name))
-    found = getattr(regressor, "fit_intercept", getattr(regressor, "_always_fits_alphas", None))
-    return None if found is None else bool(found)
+            return _innermost(getattr(regressor, name))
+    return regressor
 
 
 def _named_frame(X: Any) -> pd.DataFrame:

@@ -24,6 +24,7 @@ FLOORS = {
             ["_kernels"],
             [
                 "_sklearn",
+                "_warn",
                 "_dates",
                 "_calendar",
                 "_panel",

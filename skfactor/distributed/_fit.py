@@ -121,7 +121,7 @@ def fit(
         parts = [part for series in dask.compute(*tasks) for part in series]
     if not parts:
         raise ValueError("The frame has no rows.")
-    joined = join_parts(model, [part for _, part in parts], stacklevel=3)
+    joined = join_parts(model, [part for _, part in parts])
     if steps is None and not isinstance(estimator, Pipeline):
         return joined
     fitted = clone(estimator)

@@ -19,11 +19,12 @@ from skfactor._panel import time_index
 from skfactor._sklearn import Interval, StrOptions
 from skfactor._typing import BoolArray, Float64Array
 from skfactor._validation import target_names
+from skfactor._warn import warn_user
 from skfactor.exceptions import RankDeficientWarning
 from skfactor.linear_model._cross_sections import average_weights, regress_wide, weigh_assets
 from skfactor.linear_model._factor_betas import FactorBetas
 from skfactor.linear_model._fama_macbeth import FamaMacBeth
-from skfactor.linear_model._two_pass_fit import TwoPassFit, special_betas
+from skfactor.linear_model._two_pass_fit import CorrectedTwoPassFit, special_betas
 
 # Measured betas whose smallest squared singular value is this share of the largest are collinear.
 _COLLINEAR = 1e-12
@@ -182,12 +183,19 @@ class BiasCorrectedFamaMacBeth(FamaMacBeth):
         self.betas_ = self.first_pass_.betas_
         betas, instrumental = self.betas_.to_numpy(), self.method == "instrumental"
         if instrumental:
-            self.odd_betas_, self.even_betas_ = (
-                self._first_pass(factor_frame[half::2], return_frame[half::2]).betas_
-                for half in (0, 1)
-            )
+            with warnings.catch_warnings():  # what a half misses is said once, of both
+                warnings.simplefilter("ignore", RankDeficientWarning)
+                self.odd_betas_, self.even_betas_ = (
+                    self._first_pass(factor_frame[half::2], return_frame[half::2]).betas_
+                    for half in (0, 1)
+                )
             halves = np.hstack([self.odd_betas_, self.even_betas_])
             used = np.isfinite(betas).all(axis=1) & np.isfinite(halves).all(axis=1)
+            lost = assets[np.isfinite(betas).all(axis=1) & ~used]
+            if len(lost):
+                found = f"{len(lost)} of {len(assets)} assets are left out: they have too few"
+                where = f"returns in the odd or in the even periods for betas (first: {lost[0]})."
+                warn_user(f"{found} {where}", RankDeficientWarning)
         else:
             errors = beta_covariances(self.first_pass_, factors)
             used = np.isfinite(errors).all(axis=(1, 2))
@@ -218,7 +226,7 @@ class BiasCorrectedFamaMacBeth(FamaMacBeth):
         if unreliable.any():
             self._report_unreliable(unreliable, good)
         kept, average = return_frame.loc[:, used], return_frame.mean()
-        self._two_pass = _CorrectedTwoPass(
+        self._two_pass = CorrectedTwoPassFit(
             self.first_pass_, factor_frame, kept, self.lambdas_, self.weighting, self.fit_intercept
         )
         self.expected_returns_ = self._expected(betas, assets)
@@ -249,7 +257,7 @@ class BiasCorrectedFamaMacBeth(FamaMacBeth):
             else "their slopes are those of least squares, uncorrected"
         )
         # The level is that of the caller of fit.
-        warnings.warn(f"{found}: {left}.", RankDeficientWarning, stacklevel=6)
+        warn_user(f"{found}: {left}.", RankDeficientWarning)
         if trim:
             self.lambdas_.loc[unreliable] = np.nan
             self.cross_sections_.loc[unreliable, ["r2", "adj_r2"]] = np.nan
@@ -268,13 +276,6 @@ class BiasCorrectedFamaMacBeth(FamaMacBeth):
             "slope_portfolios gives the weights behind least-squares slopes, and these slopes are "
             "corrected. Use FamaMacBeth for portfolios."
         )
-
-
-class _CorrectedTwoPass(TwoPassFit):
-    """Two passes with a correction in between, for which errors of the betas are not derived."""
-
-    def obstacle_to(self, covariance: str) -> str:
-        return "is for least-squares slopes, and these are corrected for the errors of the betas."
 
 
 @dataclass(frozen=True)

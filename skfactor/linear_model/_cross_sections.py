@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol, TypeAlias
@@ -25,6 +24,7 @@ from skfactor._kernels.segments import Segments
 from skfactor._kernels.threads import Done
 from skfactor._panel import is_time_series
 from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray
+from skfactor._warn import warn_user
 from skfactor.exceptions import RankDeficientWarning
 from skfactor.inference._definite import are_explained, cholesky_factor
 
@@ -219,14 +219,13 @@ def report_failures(
     names: list[Any],
     warm_up: int = 0,
     more_to_come: bool = False,
-    stacklevel: int = 7,
 ) -> None:
     """Warn once about cross-sections without an estimate, or raise if none is left.
 
     ``dates`` None are rows without dates, which scikit-learn's checks fit whatever their number.
     ``values`` (n_rows, n_features) tell of columns without any value. The first ``warm_up`` dates
     are no failures if others follow. With ``more_to_come`` other dates make up for those that
-    all fail. ``stacklevel`` leads to the caller of fit.
+    all fail.
     """
     failed = fits.thin | fits.deficient
     if not failed.all():
@@ -262,10 +261,9 @@ def report_failures(
     if refuse:
         raise ValueError(f"The premia cannot be estimated: {found}.")
     first = "" if dates is None else f" (first: {dates[failed][0]})"
-    warnings.warn(
+    warn_user(
         f"The premia of {int(failed.sum())} of {len(failed)} dates are NaN: {found}{first}.",
         RankDeficientWarning,
-        stacklevel=stacklevel,
     )
 
 

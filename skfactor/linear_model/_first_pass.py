@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +13,7 @@ from skfactor._kernels.least_squares import LeastSquares, solve_least_squares
 from skfactor._kernels.masked_sums import masked_mean
 from skfactor._panel import only_numbers_rows
 from skfactor._typing import Float64Array
+from skfactor._warn import warn_user
 from skfactor.exceptions import RankDeficientWarning
 from skfactor.linear_model._rolling_betas import shrink
 from skfactor.linear_model._time_series import TimeSeries
@@ -107,11 +107,10 @@ def report_failures(fits: LeastSquares, series: TimeSeries, fewest: int) -> None
         raise ValueError(
             f"The betas of none of the {len(assets)} asset(s) can be estimated: {found}. {remedy}"
         )
-    warnings.warn(
+    warn_user(
         f"The betas of {int(failed.sum())} of {len(assets)} assets are NaN: {found} "
         f"(first: {assets[failed][0]}).",
         RankDeficientWarning,
-        stacklevel=6,  # the caller of fit
     )
 
 

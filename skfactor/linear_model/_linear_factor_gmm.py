@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
@@ -33,6 +32,7 @@ from skfactor._validation import (
     validate_features,
     validate_target,
 )
+from skfactor._warn import warn_user
 from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import PremiaInference, TestResult
 
@@ -168,10 +168,9 @@ class LinearFactorGMM(CallbackSupportMixin, RegressorMixin, Estimator):  # type:
         self._moments = replace(self._moments, lags=lags)
         self._theta, self._j = self._estimate(start)
         if not self.converged_:
-            warnings.warn(
+            warn_user(
                 f"Not converged in {self.max_iter} iterations. Increase max_iter or tol.",
                 ConvergenceWarning,
-                stacklevel=4,  # the caller of fit
             )
         betas, gamma, means = self._moments.unpack(self._theta)
         labels = ["const", *names] if self.fit_intercept else names

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar, Self
@@ -25,6 +24,7 @@ from skfactor._validation import (
     validate_features,
     validate_target,
 )
+from skfactor._warn import warn_user
 from skfactor.exceptions import NoDatesWarning
 from skfactor.linear_model._cross_sections import (
     Fits,
@@ -157,11 +157,10 @@ class PanelRegression(PremiaModel):
         panel = find_panel(X, y, n_rows=n_rows, dates=dates, date_level=self.date_level)
         if panel is None:
             raise_if_time_series(X, y)
-            warnings.warn(
+            warn_user(
                 "No dates were found: all rows are taken as one cross-section. Index X or y by "
                 "(date, asset), or pass dates=.",
                 NoDatesWarning,
-                stacklevel=5,  # the caller of fit
             )
         earlier = hasattr(self, "lambdas_")  # fit has forgotten them
         index = self._all_dates(panel) if earlier else None

@@ -45,7 +45,7 @@ def fit_part(model: Model, X: Any, y: Any, sample_weight: Any = None) -> Model:
     return part
 
 
-def join_parts(model: Model, parts: Sequence[Model], stacklevel: int = 2) -> Model:
+def join_parts(model: Model, parts: Sequence[Model]) -> Model:
     """Make a model, fitted to all dates at once, of clones that are fitted to some dates each.
 
     Raises and warns as one `fit` does, and raises if a date is in two parts.
@@ -78,7 +78,6 @@ def join_parts(model: Model, parts: Sequence[Model], stacklevel: int = 2) -> Mod
         values=None,
         names=joined._names,
         warm_up=warm_up,
-        stacklevel=stacklevel + 1,
     )
     joined._average_slopes([lambdas, cross_sections])
     return joined

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from functools import partial
 from numbers import Integral, Real
@@ -14,6 +13,7 @@ from skfactor._base import all_or_nothing
 from skfactor._kernels.ridge import solve_ridge
 from skfactor._sklearn import Interval, StrOptions, fit_context
 from skfactor._validation import raise_if_empty
+from skfactor._warn import warn_user
 from skfactor.linear_model._cross_sections import Fits
 from skfactor.linear_model._panel_fit import PanelRegression
 
@@ -193,10 +193,9 @@ class RidgeFamaMacBeth(PanelRegression):
                 "asset), or use FamaMacBeth, which estimates the exposures itself."
             )
         if target.ndim == 2:
-            warnings.warn(
+            warn_user(
                 "A column-vector y was passed when a 1d array was expected. Pass y.squeeze().",
                 DataConversionWarning,
-                stacklevel=4,  # the caller of fit
             )
         self._two_pass = None
         self._fit_panel(values, target.reshape(-1), X, y, sample_weight, dates)

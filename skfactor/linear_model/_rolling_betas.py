@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +15,7 @@ from skfactor._kernels.rolling_least_squares import RollingLeastSquares, rolling
 from skfactor._kernels.shrinkage import shrink_blume, shrink_vasicek
 from skfactor._panel import Labels, Panel, find_panel, only_numbers_rows
 from skfactor._typing import Float64Array, IntArray
+from skfactor._warn import warn_user
 from skfactor.exceptions import RankDeficientWarning
 from skfactor.linear_model._time_series import TimeSeries
 
@@ -162,11 +162,10 @@ def fit_rolling(sample: RollingSample, shrinkage: str | None) -> pd.DataFrame:
             "smaller min_periods."
         )
     if found.n_deficient:
-        warnings.warn(
+        warn_user(
             f"The betas of {found.n_deficient} windows are NaN: their factors are constant or "
             "collinear.",
             RankDeficientWarning,
-            stacklevel=6,  # the caller of fit
         )
     errors = found.tables.pop("errors", betas)
     for slopes, error in zip(betas, errors, strict=True):

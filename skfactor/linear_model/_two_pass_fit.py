@@ -114,6 +114,13 @@ class TwoPassFit:
         return correctly_specified_influence(self.passes)
 
 
+class CorrectedTwoPassFit(TwoPassFit):
+    """Two passes with a correction in between, for which errors of the betas are not derived."""
+
+    def obstacle_to(self, covariance: str) -> str:
+        return "is for least-squares slopes, and these are corrected for the errors of the betas."
+
+
 def special_betas(first_pass: Any) -> str:
     """What betas are that are not least squares on the whole sample; empty if they are."""
     if type(first_pass) is not FactorBetas:  # of a subclass nothing is known but its fit

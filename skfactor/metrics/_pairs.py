@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -16,6 +15,7 @@ from skfactor._kernels.segments import Segments, segments_from_codes
 from skfactor._panel import Panel, check_same_rows, find_panel, group_labels, is_time_series
 from skfactor._typing import BoolArray, Float64Array, IntArray
 from skfactor._validation import check_row_weights, raise_if_infinite
+from skfactor._warn import warn_user
 
 
 @dataclass(frozen=True)
@@ -219,10 +219,9 @@ def defined_values(values: Float64Array, dates: pd.Index, metric: str, reason: s
     """The values (T,) that are defined; one warning counts the dates of the others."""
     undefined = np.isnan(values)
     if undefined.any():
-        warnings.warn(
+        warn_user(
             f"{metric} is undefined on {int(undefined.sum())} of {len(values)} dates, which are "
             f"left out: {reason} (first: {dates[undefined][0]}).",
             UndefinedMetricWarning,
-            stacklevel=3,  # the caller of the metric
         )
     return values[~undefined]

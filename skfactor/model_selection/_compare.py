@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ from sklearn.utils.validation import check_consistent_length
 from skfactor._panel import check_same_rows, find_panel
 from skfactor._typing import Float64Array, IntArray
 from skfactor._validation import raise_if_repeated
+from skfactor._warn import warn_user
 from skfactor.linear_model import FamaMacBeth
 from skfactor.metrics import cross_sectional_r2_scorer, rank_ic_scorer
 from skfactor.model_selection._factor_set_statistics import in_sample_statistics
@@ -152,7 +152,7 @@ def compare_factor_sets(
             absent.setdefault(group, []).append((name, reason))
     for group, reasons in absent.items():
         left_out = [name for name, _ in reasons]
-        warnings.warn(f"There is no {group} of {left_out}: {reasons[0][1]}", stacklevel=2)
+        warn_user(f"There is no {group} of {left_out}: {reasons[0][1]}")
     return _table(np.array(list(scores.values())), rows, reference)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from itertools import pairwise
 from typing import Any
 
@@ -14,6 +13,7 @@ from skfactor._kernels.segments import Segments, segments_from_codes
 from skfactor._panel import check_same_rows, find_panel, group_labels
 from skfactor._typing import Float64Array, IntArray
 from skfactor._validation import numbers
+from skfactor._warn import warn_user
 from skfactor.exceptions import UndefinedPortfolioWarning
 from skfactor.portfolios._holdings import HeldPortfolio, hold_portfolio
 
@@ -108,12 +108,11 @@ def long_short_weights(
     weights = _weigh(values, segments, segment_dates, leg_size, weighting == "signal")
     empty = np.bincount(date_codes, weights != 0.0, minlength=len(panel.dates)) == 0.0
     if empty.any():
-        warnings.warn(
+        warn_user(
             f"Nothing is held on {np.count_nonzero(empty)} of {len(empty)} dates, first on "
             f"{panel.dates.labels[empty][0]}: too few assets have an expected return for "
             f"two legs of leg_size={leg_size!r}, or none differ.",
             UndefinedPortfolioWarning,
-            stacklevel=2,
         )
     if isinstance(expected_returns, pd.Series):
         return pd.Series(weights, index=expected_returns.index, name="weight")

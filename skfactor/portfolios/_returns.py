@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from skfactor._kernels.portfolios import cell_means, drifted_weights
 from skfactor._panel import Panel, check_same_rows, find_panel
 from skfactor._typing import BoolArray, Float64Array, IntArray
 from skfactor._validation import raise_if_infinite
+from skfactor._warn import warn_user
 from skfactor.exceptions import UndefinedPortfolioWarning
 from skfactor.portfolios._labels import find_cells
 from skfactor.portfolios._schedule import (
@@ -131,12 +131,11 @@ def portfolio_returns(
     )
     if weightless.any():
         date, portfolio = np.argwhere(weightless)[0]
-        warnings.warn(
+        warn_user(
             f"In {np.count_nonzero(weightless)} case(s) (a portfolio on a date) the weights sum to "
             f"zero or are all missing, the first is {portfolios[portfolio]} on "
             f"{panel.dates.labels[date]}: the return is NaN there.",
             UndefinedPortfolioWarning,
-            stacklevel=2,
         )
     return pd.DataFrame(table, index=panel.dates.labels, columns=portfolios)
 

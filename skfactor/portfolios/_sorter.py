@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from numbers import Integral
 from typing import Any, ClassVar, Self
@@ -18,6 +17,7 @@ from skfactor._per_date import PerDateTransformer
 from skfactor._sklearn import Interval, StrOptions, fit_context
 from skfactor._typing import BoolArray, FloatArray
 from skfactor._validation import feature_names, like_input, validate_features
+from skfactor._warn import warn_user
 from skfactor.exceptions import UndefinedPortfolioWarning
 from skfactor.portfolios._breakpoints import check_universe, find_rules
 from skfactor.portfolios._schedule import (
@@ -341,11 +341,10 @@ class PortfolioSorter(PerDateTransformer):
 
     def _warn(self, where: str, so: str) -> None:
         counts = ", ".join(str(rule.fewest) for rule in self._rules)
-        warnings.warn(
+        warn_user(
             f"{where} fewer values to take breakpoints from than portfolios need ({counts}); "
             f"{so}. Use fewer portfolios, or drop such rows.",
             UndefinedPortfolioWarning,
-            stacklevel=2,
         )
 
     def _raise_if_scheduled(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from numbers import Integral
 from typing import Any, ClassVar, cast
@@ -18,6 +17,7 @@ from skfactor._panel import Labels
 from skfactor._sklearn import Interval
 from skfactor._typing import BoolArray, Float64Array, FloatArray
 from skfactor._validation import feature_names
+from skfactor._warn import warn_user
 from skfactor.exceptions import RankDeficientWarning
 
 
@@ -168,7 +168,7 @@ class FactorNeutralizer(PanelTransformer):
         one_date = np.zeros(len(segments), dtype=np.intp)
         cells = Cells(slice(0, n_rows), None, segments, one_segment(n_rows), one_date)
         found = self._neutralize(columns, cells, weights, None)
-        self._report(_flags(found), "the sample", stacklevel=8)
+        self._report(_flags(found), "the sample")
         intercepts, slopes = np.zeros(shape), np.zeros((*shape, len(self._against)))
         intercepts[:, self._targets], slopes[:, self._targets] = found.intercepts, found.slopes
         return intercepts, slopes
@@ -242,10 +242,10 @@ class FactorNeutralizer(PanelTransformer):
         if len(statistics) == 1:
             (flags,) = statistics
             failed = flags.any(axis=(1, 2))
-            self._report(flags, f"{int(failed.sum())} of {len(failed)} dates", stacklevel=6)
+            self._report(flags, f"{int(failed.sum())} of {len(failed)} dates")
         return statistics
 
-    def _report(self, flags: BoolArray, where: str, stacklevel: int) -> None:
+    def _report(self, flags: BoolArray, where: str) -> None:
         """Warn once about columns without residuals, given `_flags`."""
         if not flags.any():
             return
@@ -258,10 +258,9 @@ class FactorNeutralizer(PanelTransformer):
         counts = zip(flags.any(axis=1).sum(axis=0), causes, strict=True)
         why = "; ".join(f"{n} {cause}" for n, cause in counts if n)
         names = [self._target_names[c] for c in np.flatnonzero(flags.any(axis=(0, 2)))]
-        warnings.warn(
+        warn_user(
             f"The residuals of the columns {names} are NaN on {where}: {why}.",
             RankDeficientWarning,
-            stacklevel=stacklevel,
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -21,6 +20,7 @@ from skfactor._kernels.segments import Segments
 from skfactor._sklearn import Interval, StrOptions
 from skfactor._typing import BoolArray, Float64Array, FloatArray
 from skfactor._validation import check_row_weights, feature_names, like_input
+from skfactor._warn import warn_user
 from skfactor.exceptions import DegenerateScaleWarning
 
 # Marks of a center without a weight, and of a scale that is 0 for a column that varies: a small
@@ -238,12 +238,11 @@ class FactorZScorer(PanelTransformer):
             )
         degenerate = scale == _DEGENERATE
         if degenerate.any():
-            warnings.warn(
+            warn_user(
                 f"In {int(degenerate.sum())} case(s) (a column on a date) more than half of the "
                 "values are equal: their median absolute deviation is 0 although the column "
                 "varies, and its scores are NaN there. Use scale='std' for such columns.",
                 DegenerateScaleWarning,
-                stacklevel=2,
             )
         return center, np.where(degenerate, np.nan, scale)
 

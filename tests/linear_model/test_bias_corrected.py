@@ -199,6 +199,20 @@ def test_expected_returns_follow_from_betas_of_the_whole_sample(method):
     assert np.isfinite(model.score(X, y))
 
 
+@pytest.mark.parametrize(
+    ("kept", "said"),
+    [(slice(0, 0), r"betas of 1 of \d+ assets"), (slice(0, 8, 2), "1 of .* odd or in")],
+)
+def test_an_asset_with_too_few_returns_is_warned_of_once(kept, said):
+    X, y = noisy(n_factors=1, missing=0.0)
+    short = y.iloc[:, 0].copy()
+    y.iloc[:, 0] = np.nan
+    y.iloc[kept, 0] = short.iloc[kept]
+    with pytest.warns(RankDeficientWarning, match=said) as seen:
+        BiasCorrectedFamaMacBeth().fit(X, y)
+    assert [warning.filename for warning in seen] == [__file__]
+
+
 # --- dates on which betas are mostly noise --------------------------------------------------------
 
 
