@@ -141,6 +141,11 @@ def is_dated(index: pd.Index) -> bool:
     return is_time(index) or str(index.name).lower() in _DATE_NAMES
 
 
+def only_counts(dates: pd.Index) -> bool:
+    """Whether dates are no more than numbers of rows."""
+    return isinstance(dates, pd.RangeIndex) and dates.name is None
+
+
 def calendar_positions(dates: pd.Index) -> IntArray:
     """Place of each of the ascending dates on the calendar, from 0.
 

@@ -100,8 +100,7 @@ def _labels_of_values(values: Any, n_rows: int, what: str, source: str) -> Label
         one = _check_kind(pd.Index([values]), what)
         return Labels(np.zeros(n_rows, dtype=np.intp), one)
     index = _index_of_values(values)
-    if len(index) != n_rows:
-        raise ValueError(f"{source} has {len(index)} values, X has {n_rows} rows.")
+    _check_length(index, n_rows, source)
     codes, labels = pd.factorize(index)
     if (codes < 0).any():
         raise ValueError(
@@ -119,6 +118,11 @@ def _index_of_values(values: Any) -> pd.Index:
             f"The labels of rows have to be one-dimensional; found shape {np.shape(values)}."
         )
     return pd.Index(values if isinstance(values, pd.Series) else np.asarray(values))
+
+
+def _check_length(index: pd.Index, n_rows: int, source: str) -> None:
+    if len(index) != n_rows:
+        raise ValueError(f"{source} has {len(index)} values, X has {n_rows} rows.")
 
 
 def _check_kind(labels: pd.Index, what: str) -> pd.Index:
@@ -193,6 +197,8 @@ def check_same_rows(X: object, y: object, name: str = "y", x_name: str = "X") ->
     ``name`` and ``x_name`` are what the message calls them.
     """
     x_index, y_index = _index_of(X), _index_of(y)
+    if x_index is None or y_index is None:
+        x_index, y_index = _ranges_of_one_name(X, y)
     if x_index is None or y_index is None or len(x_index) != len(y_index):
         return  # a difference in length is for scikit-learn's own check to tell
     if not _same_labels(x_index, y_index):
@@ -204,6 +210,18 @@ def check_same_rows(X: object, y: object, name: str = "y", x_name: str = "X") ->
             f"for example {name} = {name}.loc[{x_name}.index]. (A permutation test shuffles y's "
             "index with its values: pass y without an index there.)"
         )
+
+
+def _ranges_of_one_name(X: object, y: object) -> tuple[pd.Index | None, pd.Index | None]:
+    """Indexes of which one is a range, as of years, if the other has the same name.
+
+    No dates, but if they differ, rows are not the same.
+    """
+    if not (isinstance(X, pd.DataFrame | pd.Series) and isinstance(y, pd.DataFrame | pd.Series)):
+        return None, None
+    left, right = X.index, y.index
+    alike = left.nlevels == right.nlevels == 1 and left.name == right.name
+    return (left, right) if alike and left.name is not None else (None, None)
 
 
 def _first_difference(left: pd.Index, right: pd.Index) -> int:
@@ -252,8 +270,7 @@ def find_panel(
     index = next((index for index in known if _carries_dates(index, time_series)), None)
     if isinstance(dates, pd.MultiIndex):
         index, dates = dates, None
-        if len(index) != n_rows:
-            raise ValueError(f"dates= has {len(index)} values, X has {n_rows} rows.")
+        _check_length(index, n_rows, "dates=")
     if dates is None and index is None:
         return None
     for values, name in ((dates, "dates="), (assets, "assets=")):
@@ -315,14 +332,16 @@ def _check_unique(dates: Labels, assets: Labels) -> None:
 def time_index(X: object, y: object = None, dates: Any = None) -> pd.Index | None:
     """Dates of rows that are periods: ``dates=``, else the index of X, else that of y.
 
-    None if rows are only numbered. Raises if a date is missing or occurs twice.
+    None if rows are only numbered. Raises if a date is missing or occurs twice, or if ``dates=``
+    are not one a row.
     """
     index = None
     if dates is not None:
         index = _index_of_values(dates)
+        _check_length(index, len(X), "dates=")  # type: ignore[arg-type]  # validated, or like it
     else:
         indexes = [data.index for data in (X, y) if isinstance(data, pd.DataFrame | pd.Series)]
-        known = [index for index in indexes if _identity(index) is not None]
+        known = [index for index in indexes if _identity(index) is not None or is_dated(index)]
         # Integers without a name may be years or a selection of row numbers; as labels both serve.
         numbered = [i for i in indexes if not isinstance(i, pd.RangeIndex) and i.is_unique]
         index = next(iter(known + numbered), None)

@@ -118,6 +118,11 @@ def kept_frame(
     return pd.DataFrame(values, index=index, columns=columns, copy=False)
 
 
+def frozen(frame: pd.DataFrame) -> pd.DataFrame:
+    """A frame that later changes of the other, which is for users, do not reach."""
+    return frame.copy(deep=not COPY_ON_WRITE)
+
+
 def _shares_memory(values: Float64Array, frame: pd.DataFrame) -> bool:
     return np.may_share_memory(values, frame.iloc[:, 0].to_numpy())
 

@@ -693,3 +693,24 @@ def test_one_label_for_all_rows_raises(groupby):
 def test_group_labels_of_another_length_raise():
     with pytest.raises(ValueError, match="groupby= has 3 labels, X has 4 rows"):
         group_labels(list("abc"), 4)
+
+
+@pytest.mark.parametrize("change", [lambda y: y[::-1], lambda y: y.sample(frac=1, random_state=0)])
+def test_ranges_of_one_name_in_another_order_raise(change):
+    X = frame(pd.RangeIndex(2000, 2006, name="year"))
+    check_same_rows(X, X[0])
+    check_same_rows(X, X[0].rename_axis("row")[::-1])
+    with pytest.raises(ValueError, match="row 0 is 2000 in X and"):
+        check_same_rows(X, change(X[0]))
+
+
+def test_a_range_that_is_named_like_a_date_holds_the_dates_of_periods():
+    X = frame(pd.RangeIndex(2000, 2006, name="year"))
+    assert list(time_index(X)) == [2000, 2001, 2002, 2003, 2004, 2005]
+    assert time_index(X.rename_axis("row")) is None
+
+
+@pytest.mark.parametrize("n_rows", [5, 7])
+def test_dates_of_periods_are_one_a_row(n_rows):
+    with pytest.raises(ValueError, match=f"dates= has 6 values, X has {n_rows} rows"):
+        time_index(np.zeros((n_rows, 2)), dates=np.arange(2000, 2006))

@@ -172,7 +172,7 @@ def premium_of_covariance(
         kernel=kernel,
         bandwidth=lags,
         prewhitened=prewhiten,
-        describe=model._describe(),
+        describe=model._estimated.describe(model._two_pass),
     )
 
 
@@ -214,9 +214,10 @@ def screen_factors(
     """Remove factors one by one until all that are left are priced (Gospodinov-Kan-Robotti, 2014).
 
     In each round the prices of covariance risk are estimated by GLS without the removed factors;
-    the one with the smallest misspecification-robust t statistic goes if it is below the
-    chi-square quantile of 1 - level / (factors left), which allows for their number. Useless
-    factors are removed with a probability that tends to one [1]_.
+    the one with the smallest squared misspecification-robust t statistic, with T for divisor and
+    no small-sample correction, goes if it is below the chi-square quantile of 1 - level / (factors
+    left), which allows for their number. Useless factors are removed with a probability that tends
+    to one [1]_.
 
     Parameters
     ----------

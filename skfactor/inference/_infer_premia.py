@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from skfactor.inference._premia import PremiaInference
 def infer_premia(
     premia: pd.Series,
     sample: PremiaSample,
-    covariance: str,
+    covariance: Any,
     *,
     obstacle: Callable[[str], str],
     is_two_pass: bool,
@@ -30,7 +31,7 @@ def infer_premia(
     ``obstacle`` says why a kind of covariance does not hold, and is empty where it does; ``note``
     what fama-macbeth errors leave out.
     """
-    if covariance not in ("auto", *COVARIANCES):
+    if not isinstance(covariance, str) or covariance not in ("auto", *COVARIANCES):
         raise ValueError(
             f"covariance={covariance!r} is unknown; it is 'auto' or one of {list(COVARIANCES)}."
         )

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 
 from skfactor._typing import Float64Array
-from skfactor._validation import check_level
+from skfactor._validation import check_flag, check_level
 from skfactor.inference._covariance_risk import premium_of_covariance
 from skfactor.inference._definite import quadratic_form
 from skfactor.inference._long_run import LongRun
@@ -119,6 +119,7 @@ def cross_sectional_r2(
     >>> round(cross_sectional_r2(model).r2, 3)
     0.819
     """
+    check_flag(debiased, "debiased")
     passes, positions = two_pass_of(model, "cross_sectional_r2")
     long_run = LongRun(kernel, bandwidth, prewhiten)
     t = len(passes.returns)
@@ -234,6 +235,7 @@ def compare_r2(
     kernel: str | None = None,
     bandwidth: float | str | None = None,
     prewhiten: bool = False,
+    debiased: bool = True,
 ) -> TestResult:
     """Test that two two-pass models explain the same assets equally well.
 
@@ -250,6 +252,9 @@ def compare_r2(
         rate.
     kernel, bandwidth, prewhiten
         Long-run variance, as in `skfactor.FamaMacBeth.inference`.
+    debiased : bool, default=True
+        For GLS, make the inverse of the return covariance unbiased; for nested models also multiply
+        the variance of the prices by T / (T - K - 1), as in `skfactor.FamaMacBeth.inference`.
 
     Returns
     -------
@@ -260,7 +265,9 @@ def compare_r2(
     Raises
     ------
     ValueError
-        If the models are of other assets, dates, weighting or zero-beta rate, or are the same.
+        If the models are of other assets, dates, weighting or zero-beta rate, or are the same, or
+        are nested and of WLS: there each weighs by its own residuals, and their R squareds may
+        differ although the prices are zero.
 
     References
     ----------
@@ -280,6 +287,7 @@ def compare_r2(
     >>> compare_r2(capm, carhart).distribution
     'chi2'
     """
+    check_flag(debiased, "debiased")
     (a, positions), (b, _) = (two_pass_of(model, "compare_r2") for model in (model_a, model_b))
     if a.returns.shape != b.returns.shape or not np.array_equal(a.returns, b.returns):
         raise ValueError("compare_r2 needs models of the same returns; these differ.")
@@ -292,11 +300,22 @@ def compare_r2(
             raise ValueError(
                 "compare_r2 was given the same factors twice, or combinations of the same factors."
             )
+        if a.weighting == "wls":
+            raise ValueError(
+                "compare_r2 of nested models needs one set of weights, and with weighting='wls' "
+                "each model weighs assets by its own residuals. Use weighting='ols' or 'gls', or "
+                "test the prices by premium_of_covariance."
+            )
         prices = premium_of_covariance(
-            of_large, "krs", kernel=kernel, bandwidth=bandwidth, prewhiten=prewhiten
+            of_large,
+            "krs",
+            kernel=kernel,
+            bandwidth=bandwidth,
+            prewhiten=prewhiten,
+            debiased=debiased,
         )
         return _test_nested(small, large, prices)
-    influence = r2_influence(a, True) - r2_influence(b, True)
+    influence = r2_influence(a, debiased) - r2_influence(b, debiased)
     variance, _ = LongRun(kernel, bandwidth, prewhiten).covariance(influence[:, None], positions)
     statistic = (r2_of(a) - r2_of(b)) / float(np.sqrt(variance[0, 0] / len(influence)))
     p_value = float(2.0 * stats.norm.sf(abs(statistic)))

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 from scipy.linalg import solve_triangular
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from skfactor._dates import calendar_positions
@@ -201,6 +202,8 @@ def two_pass_of(model: Any, what: str) -> tuple[TwoPass, IntArray]:
 
     Raises ``ValueError`` if the model is not a two-pass one of complete data.
     """
+    if not isinstance(model, BaseEstimator):
+        raise ValueError(f"{what} needs a fitted FamaMacBeth; found a {type(model).__name__}.")
     check_is_fitted(model)
     fit = getattr(model, "_two_pass", None)
     if fit is None:

@@ -12,7 +12,6 @@ import pandas as pd
 from sklearn.base import BaseEstimator, clone
 
 from skfactor._base import single_blas_thread
-from skfactor._dates import calendar_positions
 from skfactor._kernels.cross_moments import masked_cross_moments
 from skfactor._kernels.least_squares import LeastSquares
 from skfactor._panel import time_index
@@ -21,7 +20,7 @@ from skfactor._typing import BoolArray, Float64Array
 from skfactor._validation import target_names
 from skfactor._warn import warn_user
 from skfactor.exceptions import RankDeficientWarning
-from skfactor.linear_model._cross_sections import average_weights, regress_wide, weigh_assets
+from skfactor.linear_model._cross_sections import regress_wide, weigh_assets
 from skfactor.linear_model._factor_betas import FactorBetas
 from skfactor.linear_model._fama_macbeth import FamaMacBeth
 from skfactor.linear_model._two_pass_fit import CorrectedTwoPassFit, special_betas
@@ -227,7 +226,13 @@ class BiasCorrectedFamaMacBeth(FamaMacBeth):
             self._report_unreliable(unreliable, good)
         kept, average = return_frame.loc[:, used], return_frame.mean()
         self._two_pass = CorrectedTwoPassFit(
-            self.first_pass_, factor_frame, kept, self.lambdas_, self.weighting, self.fit_intercept
+            self.first_pass_,
+            factor_frame,
+            kept,
+            betas[used],
+            self._estimated.lambdas.to_numpy(),
+            self.weighting,
+            self.fit_intercept,
         )
         self.expected_returns_ = self._expected(betas, assets)
         self.pricing_errors_ = (average - self.expected_returns_).rename("pricing_error")
@@ -256,19 +261,11 @@ class BiasCorrectedFamaMacBeth(FamaMacBeth):
             if trim
             else "their slopes are those of least squares, uncorrected"
         )
-        # The level is that of the caller of fit.
         warn_user(f"{found}: {left}.", RankDeficientWarning)
         if trim:
             self.lambdas_.loc[unreliable] = np.nan
             self.cross_sections_.loc[unreliable, ["r2", "adj_r2"]] = np.nan
-            positions = calendar_positions(self.dates_)
-            self._average = average_weights(
-                positions, estimated, self.premia_window, self.premia_halflife
-            )
-            slopes = self.lambdas_.to_numpy()[estimated]
-            premia: Float64Array = self._average[estimated] @ slopes
-            self.premia_[:], self.coef_ = premia, premia[-self.n_features_in_ :]
-            self.intercept_ = float(premia[0]) if self.fit_intercept else 0.0
+            self._average_slopes([self.lambdas_, self.cross_sections_])
 
     def slope_portfolios(self, X: Any, dates: Any = None, sample_weight: Any = None) -> Any:
         """Raise ``ValueError``: the weights known for slopes are those of least squares."""

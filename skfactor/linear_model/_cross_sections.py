@@ -109,11 +109,12 @@ def weigh_assets(
             f"weighting='gls' inverts the covariance of {n} assets and needs more than "
             f"{n + n_factors + 2} periods; found {t}. Use weighting='wls', or fewer assets."
         )
-    betas, left = first_pass.betas_.to_numpy()[used], residuals[known]
-    common = np.atleast_2d(np.cov(factors[known].T, bias=True))
+    left = residuals[known]
+    explained = returns[known] - left
+    explained -= explained.mean(axis=0)
     # Slopes are the same with and without what the factors explain, since the betas are regressors
     # (Shanken, 1992); with it an asset that is a factor, without residuals, weighs what it should.
-    covariance: Float64Array = left.T @ left / t + betas @ common @ betas.T
+    covariance: Float64Array = (left.T @ left + explained.T @ explained) / t
     return covariance
 
 
@@ -320,22 +321,3 @@ def average_over_time(returns: Float64Array, weights: Float64Array | None = None
     """Average return (n_assets,) of each asset over the dates on which it has one."""
     with single_blas_thread():
         return masked_mean(returns.T, weights)
-
-
-def describe_fit(
-    form: str, sections: pd.DataFrame, used: BoolArray, fit_intercept: bool, facts: dict[str, str]
-) -> dict[str, str]:
-    """What a summary says: the form, the dates used in the table of `date_tables`, other facts."""
-    dates, places = sections.index, np.flatnonzero(used)
-    # A time of day that says nothing is left out.
-    first, last = (str(dates[places[i]]).removesuffix(" 00:00:00") for i in (0, -1))
-    mean = dict(zip(sections, sections.to_numpy()[used].mean(axis=0), strict=True))
-    n_used, n_dates = len(places), len(dates)
-    return {
-        "Form:": form,
-        "Dates used:": str(n_used) if n_used == n_dates else f"{n_used} of {n_dates}",
-        "Span:": "" if isinstance(dates, pd.RangeIndex) else f"{first} to {last}",
-        "Assets a date:": f"{mean['n_assets']:.1f}",
-        "Average R2:": f"{mean['r2']:.4f}{'' if fit_intercept else ' (uncentred)'}",
-        **facts,
-    }

@@ -260,6 +260,7 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
             fewest=fewest,
             shrinkage=self.shrinkage,
         )
+        self._smallest_pivot = found.smallest_pivot
         periods, assets, names = series.periods, series.assets, series.names
         betas = found.betas
         if self._is_rolling:

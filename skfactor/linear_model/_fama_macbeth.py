@@ -262,7 +262,8 @@ class FamaMacBeth(PanelRegression):
             self.first_pass_,
             factor_frame,
             second.returns,
-            self.lambdas_,
+            second.betas_of_returns,
+            self._estimated.lambdas.to_numpy(),
             self.weighting,
             self.fit_intercept,
         )

@@ -32,6 +32,14 @@ class FirstPass:
     errors: Float64Array
     fits: LeastSquares
 
+    @property
+    def smallest_pivot(self) -> float:
+        """Of the correlations of the factors, over the dates of any asset with betas, squared."""
+        pivots = self.fits.pivots
+        if pivots.shape[1] > 1:
+            pivots = pivots[:, self.fits.solved]
+        return float(pivots.min(initial=1.0))
+
 
 def regress_series(
     series: TimeSeries,

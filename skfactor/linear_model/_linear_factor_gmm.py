@@ -167,6 +167,7 @@ class LinearFactorGMM(CallbackSupportMixin, RegressorMixin, Estimator):  # type:
         _, lags = LongRun(self.kernel, self.bandwidth).covariance(scaled, positions)
         self._moments = replace(self._moments, lags=lags)
         self._theta, self._j = self._estimate(start)
+        self._form = f"{self.steps} GMM"
         if not self.converged_:
             warn_user(
                 f"Not converged in {self.max_iter} iterations. Increase max_iter or tol.",
@@ -244,10 +245,10 @@ class LinearFactorGMM(CallbackSupportMixin, RegressorMixin, Estimator):  # type:
             cov=pd.DataFrame(covariance[which, which], index=names, columns=names),
             df=np.inf,
             covariance="efficient gmm",
-            kernel=self.kernel,
+            kernel=moments.kernel,
             bandwidth=moments.lags,
             describe={
-                "Form:": f"{self.steps} GMM",
+                "Form:": self._form,
                 "Dates used:": str(t),
                 "Assets:": str(len(self.betas_)),
                 "J statistic:": f"{self._j:.4f}",

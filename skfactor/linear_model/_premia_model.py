@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,12 +19,12 @@ from skfactor._typing import Float64Array, FloatArray
 from skfactor._validation import (
     check_row_weights,
     column_index,
+    frozen,
     target_names,
     validate_features,
     validate_target,
 )
 from skfactor.inference import PremiaInference
-from skfactor.inference._covariance import PremiaSample
 from skfactor.inference._diagnostics import Diagnostics, diagnose
 from skfactor.inference._infer_premia import infer_premia
 from skfactor.inference._long_run import LongRun
@@ -34,9 +33,9 @@ from skfactor.linear_model._cross_sections import (
     average_over_time,
     average_weights,
     date_tables,
-    describe_fit,
     report_failures,
 )
+from skfactor.linear_model._estimated_premia import EstimatedPremia
 from skfactor.linear_model._two_pass_fit import TwoPassFit
 
 
@@ -55,6 +54,7 @@ class PremiaModel(CallbackSupportMixin, RegressorMixin, Estimator):  # type: ign
     betas_: pd.DataFrame
     lambdas_: pd.DataFrame
     cross_sections_: pd.DataFrame
+    _estimated: EstimatedPremia
     _two_pass: TwoPassFit | None
     _names: list[Any]
     _target_shape: tuple[int, ...]
@@ -108,7 +108,7 @@ class PremiaModel(CallbackSupportMixin, RegressorMixin, Estimator):  # type: ign
         # In one memory order: sums must not depend on how the slopes came together.
         slopes = np.ascontiguousarray(self.lambdas_.to_numpy())
         solved = np.isfinite(slopes).all(axis=1)
-        self._average = average_weights(
+        weights = average_weights(
             calendar_positions(self.dates_),
             solved,
             self.premia_window,
@@ -116,12 +116,21 @@ class PremiaModel(CallbackSupportMixin, RegressorMixin, Estimator):  # type: ign
             more_to_come=more_to_come,
         )
         # Dates without an estimate weigh nothing, but 0 * NaN would still be NaN.
-        premia = self._average[solved] @ slopes[solved]
+        premia = weights[solved] @ slopes[solved]
         if not solved.any():
             premia = np.full(slopes.shape[1], np.nan)
         self.premia_ = pd.Series(premia, index=self.lambdas_.columns, name="premium")
-        self.coef_ = premia[-self.n_features_in_ :]
+        self.coef_ = premia[-self.n_features_in_ :].copy()
         self.intercept_ = float(premia[0]) if self.fit_intercept else 0.0
+        self._estimated = EstimatedPremia(
+            frozen(tables[0]),
+            frozen(tables[1]),
+            weights,
+            self.premia_.copy(),
+            self.fit_intercept,
+            self.premia_window is None and self.premia_halflife is None,
+            self._settings(),
+        )
 
     def _expected(self, exposures: Float64Array, index: pd.Index) -> pd.Series:
         expected = self.intercept_ + exposures @ self.coef_
@@ -297,14 +306,14 @@ class PremiaModel(CallbackSupportMixin, RegressorMixin, Estimator):  # type: ign
         """
         check_is_fitted(self)
         return infer_premia(
-            self.premia_,
-            self._sample(),
+            self._estimated.premia,
+            self._estimated.sample(self._two_pass),
             covariance,
             obstacle=self._obstacle_to,
             is_two_pass=self._two_pass is not None,
             long_run=LongRun(kernel, bandwidth, prewhiten),
             debiased=debiased,
-            describe=self._describe(),
+            describe=self._estimated.describe(self._two_pass),
             note=self._fama_macbeth_note,
         )
 
@@ -354,18 +363,6 @@ class PremiaModel(CallbackSupportMixin, RegressorMixin, Estimator):  # type: ign
         """
         return diagnose(self, level)
 
-    def _sample(self) -> PremiaSample:
-        estimated, wide = self._average > 0.0, self._two_pass
-        used = slice(None) if estimated.all() else estimated  # without copies if it can be
-        return PremiaSample(
-            lambdas=self.lambdas_.to_numpy()[used],
-            weights=self._average[used],
-            positions=calendar_positions(self.dates_)[used],
-            is_const=np.arange(len(self.premia_)) < self.fit_intercept,
-            factors=None if wide is None else wide.factors.to_numpy()[used],
-            two_pass_influence=None if wide is None else wide.influence,
-        )
-
     def _obstacle_to(self, covariance: str) -> str:
         """Why a kind of covariance does not hold; empty if it holds."""
         if covariance == "fama-macbeth":
@@ -375,19 +372,13 @@ class PremiaModel(CallbackSupportMixin, RegressorMixin, Estimator):  # type: ign
                 "needs betas estimated by the model itself; here the exposures are given. Pass y "
                 "with one column an asset to have them estimated."
             )
-        if self.premia_window is not None or self.premia_halflife is not None:
+        if not self._estimated.alike:
             return "is for averages of all dates, without premia_window or premia_halflife."
         return self._two_pass.obstacle_to(covariance)
 
-    def _describe(self) -> Callable[[], dict[str, str]]:
-        """What summaries say of this fit, worked out by them: it takes as long as the errors."""
-        form = "panel, exposures given" if self._two_pass is None else "wide, two-pass"
-        sections, used = self.cross_sections_, self._average > 0.0
-        return partial(describe_fit, form, sections, used, self.fit_intercept, self._facts())
-
-    def _facts(self) -> dict[str, str]:
-        """What summaries say beside the form and the dates."""
-        return {} if self._two_pass is None else {"Assets:": str(len(self.betas_))}
+    def _settings(self) -> dict[str, str]:
+        """Parameters of this fit that its summaries say."""
+        return {}
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

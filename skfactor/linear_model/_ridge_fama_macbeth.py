@@ -211,8 +211,8 @@ class RidgeFamaMacBeth(PanelRegression):
             return super()._solver()
         return partial(solve_ridge, alpha=float(self.alpha))
 
-    def _facts(self) -> dict[str, str]:
-        return {**super()._facts(), "Penalty:": f"{self.alpha:g}"}
+    def _settings(self) -> dict[str, str]:
+        return {"Penalty:": f"{self.alpha:g}"}
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

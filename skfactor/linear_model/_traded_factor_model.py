@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from statsmodels.iolib.summary import Summary
 
 from skfactor._base import all_or_nothing
-from skfactor._dates import calendar_positions
+from skfactor._dates import calendar_positions, only_counts
 from skfactor._panel import find_panel, time_index
 from skfactor._sklearn import CallbackSupportMixin, Estimator, StrOptions, fit_context
 from skfactor._typing import Float64Array
@@ -379,7 +379,7 @@ class TradedFactorModel(CallbackSupportMixin, RegressorMixin, Estimator):  # typ
         return {
             "Form:": "traded factors",
             "Dates used:": str(n_used) if n_used == len(dates) else f"{n_used} of {len(dates)}",
-            "Span:": "" if isinstance(dates, pd.RangeIndex) else f"{first} to {last}",
+            "Span:": "" if only_counts(dates) else f"{first} to {last}",
             "Assets:": str(len(self.betas_)),
             "Average R2:": f"{self.r2_.mean():.4f}",
         }

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator
 
 from skfactor._typing import Float64Array
 from skfactor.inference._diagnostics import note_on_factors
@@ -20,23 +19,30 @@ from skfactor.inference._two_pass import (
 from skfactor.inference._unbalanced import unbalanced_influence
 from skfactor.linear_model._factor_betas import FactorBetas
 
+# Squared pivot of the factors' correlations below which their inverse is left with few digits.
+_COLLINEAR = 1e-10
+
 
 @dataclass(frozen=True)
 class TwoPassFit:
-    """First pass, factors (T, K), returns (T, N) of the assets with betas, and slopes (T, P)."""
+    """First pass, factors (T, K), returns (T, N) of the assets with betas, and what became of them.
 
-    first_pass: BaseEstimator
+    Later changes of a model's own tables do not reach these.
+    """
+
+    first_pass: Any
     factors: pd.DataFrame
     returns: pd.DataFrame
-    lambdas: pd.DataFrame
+    betas: Float64Array  # (N, K) of the whole sample, without meaning if they are not
+    slopes: Float64Array  # (T, P)
     weighting: Any
     fit_intercept: bool
 
     def obstacle_to(self, covariance: str) -> str:
         """Why errors for estimated betas do not hold; empty if they do."""
         obstacle = self._obstacle_of_betas()
-        if not obstacle and np.isnan(self.lambdas.to_numpy()).any():
-            obstacle = "needs premia on every date, and some are missing."
+        if not obstacle and np.isnan(self.slopes).any():
+            obstacle = "needs premia on every date, and some are missing. Drop those dates."
         if obstacle or self.is_complete:
             return obstacle
         if covariance == "shanken":
@@ -63,6 +69,11 @@ class TwoPassFit:
             return "is for betas estimated with an intercept in the first pass."
         if np.isnan(self.factors.to_numpy()).any():
             return "needs factors on every date, and some are missing. Drop those dates."
+        if self.first_pass._smallest_pivot < _COLLINEAR:
+            return (
+                "inverts the covariance of the factors, and to five digits some of them are "
+                "combinations of others. Drop one of those."
+            )
         return ""
 
     @cached_property
@@ -75,13 +86,6 @@ class TwoPassFit:
         """The two passes as matrices, for complete returns."""
         returns, factors = self.returns.to_numpy(), self.factors.to_numpy()
         return TwoPass(returns, factors, self.weighting, self.fit_intercept, self.betas)
-
-    @cached_property
-    def betas(self) -> Float64Array:
-        """Betas (N, K) of the whole sample, of the assets that have returns here."""
-        betas, assets = self.first_pass.betas_, self.returns.columns
-        used: Float64Array = (betas if len(betas) == len(assets) else betas.loc[assets]).to_numpy()
-        return used
 
     def influence(self, misspecified: bool, debiased: bool) -> Float64Array:
         """Influence (T, P) of each date on the average slopes, through slopes and betas.
@@ -105,7 +109,7 @@ class TwoPassFit:
                 self.returns.to_numpy(),
                 self.factors.to_numpy(),
                 self.betas,
-                self.lambdas.to_numpy(),
+                self.slopes,
                 zero_beta=self.fit_intercept,
                 misspecified=misspecified,
             )

@@ -299,3 +299,38 @@ def test_intervals_need_a_level(level):
     cov = pd.DataFrame([[1.0]], ["a"], ["a"])
     with pytest.raises(ValueError, match=r"has to lie between 0 and 1"):
         PremiaInference(pd.Series([1.0], ["a"]), cov, np.inf, "krs").conf_int(level)
+
+
+# --- of the fit, whatever happens to the model later ----------------------------------------------
+
+
+@pytest.mark.parametrize("covariance", ["fama-macbeth", "shanken", "gmm", "krs"])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("weighting", ["ols", "wls", "gls"])
+def test_parameters_that_are_set_later_change_nothing(covariance, fit_intercept, weighting):
+    model = FamaMacBeth(fit_intercept=fit_intercept, weighting=weighting).fit(*french_two_pass())
+    expected = model.inference(covariance, kernel="bartlett")
+    model.set_params(
+        fit_intercept=not fit_intercept, weighting="ols", premia_window=20, premia_halflife=9.0
+    )
+    found = model.inference(covariance, kernel="bartlett")
+    assert_frame_equal(found.cov, expected.cov, check_exact=True)
+    assert str(found) == str(expected)
+
+
+@pytest.mark.parametrize("covariance", ["fama-macbeth", "shanken", "gmm", "krs"])
+def test_tables_that_are_written_to_change_nothing(covariance):
+    X, y = french_two_pass()
+    for y_or_missing in (y, y.mask(np.random.default_rng(0).random(y.shape) < 0.05)):
+        if covariance == "shanken" and y_or_missing is not y:
+            continue
+        model = FamaMacBeth().fit(X, y_or_missing)
+        expected = FamaMacBeth().fit(X, y_or_missing).inference(covariance)
+        for name in ("lambdas_", "premia_", "cross_sections_"):
+            table = getattr(model, name)
+            table *= 100.0
+        model.betas_.iloc[:, 0] = 1.0
+        model.betas_["new"] = 1.0
+        found = model.inference(covariance)
+        assert_frame_equal(found.cov, expected.cov, check_exact=True)
+        assert str(found) == str(expected)

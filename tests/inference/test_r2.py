@@ -187,3 +187,26 @@ def test_models_without_two_complete_passes_raise():
         cross_sectional_r2(FamaMacBeth().fit(X, y.mask(y > 0.2)))
     with pytest.raises(ValueError, match=r"more assets than premia.*found 5 and 5"):
         cross_sectional_r2(FamaMacBeth().fit(X, y.iloc[:, :5]))
+
+
+def test_nested_models_of_wls_have_no_common_weights():
+    X, y = french_two_pass()
+    models = [FamaMacBeth(weighting="wls").fit(each, y) for each in (X[["MktRF"]], X)]
+    with pytest.raises(ValueError, match="needs one set of weights, and with weighting='wls'"):
+        compare_r2(*models)
+
+
+def test_debiasing_is_that_of_prices_and_of_gls():
+    X, y = french_two_pass()
+    market, carhart = (FamaMacBeth().fit(each, y) for each in (X[["MktRF"]], X))
+    found = [compare_r2(market, carhart, debiased=debiased) for debiased in (True, False)]
+    t = len(X)
+    assert_allclose(found[1].statistic / found[0].statistic, t / (t - 5), rtol=1e-10)
+    value, momentum = (FamaMacBeth(weighting="gls").fit(X[[name]], y) for name in ("HML", "Mom"))
+    influence = [r2_influence(model._two_pass.passes, False) for model in (value, momentum)]
+    difference = cross_sectional_r2(value).r2 - cross_sectional_r2(momentum).r2
+    error = np.std(influence[0] - influence[1]) / np.sqrt(t)
+    plain = compare_r2(value, momentum, debiased=False)
+    assert_allclose(plain.statistic, difference / error, rtol=1e-8)
+    with pytest.raises(ValueError, match="debiased='no' has to be True or False"):
+        compare_r2(value, momentum, debiased="no")

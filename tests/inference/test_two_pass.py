@@ -258,3 +258,43 @@ def test_a_model_that_is_held_by_another_is_named():
         j_test(held)
     with pytest.raises(ValueError, match=r"found Pipeline, .* pass its last step\."):
         j_test(make_pipeline(FamaMacBeth()).fit(factors, returns))
+
+
+def _rounded_combination():
+    """Factors of which one is the sum of two in single precision, and a frame for it."""
+    X, y = french_two_pass()
+    rounded = X[["MktRF", "SMB"]].astype(np.float32)
+    rounded["Sum"] = rounded["MktRF"] + rounded["SMB"]
+    return rounded, y
+
+
+@pytest.mark.parametrize(
+    "test", [j_test, shanken_test, cross_sectional_r2, screen_factors, premium_of_covariance]
+)
+@pytest.mark.parametrize("share_missing", [0.0, 0.05])
+def test_factors_that_are_combinations_but_for_rounding_are_refused(test, share_missing):
+    X, y = _rounded_combination()
+    y = y.mask(np.random.default_rng(0).random(y.shape) < share_missing)
+    model = FamaMacBeth().fit(X, y)
+    with pytest.raises(ValueError, match=f"{test.__name__} inverts the covariance of the factors"):
+        test(model)
+    with pytest.raises(ValueError, match=r"krs' inverts .* combinations of others. Drop one"):
+        model.inference("krs")
+    assert model.inference().covariance == "fama-macbeth"
+    assert "krs inverts the covariance of the factors" in str(model.summary())
+
+
+def test_fama_macbeth_and_gls_need_no_inverse_of_the_factors():
+    X, y = _rounded_combination()
+    whole = X.astype(np.float64)
+    left = whole["Sum"] - whole["MktRF"] - whole["SMB"]  # the rounding, at full size
+    same = whole.assign(Sum=left / left.std())
+    for weighting in ("ols", "gls"):
+        found, expected = (FamaMacBeth(weighting=weighting).fit(f, y) for f in (X, same))
+        t = [model.inference("fama-macbeth").t_values["const"] for model in (found, expected)]
+        assert_allclose(t[0], t[1], rtol=1e-4)
+
+
+def test_what_is_no_model_is_named():
+    with pytest.raises(ValueError, match="j_test needs a fitted FamaMacBeth; found a DataFrame"):
+        j_test(french_two_pass()[0])

@@ -174,6 +174,8 @@ def test_the_summary_says_how_it_was_estimated(data):
     text = str(model.summary())
     for part in ("iterated GMM", "efficient gmm", "bartlett, L = 3", "normal", "J statistic:"):
         assert part in text
+    model.set_params(steps="two-step", kernel=None)
+    assert str(model.summary()) == text
 
 
 # --- failures -----------------------------------------------------------------------------------

@@ -218,6 +218,7 @@ def test_inference_and_summary_say_that_slopes_are_shrunk(panel):
     text = model.summary().as_text()
     assert "shrunk by a penalty" in text
     assert "Penalty:" in text
+    assert model.set_params(alpha=2.0).summary().as_text() == text
     with pytest.raises(ValueError, match="needs betas estimated by the model itself"):
         model.inference("shanken")
 
