@@ -146,8 +146,10 @@ def only_numbers_rows(index: pd.Index) -> bool:
 
 def is_time_series(data: object) -> bool:
     """Whether the rows are indexed by dates that each occur once."""
-    index = _index_of(data)
-    return index is not None and index.nlevels == 1 and is_dated(index) and index.is_unique
+    if not isinstance(data, pd.DataFrame | pd.Series):
+        return False
+    index = data.index
+    return index.nlevels == 1 and is_dated(index) and index.is_unique
 
 
 def _carries_dates(index: pd.Index, time_series: bool) -> bool:
@@ -213,15 +215,16 @@ def check_same_rows(X: object, y: object, name: str = "y", x_name: str = "X") ->
 
 
 def _ranges_of_one_name(X: object, y: object) -> tuple[pd.Index | None, pd.Index | None]:
-    """Indexes of which one is a range, as of years, if the other has the same name.
+    """Indexes of which one is a range, as of years, if both are of integers and of one name.
 
     No dates, but if they differ, rows are not the same.
     """
     if not (isinstance(X, pd.DataFrame | pd.Series) and isinstance(y, pd.DataFrame | pd.Series)):
         return None, None
     left, right = X.index, y.index
-    alike = left.nlevels == right.nlevels == 1 and left.name == right.name
-    return (left, right) if alike and left.name is not None else (None, None)
+    whole = all(i.nlevels == 1 and pd.api.types.is_integer_dtype(i.dtype) for i in (left, right))
+    named = left.name is not None and left.name == right.name
+    return (left, right) if whole and named else (None, None)
 
 
 def _first_difference(left: pd.Index, right: pd.Index) -> int:
@@ -341,7 +344,8 @@ def time_index(X: object, y: object = None, dates: Any = None) -> pd.Index | Non
         _check_length(index, len(X), "dates=")  # type: ignore[arg-type]  # validated, or like it
     else:
         indexes = [data.index for data in (X, y) if isinstance(data, pd.DataFrame | pd.Series)]
-        known = [index for index in indexes if _identity(index) is not None or is_dated(index)]
+        known = [index for index in indexes if _identity(index) is not None]
+        known += [i for i in indexes if isinstance(i, pd.RangeIndex) and is_dated(i)]  # years
         # Integers without a name may be years or a selection of row numbers; as labels both serve.
         numbered = [i for i in indexes if not isinstance(i, pd.RangeIndex) and i.is_unique]
         index = next(iter(known + numbered), None)

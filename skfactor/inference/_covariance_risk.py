@@ -80,18 +80,17 @@ class CovarianceRisk:
         """Residual part (P, P), divisor T, and influence (T, P) of the factors alone."""
         passes = self.passes
         residual = passes.residuals @ self.projection.T
-        premia = passes.factor_premia
-        c = float(premia @ np.linalg.solve(passes.factor_covariance, premia))
         k = passes.factors.shape[1]
         of_factors = np.zeros_like(residual)
         of_factors[:, -k:] = passes.scaled_factors * (1.0 - passes.discount)[:, None]
         of_factors[:, -k:] += self.prices[-k:]
-        return (1.0 + c) * (residual.T @ residual) / len(residual), of_factors
+        enlarged = (1.0 + passes.errors_in_variables) * (residual.T @ residual) / len(residual)
+        return enlarged, of_factors
 
 
 def premium_of_covariance(
     model: Any,
-    covariance: str = "auto",
+    covariance: Any = "auto",
     *,
     kernel: str | None = None,
     bandwidth: float | str | None = None,
@@ -143,7 +142,7 @@ def premium_of_covariance(
     """
     passes, positions = two_pass_of(model, "premium_of_covariance")
     check_flag(debiased, "debiased")
-    if covariance not in ("auto", *COVARIANCES):
+    if not isinstance(covariance, str) or covariance not in ("auto", *COVARIANCES):
         raise ValueError(
             f"covariance={covariance!r} is unknown; it is 'auto' or one of {list(COVARIANCES)}."
         )
@@ -163,7 +162,7 @@ def premium_of_covariance(
     cov, lags = long_run.covariance(influence, positions, weights)
     used = (1 if kind == "fama-macbeth" else k + 1) if debiased else 0
     cov = (cov + residual_part) / (t - used)
-    labels = model.premia_.index
+    labels = model._estimated.premia.index.view()
     return PremiaInference(
         premia=pd.Series(risk.prices, index=labels, name="price"),
         cov=pd.DataFrame(cov, index=labels, columns=labels),
@@ -264,7 +263,7 @@ def screen_factors(
             f"screen_factors inverts the covariance of {n} assets, which is singular: some assets "
             "are combinations of others. Drop them."
         )
-    names = np.array(list(model.premia_.index[-passes.factors.shape[1] :]), dtype=object)
+    names = np.array(list(model._estimated.premia.index[-passes.factors.shape[1] :]), dtype=object)
     kept: BoolArray = np.ones(len(names), dtype=bool)
     long_run = LongRun(kernel, bandwidth)
     steps = []

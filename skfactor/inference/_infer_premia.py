@@ -53,9 +53,9 @@ def infer_premia(
         notes.append(note)
         if is_two_pass and covariance == "auto":
             notes.append(f"Errors for estimated betas do not hold here: krs {found}")
-    labels = premia.index
+    labels = premia.index.view()  # its name may be set
     return PremiaInference(
-        premia=premia.copy(),
+        premia=premia.set_axis(labels),
         cov=pd.DataFrame(cov, index=labels, columns=labels),
         df=sample.n_effective - 1.0 if kind == "fama-macbeth" else np.inf,
         covariance=kind,

@@ -197,7 +197,7 @@ class PremiaInference:
         t = special.stdtrit(self.df, share) if np.isfinite(self.df) else special.ndtri(share)
         half = t * self._errors
         bounds = np.column_stack([premia - half, premia + half])
-        return pd.DataFrame(bounds, index=self.premia.index, columns=_BOUNDS)
+        return pd.DataFrame(bounds, index=self.premia.index, columns=_BOUNDS.view())
 
     def wald_test(self, names: str | Sequence[str] | None = None) -> TestResult:
         """Test that several premia are zero together.

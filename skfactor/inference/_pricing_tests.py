@@ -124,11 +124,8 @@ def shanken_test(model: Any, *, small_sample: bool = True) -> TestResult:
     q, _ = np.linalg.qr(passes.root_weigh(passes.exposures), mode="complete")
     projected = passes.root_weigh(passes.residuals.T).T @ q[:, passes.exposures.shape[1] :]
     variance = projected.T @ projected / t
-    c = float(
-        passes.factor_premia @ np.linalg.solve(passes.factor_covariance, passes.factor_premia)
-    )
     refusal = _SINGULAR.format("shanken_test", t, n)
-    q_statistic = quadratic_form(errors, variance, refusal) / (1.0 + c)
+    q_statistic = quadratic_form(errors, variance, refusal) / (1.0 + passes.errors_in_variables)
     free = len(errors)
     if not small_sample:
         statistic = t * q_statistic

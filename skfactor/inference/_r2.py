@@ -15,7 +15,7 @@ from skfactor.inference._covariance_risk import premium_of_covariance
 from skfactor.inference._definite import quadratic_form
 from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import PremiaInference, TestResult
-from skfactor.inference._two_pass import TwoPass, two_pass_of
+from skfactor.inference._two_pass import TwoPass, influence_of_errors, two_pass_of
 from skfactor.inference._weighted_chi2 import weighted_chi2_sf
 
 # What is left of a factor that is a combination of others, of its sum of squares.
@@ -129,8 +129,10 @@ def cross_sectional_r2(
     _, moments = passes.overidentifying_moments
     errors, _ = long_run.covariance(moments, positions)
     one = weighted_chi2_sf(t * (1.0 - r2) * total, np.linalg.eigvalsh(errors))
-    slopes, _ = long_run.covariance(_slope_influence_if_unpriced(passes, debiased), positions)
-    k = slopes.shape[0]
+    k = passes.factors.shape[1]
+    # Of the slopes if all premia are zero, so that errors of the betas do not matter.
+    unpriced = passes.slopes - passes.premia + influence_of_errors(passes, debiased)
+    slopes, _ = long_run.covariance(unpriced[:, -k:], positions)
     root = np.linalg.cholesky(np.linalg.inv(passes.bread[-k:, -k:]))
     zero = weighted_chi2_sf(t * r2 * total, np.linalg.eigvalsh(root.T @ slopes @ root))
     return CrossSectionalR2(
@@ -182,21 +184,6 @@ def r2_influence(passes: TwoPass, debiased: bool = False) -> Float64Array:
     # Quadratic terms average to what they estimate; taken off, the series has mean zero.
     centred: Float64Array = influence - influence.mean()
     return centred
-
-
-def _slope_influence_if_unpriced(passes: TwoPass, debiased: bool) -> Float64Array:
-    """Influence (T, K) of each date on the factors' premia if all of them are zero."""
-    k = passes.factors.shape[1]
-    u = passes.weighted_errors * passes.small_sample_scale(debiased)
-    deviations = passes.slopes - passes.premia
-    z = np.linalg.solve(passes.factor_covariance, passes.centred_factors.T).T * u[:, None]
-    influence = deviations + z @ passes.bread[-k:]
-    if passes.weighting == "gls":
-        influence = influence - deviations * u[:, None]
-    elif passes.weighting == "wls":
-        shares = passes.residuals**2 / passes.residual_variances * passes.pricing_errors
-        influence = influence - shares @ passes.projection.T
-    return influence[:, -k:]
 
 
 def _are_spanned(columns: Float64Array, basis: Float64Array) -> bool:

@@ -144,6 +144,12 @@ class TwoPass:
         """w_t = (f_t - f)' Vf^-1 premia (T,): one minus it is the model's discount factor."""
         return self.scaled_factors @ self.factor_premia
 
+    @property
+    def errors_in_variables(self) -> float:
+        """Premia' Vf^-1 premia, the c by which estimated betas add to variances (Shanken, 1992)."""
+        premia = self.factor_premia
+        return float(premia @ np.linalg.solve(self.factor_covariance, premia))
+
     def root_weigh(self, columns: Float64Array) -> Float64Array:
         """A root of W times columns (N, ...): with R'R = W it is R times the columns."""
         if self.weighting == "ols":
@@ -185,16 +191,20 @@ def correctly_specified_influence(passes: TwoPass) -> Float64Array:
 
 def misspecification_robust_influence(passes: TwoPass, debiased: bool = False) -> Float64Array:
     """Errors that hold where the model does not (Kan, Robotti and Shanken, 2013), (T, P)."""
+    return correctly_specified_influence(passes) + influence_of_errors(passes, debiased)
+
+
+def influence_of_errors(passes: TwoPass, debiased: bool) -> Float64Array:
+    """What pricing errors that do not vanish add to the influence (T, P)."""
     u = passes.weighted_errors * passes.small_sample_scale(debiased)
-    influence = correctly_specified_influence(passes)
-    influence += (passes.scaled_factors * u[:, None]) @ passes.bread[-passes.factors.shape[1] :]
+    added = (passes.scaled_factors * u[:, None]) @ passes.bread[-passes.factors.shape[1] :]
     if passes.weighting == "gls":
-        influence -= (passes.slopes - passes.premia) * u[:, None]
+        added -= (passes.slopes - passes.premia) * u[:, None]
     elif passes.weighting == "wls":
         share = passes.residuals**2 / passes.residual_variances * passes.pricing_errors
         # Centred: each share averages to the pricing error, on which A is zero.
-        influence -= share @ passes.projection.T
-    return influence
+        added -= share @ passes.projection.T
+    return added
 
 
 def two_pass_of(model: Any, what: str) -> tuple[TwoPass, IntArray]:
@@ -225,4 +235,4 @@ def two_pass_of(model: Any, what: str) -> tuple[TwoPass, IntArray]:
             f"{what} needs more assets than premia, or nothing is left to test; found {n_assets} "
             f"and {n_premia}."
         )
-    return passes, calendar_positions(model.dates_)
+    return passes, calendar_positions(model._estimated.lambdas.index)

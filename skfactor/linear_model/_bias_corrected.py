@@ -23,10 +23,16 @@ from skfactor.exceptions import RankDeficientWarning
 from skfactor.linear_model._cross_sections import regress_wide, weigh_assets
 from skfactor.linear_model._factor_betas import FactorBetas
 from skfactor.linear_model._fama_macbeth import FamaMacBeth
+from skfactor.linear_model._first_pass import raise_if_collinear
 from skfactor.linear_model._two_pass_fit import CorrectedTwoPassFit, special_betas
 
 # Measured betas whose smallest squared singular value is this share of the largest are collinear.
 _COLLINEAR = 1e-12
+# Why an asset with betas of all periods is no part of a correction.
+_LEFT_OUT = {
+    "instrumental": "too few returns, or constant or collinear factors, in odd or in even periods",
+    "litzenberger-ramaswamy": "no more returns than coefficients, so that betas have no errors",
+}
 
 
 class BiasCorrectedFamaMacBeth(FamaMacBeth):
@@ -190,14 +196,14 @@ class BiasCorrectedFamaMacBeth(FamaMacBeth):
                 )
             halves = np.hstack([self.odd_betas_, self.even_betas_])
             used = np.isfinite(betas).all(axis=1) & np.isfinite(halves).all(axis=1)
-            lost = assets[np.isfinite(betas).all(axis=1) & ~used]
-            if len(lost):
-                found = f"{len(lost)} of {len(assets)} assets are left out: they have too few"
-                where = f"returns in the odd or in the even periods for betas (first: {lost[0]})."
-                warn_user(f"{found} {where}", RankDeficientWarning)
         else:
+            raise_if_collinear(self.first_pass_, self.method)
             errors = beta_covariances(self.first_pass_, factors)
             used = np.isfinite(errors).all(axis=(1, 2))
+        lost = assets[np.isfinite(betas).all(axis=1) & ~used]
+        if len(lost):
+            found = f"{len(lost)} of {len(assets)} assets (first: {lost[0]}) are left out: "
+            warn_user(f"{found}{_LEFT_OUT[self.method]}.", RankDeficientWarning)
         if np.count_nonzero(used) < 2:
             where = " in the odd and in the even periods" if instrumental else ""
             raise ValueError(

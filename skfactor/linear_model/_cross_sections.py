@@ -110,8 +110,8 @@ def weigh_assets(
             f"{n + n_factors + 2} periods; found {t}. Use weighting='wls', or fewer assets."
         )
     left = residuals[known]
-    explained = returns[known] - left
-    explained -= explained.mean(axis=0)
+    basis, _ = np.linalg.qr(factors[known] - factors[known].mean(axis=0))
+    explained = basis.T @ (returns[known] - left)
     # Slopes are the same with and without what the factors explain, since the betas are regressors
     # (Shanken, 1992); with it an asset that is a factor, without residuals, weighs what it should.
     covariance: Float64Array = (left.T @ left + explained.T @ explained) / t

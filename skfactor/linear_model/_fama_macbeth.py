@@ -29,7 +29,7 @@ from skfactor.linear_model._factor_betas import FactorBetas
 from skfactor.linear_model._panel_fit import PanelRegression
 from skfactor.linear_model._portfolios import portfolio_betas, slope_portfolios
 from skfactor.linear_model._second_pass import second_pass
-from skfactor.linear_model._two_pass_fit import TwoPassFit
+from skfactor.linear_model._two_pass_fit import TwoPassFit, frozen_first_pass
 
 
 class FamaMacBeth(PanelRegression):
@@ -259,7 +259,7 @@ class FamaMacBeth(PanelRegression):
         )
         self._store(second.fits, periods, None, warm_up=second.warm_up)
         self._two_pass = TwoPassFit(
-            self.first_pass_,
+            frozen_first_pass(self.first_pass_),
             factor_frame,
             second.returns,
             second.betas_of_returns,
@@ -290,8 +290,8 @@ class FamaMacBeth(PanelRegression):
         ValueError
             In panel form, or if an asset is unknown, has no betas, or a weight is missing.
         """
-        factors = self._wide_form("portfolio_betas").factors
-        return portfolio_betas(self.first_pass_, factors, weights)
+        fit = self._wide_form("portfolio_betas")
+        return portfolio_betas(fit.first_pass, fit.factors, weights)
 
     def slope_portfolios(
         self, X: Any, dates: Any = None, sample_weight: Any = None
@@ -328,7 +328,7 @@ class FamaMacBeth(PanelRegression):
             values,
             one_segment(len(values)) if panel is None else panel.segments,
             check_row_weights(sample_weight, X, len(values), "sample_weight"),
-            self.fit_intercept,
+            self._estimated.has_const,
         )
         index = X.index if isinstance(X, pd.DataFrame) else pd.RangeIndex(len(values))
         return pd.DataFrame(weights, index=index, columns=self.lambdas_.columns)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,9 @@ from skfactor.linear_model._time_series import TimeSeries
 # the residuals themselves are squared and summed.
 _LITTLE_LEFT = 1e-5
 
+# Squared pivot of the factors' correlations below which their inverse is left with few digits.
+_COLLINEAR = 1e-10
+
 
 @dataclass(frozen=True)
 class FirstPass:
@@ -34,11 +38,28 @@ class FirstPass:
 
     @property
     def smallest_pivot(self) -> float:
-        """Of the correlations of the factors, over the dates of any asset with betas, squared."""
+        """Smallest squared Cholesky pivot of the factors' correlations over any asset's dates."""
         pivots = self.fits.pivots
         if pivots.shape[1] > 1:
             pivots = pivots[:, self.fits.solved]
         return float(pivots.min(initial=1.0))
+
+
+def collinear_factors(first_pass: Any) -> str:
+    """Why the factors of a fitted `FactorBetas` have no inverse covariance; empty if they have."""
+    if first_pass._smallest_pivot >= _COLLINEAR:
+        return ""
+    return (
+        "inverts the covariance of the factors, and to five digits some of them are combinations "
+        "of others. Drop one of those."
+    )
+
+
+def raise_if_collinear(first_pass: Any, what: str) -> None:
+    """Raise ``ValueError`` if the factors have no inverse covariance, which ``what`` needs."""
+    obstacle = collinear_factors(first_pass)
+    if obstacle:
+        raise ValueError(f"{what} {obstacle}")
 
 
 def regress_series(

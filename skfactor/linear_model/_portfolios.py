@@ -12,6 +12,7 @@ from skfactor._kernels.least_squares import slope_weights
 from skfactor._kernels.segments import Segments
 from skfactor._typing import BoolArray, Float64Array, FloatArray
 from skfactor.linear_model._factor_betas import FactorBetas
+from skfactor.linear_model._first_pass import raise_if_collinear
 from skfactor.linear_model._two_pass_fit import special_betas
 
 
@@ -25,6 +26,7 @@ def portfolio_betas(
             f"portfolio_betas needs betas of the whole sample, every date weighing alike, and "
             f"these are {kind}. Regress the portfolio's own return instead."
         )
+    raise_if_collinear(first_pass, "portfolio_betas")
     if not isinstance(weights, pd.Series | pd.DataFrame):
         raise ValueError(
             f"weights is a {type(weights).__name__}; pass a Series or DataFrame indexed by asset, "

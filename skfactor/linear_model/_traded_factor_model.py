@@ -27,6 +27,7 @@ from skfactor.inference._grs import AlphaInference, alpha_influence, grs_test
 from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import PremiaInference, TestResult
 from skfactor.linear_model._factor_betas import FactorBetas
+from skfactor.linear_model._first_pass import raise_if_collinear
 
 
 class TradedFactorModel(CallbackSupportMixin, RegressorMixin, Estimator):  # type: ignore[misc]  # scikit-learn is untyped
@@ -321,6 +322,7 @@ class TradedFactorModel(CallbackSupportMixin, RegressorMixin, Estimator):  # typ
             unknown.
         """
         check_is_fitted(self)
+        raise_if_collinear(self.first_pass_, "alpha_inference")
         long_run = LongRun(kernel, bandwidth)
         residuals = self.residuals_.to_numpy()[self._known]
         influence = alpha_influence(self._factors.to_numpy(), residuals, debiased=debiased)
@@ -380,7 +382,7 @@ class TradedFactorModel(CallbackSupportMixin, RegressorMixin, Estimator):  # typ
             "Form:": "traded factors",
             "Dates used:": str(n_used) if n_used == len(dates) else f"{n_used} of {len(dates)}",
             "Span:": "" if only_counts(dates) else f"{first} to {last}",
-            "Assets:": str(len(self.betas_)),
+            "Assets:": str(int(self.alphas_.notna().sum())),
             "Average R2:": f"{self.r2_.mean():.4f}",
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from skfactor._typing import Float64Array
+from skfactor._validation import frozen
 from skfactor.inference._diagnostics import note_on_factors
 from skfactor.inference._two_pass import (
     TwoPass,
@@ -18,9 +20,7 @@ from skfactor.inference._two_pass import (
 )
 from skfactor.inference._unbalanced import unbalanced_influence
 from skfactor.linear_model._factor_betas import FactorBetas
-
-# Squared pivot of the factors' correlations below which their inverse is left with few digits.
-_COLLINEAR = 1e-10
+from skfactor.linear_model._first_pass import collinear_factors
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,7 @@ class TwoPassFit:
             return "is for betas estimated with an intercept in the first pass."
         if np.isnan(self.factors.to_numpy()).any():
             return "needs factors on every date, and some are missing. Drop those dates."
-        if self.first_pass._smallest_pivot < _COLLINEAR:
-            return (
-                "inverts the covariance of the factors, and to five digits some of them are "
-                "combinations of others. Drop one of those."
-            )
-        return ""
+        return collinear_factors(self.first_pass)
 
     @cached_property
     def is_complete(self) -> bool:
@@ -116,6 +111,15 @@ class TwoPassFit:
         if misspecified:
             return misspecification_robust_influence(self.passes, debiased)
         return correctly_specified_influence(self.passes)
+
+
+def frozen_first_pass(first_pass: Any) -> Any:
+    """A fitted first pass that later changes of the other, which is for users, do not reach."""
+    twin = copy(first_pass)
+    for name in ("betas_", "alphas_", "std_errors_"):
+        if hasattr(twin, name):
+            setattr(twin, name, frozen(getattr(twin, name)))
+    return twin
 
 
 class CorrectedTwoPassFit(TwoPassFit):

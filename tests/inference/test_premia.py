@@ -17,7 +17,13 @@ from scipy import stats
 from statsmodels.iolib.summary import Summary
 
 from skfactor import FamaMacBeth
-from skfactor.inference import PremiaInference, TestResult
+from skfactor.inference import (
+    PremiaInference,
+    TestResult,
+    j_test,
+    premium_of_covariance,
+    screen_factors,
+)
 
 
 @pytest.fixture(scope="module")
@@ -331,6 +337,40 @@ def test_tables_that_are_written_to_change_nothing(covariance):
             table *= 100.0
         model.betas_.iloc[:, 0] = 1.0
         model.betas_["new"] = 1.0
+        model.first_pass_.set_params(shrinkage="vasicek")
         found = model.inference(covariance)
         assert_frame_equal(found.cov, expected.cov, check_exact=True)
         assert str(found) == str(expected)
+
+
+def test_what_follows_from_a_fit_does_not_follow_its_tables():
+    X, y = french_two_pass()
+    equal = pd.Series(1.0 / y.shape[1], index=y.columns)
+    results = [
+        lambda model: str(model.summary()),
+        lambda model: str(model.diagnostics()),
+        lambda model: str(screen_factors(model).steps),
+        lambda model: str(premium_of_covariance(model)),
+        lambda model: str(j_test(model, kernel="bartlett")),
+        lambda model: str(model.portfolio_betas(equal)),
+    ]
+    expected = [result(FamaMacBeth().fit(X, y)) for result in results]
+    for result, text in zip(results, expected, strict=True):
+        model = FamaMacBeth().fit(X, y)
+        model.premia_["Mom-SMB"] = 0.0
+        model.betas_["HML"] = 1.0
+        model.first_pass_.alphas_ *= 2.0
+        model.first_pass_.std_errors_ *= 2.0
+        model.dates_ = model.dates_[::-1]
+        assert result(model) == text
+
+
+def test_names_given_to_a_result_stay_there():
+    X, y = french_two_pass()
+    model = FamaMacBeth().fit(X, y)
+    interval = model.inference().conf_int()
+    interval.columns.name = interval.index.name = "mine"
+    again = model.inference()
+    assert again.conf_int().columns.name is None
+    assert again.premia.index.name is None
+    assert model.premia_.index.name is None

@@ -95,7 +95,9 @@ def test_covariances_of_betas_are_those_of_statsmodels(fit_intercept):
 def test_an_asset_without_a_degree_of_freedom_has_no_covariance_and_is_left_out():
     X, y = noisy(missing=0.0)
     y.iloc[3:, 5] = np.nan
-    model = BiasCorrectedFamaMacBeth(method="litzenberger-ramaswamy").fit(X, y)
+    model = BiasCorrectedFamaMacBeth(method="litzenberger-ramaswamy")
+    with pytest.warns(RankDeficientWarning, match="1 of .* left out: no more returns"):
+        model.fit(X, y)
     assert np.isnan(beta_covariances(model.first_pass_, X.to_numpy())[5]).all()
     others = clone(model).fit(X, y.drop(columns=y.columns[5]))
     assert_series_equal(model.premia_, others.premia_)
@@ -200,17 +202,23 @@ def test_expected_returns_follow_from_betas_of_the_whole_sample(method):
 
 
 @pytest.mark.parametrize(
-    ("kept", "said"),
-    [(slice(0, 0), r"betas of 1 of \d+ assets"), (slice(0, 8, 2), "1 of .* odd or in")],
+    ("method", "kept", "said"),
+    [
+        ("instrumental", slice(0, 0), r"betas of 1 of \d+ assets"),
+        ("instrumental", slice(0, 8, 2), r"1 of \d+ assets .* in odd or in even periods"),
+        ("litzenberger-ramaswamy", slice(0, 0), r"betas of 1 of \d+ assets"),
+        ("litzenberger-ramaswamy", slice(0, 2), r"1 of \d+ assets .* betas have no errors"),
+    ],
 )
-def test_an_asset_with_too_few_returns_is_warned_of_once(kept, said):
+def test_an_asset_with_too_few_returns_is_warned_of_once(method, kept, said):
     X, y = noisy(n_factors=1, missing=0.0)
     short = y.iloc[:, 0].copy()
     y.iloc[:, 0] = np.nan
     y.iloc[kept, 0] = short.iloc[kept]
     with pytest.warns(RankDeficientWarning, match=said) as seen:
-        BiasCorrectedFamaMacBeth().fit(X, y)
+        model = BiasCorrectedFamaMacBeth(method=method).fit(X, y)
     assert [warning.filename for warning in seen] == [__file__]
+    assert model.inference().describe()["Assets:"] == str(y.shape[1] - 1)
 
 
 # --- dates on which betas are mostly noise --------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import statsmodels.api as sm
 from linearmodels.asset_pricing import TradedFactorModel as LinearmodelsTradedFactorModel
@@ -301,3 +302,21 @@ def test_one_period_has_no_errors():
 def test_lags_without_a_kernel_raise(model, method):
     with pytest.raises(ValueError, match="bandwidth=3 needs a kernel"):
         getattr(model, method)(bandwidth=3)
+
+
+def test_collinear_factors_have_no_errors_of_alphas():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(120, 2)), columns=["a", "b"]).astype(np.float32)
+    X["sum"] = X["a"] + X["b"]
+    model = TradedFactorModel().fit(X, pd.DataFrame(rng.normal(size=(120, 3)), columns=list("xyz")))
+    with pytest.raises(ValueError, match="alpha_inference inverts the covariance of the factors"):
+        model.alpha_inference()
+
+
+def test_the_summary_counts_the_assets_with_alphas():
+    rng = np.random.default_rng(0)
+    y = pd.DataFrame(rng.normal(size=(60, 3)), columns=list("xyz"))
+    y.loc[2:, "z"] = np.nan
+    with pytest.warns(RankDeficientWarning, match="betas of 1 of 3 assets"):
+        model = TradedFactorModel().fit(pd.DataFrame({"f": rng.normal(size=60)}), y)
+    assert model.inference().describe()["Assets:"] == "2"
