@@ -316,7 +316,7 @@ def test_collinear_factors_have_no_errors_of_alphas():
 def test_the_summary_counts_the_assets_with_alphas():
     rng = np.random.default_rng(0)
     y = pd.DataFrame(rng.normal(size=(60, 3)), columns=list("xyz"))
-    y.loc[2:, "z"] = np.nan
+    y.loc[1:, "z"] = np.nan
     with pytest.warns(RankDeficientWarning, match="betas of 1 of 3 assets"):
         model = TradedFactorModel().fit(pd.DataFrame({"f": rng.normal(size=60)}), y)
     assert model.inference().describe()["Assets:"] == "2"
