@@ -260,7 +260,7 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
             fewest=fewest,
             shrinkage=self.shrinkage,
         )
-        self._smallest_pivot = found.smallest_pivot
+        self._smallest_pivot, self._mean_returns = found.smallest_pivot, found.means
         periods, assets, names = series.periods, series.assets, series.names
         betas = found.betas
         if self._is_rolling:

@@ -35,6 +35,7 @@ class FirstPass:
     alphas: Float64Array
     errors: Float64Array
     fits: LeastSquares
+    means: Float64Array | None  # (N,) average returns over an asset's dates, if all have factors
 
     @property
     def smallest_pivot(self) -> float:
@@ -79,7 +80,7 @@ def regress_series(
     kept = slice(None) if known.all() else known
     w = None if weights is None else weights[kept]
     with single_blas_thread():
-        fits = _regressions(factors[kept], returns[kept], w, fit_intercept, fewest)
+        fits, means = _regressions(factors[kept], returns[kept], w, fit_intercept, fewest)
     betas = fits.coefficients[:, -factors.shape[1] :]
     alphas = fits.coefficients[:, 0] if fit_intercept else np.zeros(len(betas))
     squares = fits.total - fits.explained
@@ -96,7 +97,8 @@ def regress_series(
         if fit_intercept:
             left = returns[kept] - factors[kept] @ betas.T
             alphas = masked_mean(left.T, w)
-    return FirstPass(betas, alphas, errors, fits)
+    of_all_dates = weights is None and known.all()
+    return FirstPass(betas, alphas, errors, fits, means if of_all_dates else None)
 
 
 def _regressions(
@@ -105,16 +107,18 @@ def _regressions(
     weights: Float64Array | None,
     fit_intercept: bool,
     fewest: int,
-) -> LeastSquares:
-    """Each asset's regression of returns (T, N) on factors (T, K)."""
+) -> tuple[LeastSquares, Float64Array]:
+    """Each asset's regression of returns (T, N) on factors (T, K), and its average return."""
     common, targets = np.ascontiguousarray(factors.T), returns.T
-    return solve_least_squares(
-        masked_cross_moments(common, targets, weights),
+    moments = masked_cross_moments(common, targets, weights)
+    fits = solve_least_squares(
+        moments,
         lambda i: complete_rows(common, targets[i], weights),
         fit_intercept=fit_intercept,
         min_rows=fewest,
         resolution=float(np.finfo(np.float64).eps),
     )
+    return fits, moments.mean[-1].copy()
 
 
 def report_failures(fits: LeastSquares, series: TimeSeries, fewest: int) -> None:

@@ -27,6 +27,7 @@ class SecondPass:
     fits: LeastSquares
     returns: pd.DataFrame  # (T, N) of the assets with betas
     betas: Float64Array  # (N, K) of the sample, or (K, T, N) known on each date
+    means: Float64Array | None = None  # (N,) average returns, if the first pass knows them
 
     @property
     def betas_of_returns(self) -> Float64Array:
@@ -48,7 +49,8 @@ class SecondPass:
         """Average return less zero-beta rate ``level`` and betas times ``premia``, (N,)."""
         values = returns.to_numpy()
         if self.betas.ndim == 2:
-            errors = average_over_time(values) - (level + self.betas @ premia)
+            means = average_over_time(values) if self.means is None else self.means
+            errors = means - (level + self.betas @ premia)
         else:
             with single_blas_thread():
                 unexplained = values - level - np.tensordot(premia, self.betas, axes=1)
@@ -92,7 +94,7 @@ def second_pass(
         fit_intercept=fit_intercept,
         min_assets=min_assets,
     )
-    return SecondPass(fits, kept, betas)
+    return SecondPass(fits, kept, betas, getattr(first_pass, "_mean_returns", None))
 
 
 def _lagged(table: Float64Array, sample: RollingSample, lag: int) -> Float64Array:

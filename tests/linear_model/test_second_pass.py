@@ -289,3 +289,12 @@ def test_wls_names_the_assets_that_have_no_residuals(what):
     if what == "a factor":
         with pytest.raises(ValueError, match=r"residuals of some windows have no variance"):
             FamaMacBeth(betas=FactorBetas(24), weighting="wls").fit(X, y)
+
+
+@pytest.mark.parametrize("parameters", [{}, {"halflife": 24.0}, {"shrinkage": "vasicek"}])
+@pytest.mark.parametrize("factors_missing", [0, 5])
+def test_pricing_errors_are_about_averages_over_all_dates_of_an_asset(parameters, factors_missing):
+    X, y = random_two_pass(np.random.default_rng(3), missing=0.1)
+    X.iloc[:factors_missing, 0] = np.nan
+    model = FamaMacBeth(betas=FactorBetas(**parameters)).fit(X, y)
+    assert_allclose(model.pricing_errors_, y.mean() - model.expected_returns_, atol=1e-15)
