@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import pairwise
+from itertools import combinations_with_replacement, pairwise
 from typing import Literal
 
 import numpy as np
@@ -234,7 +234,7 @@ def masked_cross_moments(
     moments = _empty(n_series, n_regressors + 1)
     center = common.mean(axis=1)
     shifted = common - center[:, None]
-    left, right = np.tril_indices(n_regressors)
+    left, right = np.array(list(combinations_with_replacement(range(n_regressors), 2))).T
     # Their sums over the observed part of a target are its moments: rows, sums, products.
     one = np.ones((1, common.shape[1]))
     terms = np.concatenate([one, shifted, shifted[left] * shifted[right]])
