@@ -332,7 +332,7 @@ def _check_unique(dates: Labels, assets: Labels) -> None:
         )
 
 
-def time_index(X: object, y: object = None, dates: Any = None) -> pd.Index | None:
+def time_index(X: Any, y: object = None, dates: Any = None) -> pd.Index | None:
     """Dates of rows that are periods: ``dates=``, else the index of X, else that of y.
 
     None if rows are only numbered. Raises if a date is missing or occurs twice, or if ``dates=``
@@ -341,7 +341,7 @@ def time_index(X: object, y: object = None, dates: Any = None) -> pd.Index | Non
     index = None
     if dates is not None:
         index = _index_of_values(dates)
-        _check_length(index, len(X), "dates=")  # type: ignore[arg-type]  # validated, or like it
+        _check_length(index, len(X), "dates=")
     else:
         indexes = [data.index for data in (X, y) if isinstance(data, pd.DataFrame | pd.Series)]
         known = [index for index in indexes if _identity(index) is not None]

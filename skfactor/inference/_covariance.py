@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -123,3 +124,11 @@ COVARIANCES: dict[str, Covariance] = {
     "gmm": gmm,
     "krs": krs,
 }
+
+
+def check_covariance(kind: Any) -> None:
+    """Raise ``ValueError`` for what names no covariance."""
+    if not isinstance(kind, str) or kind not in ("auto", *COVARIANCES):
+        raise ValueError(
+            f"covariance={kind!r} is unknown; it is 'auto' or one of {list(COVARIANCES)}."
+        )

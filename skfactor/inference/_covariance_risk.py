@@ -16,7 +16,7 @@ from scipy import stats
 
 from skfactor._typing import BoolArray, Float64Array
 from skfactor._validation import check_flag, check_level
-from skfactor.inference._covariance import COVARIANCES
+from skfactor.inference._covariance import check_covariance
 from skfactor.inference._definite import cholesky_factor
 from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import PremiaInference
@@ -90,7 +90,7 @@ class CovarianceRisk:
 
 def premium_of_covariance(
     model: Any,
-    covariance: Any = "auto",
+    covariance: str = "auto",
     *,
     kernel: str | None = None,
     bandwidth: float | str | None = None,
@@ -142,10 +142,7 @@ def premium_of_covariance(
     """
     passes, positions = two_pass_of(model, "premium_of_covariance")
     check_flag(debiased, "debiased")
-    if not isinstance(covariance, str) or covariance not in ("auto", *COVARIANCES):
-        raise ValueError(
-            f"covariance={covariance!r} is unknown; it is 'auto' or one of {list(COVARIANCES)}."
-        )
+    check_covariance(covariance)
     risk = CovarianceRisk(passes)
     long_run = LongRun(kernel, bandwidth, prewhiten)
     kind = "krs" if covariance == "auto" else covariance

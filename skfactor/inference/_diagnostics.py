@@ -163,7 +163,7 @@ def beta_tests(fit: Any) -> pd.DataFrame:
     dates is that of the shortest history, and assets of much shorter histories are left out.
     """
     first, assets = fit.first_pass, fit.returns.columns
-    betas, errors = (table.loc[assets].to_numpy() for table in (first.betas_, first.std_errors_))
+    betas, errors = fit.betas, first.std_errors_.loc[assets].to_numpy()
     residuals = np.nan_to_num(first.residuals_[assets].to_numpy())
     returns = fit.returns.to_numpy()
     squares = np.einsum("tn,tn->n", residuals, residuals)

@@ -129,9 +129,8 @@ def is_singular(deviations: Float64Array, levels: Float64Array) -> bool:
     if (unit == 0.0).any():
         return True
     scaled = deviations / unit
-    if (
-        np.mean(scaled**2, axis=0) <= _RESOLUTION
-    ).any():  # nothing is left of a column but rounding
+    left = np.mean(scaled**2, axis=0)
+    if (left <= _RESOLUTION).any():  # nothing is left of a column but rounding
         return True
     return cholesky_factor(scaled.T @ scaled) is None
 

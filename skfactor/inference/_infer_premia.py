@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from skfactor._validation import check_flag
-from skfactor.inference._covariance import COVARIANCES, PremiaSample
+from skfactor.inference._covariance import COVARIANCES, PremiaSample, check_covariance
 from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import PremiaInference
 
@@ -17,7 +16,7 @@ from skfactor.inference._premia import PremiaInference
 def infer_premia(
     premia: pd.Series,
     sample: PremiaSample,
-    covariance: Any,
+    covariance: str,
     *,
     obstacle: Callable[[str], str],
     is_two_pass: bool,
@@ -31,10 +30,7 @@ def infer_premia(
     ``obstacle`` says why a kind of covariance does not hold, and is empty where it does; ``note``
     what fama-macbeth errors leave out.
     """
-    if not isinstance(covariance, str) or covariance not in ("auto", *COVARIANCES):
-        raise ValueError(
-            f"covariance={covariance!r} is unknown; it is 'auto' or one of {list(COVARIANCES)}."
-        )
+    check_covariance(covariance)
     check_flag(debiased, "debiased")
     kind, found = covariance, obstacle("krs" if covariance == "auto" else covariance)
     if covariance == "auto":

@@ -188,8 +188,8 @@ class BiasCorrectedFamaMacBeth(FamaMacBeth):
         self.betas_ = self.first_pass_.betas_
         betas, instrumental = self.betas_.to_numpy(), self.method == "instrumental"
         if instrumental:
-            with warnings.catch_warnings():  # what a half misses is said once, of both
-                warnings.simplefilter("ignore", RankDeficientWarning)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", RankDeficientWarning)  # said once, below
                 self.odd_betas_, self.even_betas_ = (
                     self._first_pass(factor_frame[half::2], return_frame[half::2]).betas_
                     for half in (0, 1)
@@ -235,7 +235,6 @@ class BiasCorrectedFamaMacBeth(FamaMacBeth):
             self.first_pass_,
             factor_frame,
             kept,
-            betas[used],
             self._estimated.lambdas.to_numpy(),
             self.weighting,
             self.fit_intercept,

@@ -29,7 +29,7 @@ from skfactor.linear_model._factor_betas import FactorBetas
 from skfactor.linear_model._panel_fit import PanelRegression
 from skfactor.linear_model._portfolios import portfolio_betas, slope_portfolios
 from skfactor.linear_model._second_pass import second_pass
-from skfactor.linear_model._two_pass_fit import TwoPassFit, frozen_first_pass
+from skfactor.linear_model._two_pass_fit import TwoPassFit
 
 
 class FamaMacBeth(PanelRegression):
@@ -259,10 +259,9 @@ class FamaMacBeth(PanelRegression):
         )
         self._store(second.fits, periods, None, warm_up=second.warm_up)
         self._two_pass = TwoPassFit(
-            frozen_first_pass(self.first_pass_),
+            self.first_pass_,
             factor_frame,
             second.returns,
-            second.betas_of_returns,
             self._estimated.lambdas.to_numpy(),
             self.weighting,
             self.fit_intercept,

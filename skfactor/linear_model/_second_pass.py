@@ -30,13 +30,6 @@ class SecondPass:
     means: Float64Array | None = None  # (N,) average returns, if the first pass knows them
 
     @property
-    def betas_of_returns(self) -> Float64Array:
-        """Betas (N, K) of the whole sample, of the assets whose returns were used; a copy."""
-        if self.betas.ndim == 3:
-            return np.empty((0, len(self.betas)))
-        return self.betas[np.isfinite(self.betas).all(axis=1)]
-
-    @property
     def warm_up(self) -> int:
         """First dates before any betas are known."""
         if self.betas.ndim == 2:

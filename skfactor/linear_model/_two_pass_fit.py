@@ -33,10 +33,13 @@ class TwoPassFit:
     first_pass: Any
     factors: pd.DataFrame
     returns: pd.DataFrame
-    betas: Float64Array  # (N, K) of the whole sample, without meaning if they are not
     slopes: Float64Array  # (T, P)
     weighting: Any
     fit_intercept: bool
+
+    def __post_init__(self) -> None:
+        """Keep the first pass as it is now."""
+        object.__setattr__(self, "first_pass", _frozen_first_pass(self.first_pass))
 
     def obstacle_to(self, covariance: str) -> str:
         """Why errors for estimated betas do not hold; empty if they do."""
@@ -76,6 +79,13 @@ class TwoPassFit:
         """Whether every asset has a return on every date."""
         return not np.isnan(self.returns.to_numpy()).any()
 
+    @cached_property
+    def betas(self) -> Float64Array:
+        """Betas (N, K) of the whole sample, of the assets that have returns here."""
+        betas, assets = self.first_pass.betas_, self.returns.columns
+        used: Float64Array = (betas if len(betas) == len(assets) else betas.loc[assets]).to_numpy()
+        return used
+
     @property
     def passes(self) -> TwoPass:
         """The two passes as matrices, for complete returns."""
@@ -113,7 +123,7 @@ class TwoPassFit:
         return correctly_specified_influence(self.passes)
 
 
-def frozen_first_pass(first_pass: Any) -> Any:
+def _frozen_first_pass(first_pass: Any) -> Any:
     """A fitted first pass that later changes of the other, which is for users, do not reach."""
     twin = copy(first_pass)
     for name in ("betas_", "alphas_", "std_errors_"):

@@ -187,7 +187,7 @@ def date_axis(ax: Axes, dates: pd.Index) -> None:
     if np.issubdtype(date_values(dates[:1]).dtype, np.datetime64):
         locator = AutoDateLocator()  # type: ignore[no-untyped-call]  # matplotlib is typed in part
         ax.xaxis.set_major_locator(locator)
-        form = ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]  # typed in part
+        form = ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]  # matplotlib, as above
         ax.xaxis.set_major_formatter(form)
     else:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
