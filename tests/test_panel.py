@@ -469,7 +469,7 @@ def test_missing_value_in_the_assets_argument_raises():
         find(np.zeros((2, 1)), dates=[1, 2], assets=["x", None])
 
 
-@pytest.mark.parametrize("missing", [pd.NaT, np.nan, np.datetime64("NaT")])
+@pytest.mark.parametrize("missing", [pd.NaT, np.nan, np.datetime64("NaT", "ns")])
 def test_missing_scalar_date_raises(missing):
     with pytest.raises(ValueError, match="dates are missing"):
         find(np.zeros((2, 1)), dates=missing)
