@@ -280,7 +280,8 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
         """Store the statistics of all rows, or of each group of them."""
         rows = one_segment(columns.shape[1])
         cells = _cells(rows, slice(0, 1), groups)
-        tables = self._checked(self._statistics_of(cells.take(columns), cells, weights))
+        block, weights = cells.take(columns), _take_weights(cells, weights)
+        tables = self._checked(self._statistics_of(block, cells, weights))
         for name, table in zip(self._statistic_names, tables, strict=True):
             setattr(self, name, table[0] if groups is None else table)
 
@@ -314,7 +315,7 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
             cells = _cells(dates, which, groups)
             block = cells.take(columns)
             target = out[:, cells.rows] if cells.in_place else block
-            tables[i] = self._transform_cells(block, cells, weights, target)
+            tables[i] = self._transform_cells(block, cells, _take_weights(cells, weights), target)
             if target is block:
                 cells.put(block, out)
 
@@ -328,7 +329,10 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
         weights: Float64Array | None,
         out: FloatArray,
     ) -> tuple[Float64Array, ...]:
-        """Transform the rows of some dates, with statistics of theirs that are returned."""
+        """Transform the rows of some dates, with statistics of theirs that are returned.
+
+        Block and weights lie in the order of the cells.
+        """
         tables = self._statistics_of(block, cells, weights)
         self._apply(block, cells.cells, tables, out)
         return tables
@@ -337,8 +341,6 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
         self, block: FloatArray, cells: Cells, weights: Float64Array | None
     ) -> tuple[Float64Array, ...]:
         """Statistics of each cell, those of its date where it is too small."""
-        if weights is not None:
-            weights = cells.take(weights[None])[0].astype(np.float64, copy=False)
         tables = self._statistics(block, cells.cells, weights)
         small = self._is_small(block, cells)
         if small is not None:
@@ -354,6 +356,10 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
             return None
         small: BoolArray = segment_counts(block, cells.cells) < self.min_group_size
         return small if small.any() else None
+
+
+def _take_weights(cells: Cells, weights: Float64Array | None) -> Float64Array | None:
+    return None if weights is None else cells.take(weights[None])[0].astype(np.float64, copy=False)
 
 
 def _cells(dates: Segments, which: slice, groups: Labels | None) -> Cells:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from numbers import Integral
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -201,17 +201,16 @@ class FactorNeutralizer(PanelTransformer):
         weights: Float64Array | None,
         out: FloatArray,
     ) -> tuple[Any]:
-        w = None if weights is None else cast(Float64Array, cells.take(weights))
         small, kept = self._is_small(block, cells), block[self._against]
         if small is None:
-            flags = _flags(self._neutralize(block, cells, w, out))
+            flags = _flags(self._neutralize(block, cells, weights, out))
         else:
             # A small group takes the residuals of its date, whether it has some of its own or not.
             known = np.isfinite(block[self._targets]) & np.isfinite(kept).all(axis=0)
             within_dates = np.empty_like(block)
             whole = replace(cells, cells=cells.dates, date_of_cell=np.arange(len(cells.dates)))
-            flags = _flags(self._neutralize(block, whole, w, within_dates))
-            flags |= _flags(self._neutralize(block, cells, w, out))
+            flags = _flags(self._neutralize(block, whole, weights, within_dates))
+            flags |= _flags(self._neutralize(block, cells, weights, out))
             rows = np.repeat(small.T, cells.cells.lengths, axis=1)
             np.copyto(out, within_dates, where=rows)
             lost = known & np.isnan(out[self._targets])
