@@ -16,17 +16,19 @@ PACKAGE = "skfactor"
 ROOT = Path(__file__).parents[1]
 # The parts of the package, each a module or a subpackage right below it, and what each may import
 # from beside itself.
-ROWS = "_typing exceptions _kernels _warn _limits _dates _calendar _panel _validation _sklearn"
+ARRAYS = "_typing exceptions _kernels _definite"
+ROWS = f"{ARRAYS} _warn _limits _dates _calendar _panel _validation _sklearn"
 FITS = f"{ROWS} _fitting _per_date _base _passes _risk_model preprocessing inference"
 MAY_IMPORT = {
     part: set(others.split())
     for part, others in {
-        # Aliases of arrays, warnings, formulas on arrays (NumPy and SciPy only).
+        # Aliases of arrays, warnings, formulas on arrays (NumPy and SciPy only), inverses.
         "_typing": "",
         "exceptions": "",
         "_warn": "exceptions",
         "_limits": "_typing exceptions",
         "_kernels": "_typing",
+        "_definite": "_typing",
         "_formula_text": "exceptions",
         # What is a date, and how dates of several inputs match; private names of scikit-learn; who
         # is on which date; numbers or a clear error; how a fit runs.
@@ -40,7 +42,7 @@ MAY_IMPORT = {
         # handed to whoever asks.
         "_per_date": ROWS,
         "_base": f"{ROWS} _fitting _per_date",
-        "_passes": f"{ROWS} _fitting",
+        "_passes": f"{ROWS} _fitting _per_date _base",
         "_risk_model": ROWS,
         # From prices to panels; data; transformers; errors and tests; forecasts scored; premia and
         # latent factors estimated.
@@ -327,6 +329,10 @@ def test_public_names_have_examples():
 # --- tests mirror the source --------------------------------------------------------------------
 
 
+# Private folders, by the names of those of their tests.
+PRIVATE = {"kernels": "_kernels", "passes": "_passes"}
+
+
 def mirrored_by(test: Path) -> list[Path]:
     """Source files, relative to the package, that a test file may stand for.
 
@@ -334,7 +340,7 @@ def mirrored_by(test: Path) -> list[Path]:
     Examples are beside the package, under the same path.
     """
     name = test.name.removeprefix("test_").replace("_wide.py", ".py")
-    folder = Path(*("_kernels" if part == "kernels" else part for part in test.parts[:-1]))
+    folder = Path(*(PRIVATE.get(part, part) for part in test.parts[:-1]))
     return [folder / name, folder / f"_{name}", folder / Path(name).stem / "__init__.py"]
 
 

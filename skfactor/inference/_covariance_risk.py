@@ -14,13 +14,14 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from skfactor._definite import cholesky_factor
+from skfactor._passes.two_pass import TwoPass
 from skfactor._typing import BoolArray, Float64Array
 from skfactor._validation import check_flag, check_level
 from skfactor.inference._covariance import check_covariance
-from skfactor.inference._definite import cholesky_factor
 from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import PremiaInference
-from skfactor.inference._two_pass import TwoPass, two_pass_of
+from skfactor.inference._two_pass import two_pass_of
 
 
 @dataclass(frozen=True)

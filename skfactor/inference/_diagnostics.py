@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from skfactor._definite import are_explained, quadratic_form
 from skfactor._typing import BoolArray, Float64Array, IntArray
 from skfactor._validation import check_level
-from skfactor.inference._definite import are_explained, quadratic_form
 from skfactor.inference._premia import TestResult
 from skfactor.inference._rank import rank_test
 from skfactor.inference._two_pass import two_pass_of

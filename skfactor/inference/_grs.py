@@ -12,10 +12,10 @@ from scipy import stats
 from sklearn.utils.validation import check_array, check_consistent_length
 
 from skfactor._dates import calendar_positions
+from skfactor._definite import cholesky_factor, quadratic_form
 from skfactor._panel import check_same_rows, time_index
 from skfactor._typing import Float64Array, IntArray
 from skfactor._validation import raise_if_infinite, raise_if_repeated, target_names
-from skfactor.inference._definite import cholesky_factor, quadratic_form
 from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import PremiaInference, TestResult
 

@@ -14,9 +14,9 @@ from statsmodels.iolib.summary import Summary
 from statsmodels.iolib.table import SimpleTable
 from statsmodels.iolib.tableformatting import fmt_2cols, fmt_params
 
+from skfactor._definite import quadratic_form
 from skfactor._typing import Float64Array
 from skfactor._validation import check_level
-from skfactor.inference._definite import quadratic_form
 
 # statsmodels' layout of label and value pairs, without the dashes it puts between them.
 FACTS = {**fmt_2cols, "data_fmts": ["%18s", "%18s"], "stub_fmt": "%s"}

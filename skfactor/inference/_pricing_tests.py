@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from skfactor.inference._definite import quadratic_form
+from skfactor._definite import quadratic_form
 from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import TestResult
 from skfactor.inference._two_pass import two_pass_of

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from skfactor._definite import quadratic_form
+from skfactor._passes.two_pass import TwoPass
 from skfactor._typing import Float64Array
 from skfactor._validation import check_flag, check_level
 from skfactor.inference._covariance_risk import premium_of_covariance
-from skfactor.inference._definite import quadratic_form
 from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import PremiaInference, TestResult
-from skfactor.inference._two_pass import TwoPass, influence_of_errors, two_pass_of
+from skfactor.inference._two_pass import influence_of_errors, two_pass_of
 from skfactor.inference._weighted_chi2 import weighted_chi2_sf
 
 # What is left of a factor that is a combination of others, of its sum of squares.

@@ -15,15 +15,15 @@ from skfactor._base import single_blas_thread
 from skfactor._kernels.cross_moments import masked_cross_moments
 from skfactor._kernels.least_squares import LeastSquares
 from skfactor._panel import time_index
+from skfactor._passes.cross_sections import regress_wide, weigh_assets
+from skfactor._passes.first_pass import raise_if_collinear
 from skfactor._sklearn import Interval, StrOptions
 from skfactor._typing import BoolArray, Float64Array
 from skfactor._validation import target_names
 from skfactor._warn import warn_user
 from skfactor.exceptions import RankDeficientWarning
-from skfactor.linear_model._cross_sections import regress_wide, weigh_assets
 from skfactor.linear_model._factor_betas import FactorBetas
 from skfactor.linear_model._fama_macbeth import FamaMacBeth
-from skfactor.linear_model._first_pass import raise_if_collinear
 from skfactor.linear_model._two_pass_fit import CorrectedTwoPassFit, special_betas
 
 # Measured betas whose smallest squared singular value is this share of the largest are collinear.

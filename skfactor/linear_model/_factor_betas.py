@@ -13,6 +13,22 @@ from sklearn.utils.validation import check_is_fitted
 from skfactor._base import all_or_nothing
 from skfactor._kernels.rolling import Window
 from skfactor._panel import asset_labels
+from skfactor._passes.first_pass import (
+    covariance_parts,
+    regress_series,
+    report_failures,
+    unexplained_returns,
+)
+from skfactor._passes.rolling_betas import (
+    RollingSample,
+    RollingStatistics,
+    fewest_periods,
+    find_dated_rows,
+    fit_rolling,
+    halvings,
+    look_up,
+)
+from skfactor._passes.time_series import TimeSeries, read_time_series, series_of_frames
 from skfactor._sklearn import CallbackSupportMixin, Estimator, Interval, StrOptions, fit_context
 from skfactor._typing import Float64Array
 from skfactor._validation import (
@@ -25,22 +41,6 @@ from skfactor._validation import (
     validate_features,
     validate_target,
 )
-from skfactor.linear_model._first_pass import (
-    covariance_parts,
-    regress_series,
-    report_failures,
-    unexplained_returns,
-)
-from skfactor.linear_model._rolling_betas import (
-    RollingSample,
-    RollingStatistics,
-    fewest_periods,
-    find_dated_rows,
-    fit_rolling,
-    halvings,
-    look_up,
-)
-from skfactor.linear_model._time_series import TimeSeries, read_time_series, series_of_frames
 
 
 class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, Estimator):  # type: ignore[misc]  # scikit-learn is untyped

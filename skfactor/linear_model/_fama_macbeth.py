@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from skfactor._base import all_or_nothing
 from skfactor._kernels.segments import one_segment
 from skfactor._panel import find_panel, time_index
+from skfactor._passes.second_pass import second_pass
 from skfactor._sklearn import HasMethods, Interval, StrOptions, fit_context, fit_task
 from skfactor._typing import Float64Array
 from skfactor._validation import (
@@ -28,7 +29,6 @@ from skfactor._validation import (
 from skfactor.linear_model._factor_betas import FactorBetas
 from skfactor.linear_model._panel_fit import PanelRegression
 from skfactor.linear_model._portfolios import portfolio_betas, slope_portfolios
-from skfactor.linear_model._second_pass import second_pass
 from skfactor.linear_model._two_pass_fit import TwoPassFit
 
 

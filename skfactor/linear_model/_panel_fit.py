@@ -15,6 +15,13 @@ from skfactor._kernels.cross_moments import CrossMoments
 from skfactor._kernels.least_squares import solve_least_squares
 from skfactor._kernels.segments import one_segment
 from skfactor._panel import Panel, find_panel
+from skfactor._passes.cross_sections import (
+    Fits,
+    count_warm_up,
+    raise_if_time_series,
+    regress_panel,
+)
+from skfactor._passes.variation import NOTHING_SEEN, Variation
 from skfactor._sklearn import fit_context, fit_task
 from skfactor._typing import Float64Array, FloatArray
 from skfactor._validation import (
@@ -26,14 +33,7 @@ from skfactor._validation import (
 )
 from skfactor._warn import warn_user
 from skfactor.exceptions import NoDatesWarning
-from skfactor.linear_model._cross_sections import (
-    Fits,
-    count_warm_up,
-    raise_if_time_series,
-    regress_panel,
-)
 from skfactor.linear_model._premia_model import PremiaModel
-from skfactor.linear_model._variation import NOTHING_SEEN, Variation
 
 
 class PanelRegression(PremiaModel):

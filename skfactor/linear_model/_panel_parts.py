@@ -13,8 +13,8 @@ import pandas as pd
 from sklearn.base import clone
 
 from skfactor._dates import append_dates
+from skfactor._passes.cross_sections import report_failures
 from skfactor._typing import BoolArray, IntArray
-from skfactor.linear_model._cross_sections import report_failures
 from skfactor.linear_model._panel_fit import PanelRegression
 
 Model = TypeVar("Model", bound=PanelRegression)

@@ -10,9 +10,9 @@ from scipy import stats
 
 from skfactor._kernels.least_squares import slope_weights
 from skfactor._kernels.segments import Segments
+from skfactor._passes.first_pass import raise_if_collinear
 from skfactor._typing import BoolArray, Float64Array, FloatArray
 from skfactor.linear_model._factor_betas import FactorBetas
-from skfactor.linear_model._first_pass import raise_if_collinear
 from skfactor.linear_model._two_pass_fit import special_betas
 
 

@@ -14,6 +14,13 @@ from sklearn.utils.validation import check_is_fitted
 from statsmodels.iolib.summary import Summary
 
 from skfactor._dates import calendar_positions
+from skfactor._passes.cross_sections import (
+    Fits,
+    average_over_time,
+    average_weights,
+    date_tables,
+    report_failures,
+)
 from skfactor._sklearn import CallbackSupportMixin, Estimator
 from skfactor._typing import Float64Array, FloatArray
 from skfactor._validation import (
@@ -28,13 +35,6 @@ from skfactor.inference import PremiaInference
 from skfactor.inference._diagnostics import Diagnostics, diagnose
 from skfactor.inference._infer_premia import infer_premia
 from skfactor.inference._long_run import LongRun
-from skfactor.linear_model._cross_sections import (
-    Fits,
-    average_over_time,
-    average_weights,
-    date_tables,
-    report_failures,
-)
 from skfactor.linear_model._estimated_premia import EstimatedPremia
 from skfactor.linear_model._two_pass_fit import TwoPassFit
 

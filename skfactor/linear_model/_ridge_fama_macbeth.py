@@ -11,10 +11,10 @@ from sklearn.exceptions import DataConversionWarning
 
 from skfactor._base import all_or_nothing
 from skfactor._kernels.ridge import solve_ridge
+from skfactor._passes.cross_sections import Fits
 from skfactor._sklearn import Interval, StrOptions, fit_context
 from skfactor._validation import raise_if_empty
 from skfactor._warn import warn_user
-from skfactor.linear_model._cross_sections import Fits
 from skfactor.linear_model._panel_fit import PanelRegression
 
 

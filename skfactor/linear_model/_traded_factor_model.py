@@ -14,6 +14,7 @@ from statsmodels.iolib.summary import Summary
 from skfactor._base import all_or_nothing
 from skfactor._dates import calendar_positions, only_counts
 from skfactor._panel import find_panel, time_index
+from skfactor._passes.first_pass import raise_if_collinear
 from skfactor._sklearn import CallbackSupportMixin, Estimator, StrOptions, fit_context
 from skfactor._typing import Float64Array
 from skfactor._validation import (
@@ -27,7 +28,6 @@ from skfactor.inference._grs import AlphaInference, alpha_influence, grs_test
 from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import PremiaInference, TestResult
 from skfactor.linear_model._factor_betas import FactorBetas
-from skfactor.linear_model._first_pass import raise_if_collinear
 
 
 class TradedFactorModel(CallbackSupportMixin, RegressorMixin, Estimator):  # type: ignore[misc]  # scikit-learn is untyped

@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skfactor._passes.first_pass import collinear_factors
+from skfactor._passes.two_pass import TwoPass
 from skfactor._typing import Float64Array
 from skfactor._validation import frozen
 from skfactor.inference._diagnostics import note_on_factors
 from skfactor.inference._two_pass import (
-    TwoPass,
     correctly_specified_influence,
     misspecification_robust_influence,
 )
 from skfactor.inference._unbalanced import unbalanced_influence
 from skfactor.linear_model._factor_betas import FactorBetas
-from skfactor.linear_model._first_pass import collinear_factors
 
 
 @dataclass(frozen=True)

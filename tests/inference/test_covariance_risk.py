@@ -17,9 +17,9 @@ from reference_premia import (
 from scipy import stats
 
 from skfactor import FamaMacBeth
+from skfactor._passes.two_pass import TwoPass
 from skfactor.inference import premium_of_covariance, screen_factors
 from skfactor.inference._covariance_risk import CovarianceRisk
-from skfactor.inference._two_pass import TwoPass
 
 each_model = pytest.mark.parametrize("zero_beta", [True, False])
 each_weighting = pytest.mark.parametrize("weighting", ["ols", "wls", "gls"])

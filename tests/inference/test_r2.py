@@ -16,9 +16,9 @@ from reference_premia import (
 from scipy import stats
 
 from skfactor import FamaMacBeth
+from skfactor._passes.two_pass import TwoPass
 from skfactor.inference import compare_r2, cross_sectional_r2, premium_of_covariance
 from skfactor.inference._r2 import r2_influence, r2_of
-from skfactor.inference._two_pass import TwoPass
 
 each_model = pytest.mark.parametrize("zero_beta", [True, False])
 each_weighting = pytest.mark.parametrize("weighting", ["ols", "wls", "gls"])

@@ -18,6 +18,7 @@ from reference_premia import (
 from sklearn.pipeline import make_pipeline
 
 from skfactor import FamaMacBeth
+from skfactor._passes.two_pass import TwoPass
 from skfactor.formula import FormulaRegressor
 from skfactor.inference import (
     cross_sectional_r2,
@@ -27,7 +28,6 @@ from skfactor.inference import (
     shanken_test,
 )
 from skfactor.inference._two_pass import (
-    TwoPass,
     correctly_specified_influence,
     misspecification_robust_influence,
 )

@@ -8,8 +8,8 @@ from numpy.testing import assert_allclose
 from reference_premia import jackknife, random_two_pass
 
 from skfactor import FamaMacBeth
+from skfactor._passes.two_pass import TwoPass
 from skfactor.inference._two_pass import (
-    TwoPass,
     correctly_specified_influence,
     misspecification_robust_influence,
 )

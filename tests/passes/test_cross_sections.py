@@ -9,8 +9,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from reference import qr_least_squares, random_panel
 
 from skfactor import FamaMacBeth
+from skfactor._passes.cross_sections import average_weights
 from skfactor.exceptions import RankDeficientWarning
-from skfactor.linear_model._cross_sections import average_weights
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ from skfactor._kernels.rolling import Window
 from skfactor._kernels.rolling_least_squares import RollingLeastSquares, rolling_least_squares
 from skfactor._kernels.shrinkage import shrink_blume, shrink_vasicek
 from skfactor._panel import Labels, Panel, find_panel, only_numbers_rows
+from skfactor._passes.time_series import TimeSeries
 from skfactor._typing import Float64Array, IntArray
 from skfactor._warn import warn_user
 from skfactor.exceptions import RankDeficientWarning
-from skfactor.linear_model._time_series import TimeSeries
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ from skfactor._kernels.cross_moments import complete_rows, masked_cross_moments
 from skfactor._kernels.least_squares import LeastSquares, solve_least_squares
 from skfactor._kernels.masked_sums import masked_mean
 from skfactor._panel import only_numbers_rows
+from skfactor._passes.rolling_betas import shrink
+from skfactor._passes.time_series import TimeSeries
 from skfactor._typing import Float64Array
 from skfactor._warn import warn_user
 from skfactor.exceptions import RankDeficientWarning
-from skfactor.linear_model._rolling_betas import shrink
-from skfactor.linear_model._time_series import TimeSeries
 
 # Below this share of an asset's sum of squares the difference to what is explained loses digits:
 # the residuals themselves are squared and summed.

@@ -12,9 +12,9 @@ from skfactor._base import single_blas_thread
 from skfactor._kernels.cross_moments import complete_rows, segment_cross_moments
 from skfactor._kernels.least_squares import LeastSquares, solve_least_squares
 from skfactor._kernels.masked_sums import masked_mean
+from skfactor._passes.cross_sections import average_over_time, regress_wide, weigh_assets
+from skfactor._passes.rolling_betas import RollingSample, known_places
 from skfactor._typing import Float64Array
-from skfactor.linear_model._cross_sections import average_over_time, regress_wide, weigh_assets
-from skfactor.linear_model._rolling_betas import RollingSample, known_places
 
 # Windows that miss no more than this of an R squared of one are explained but for rounding.
 _ROUNDING = 1e-13

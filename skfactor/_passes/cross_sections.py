@@ -11,6 +11,7 @@ import pandas as pd
 from scipy.linalg import solve_triangular
 
 from skfactor._base import single_blas_thread
+from skfactor._definite import are_explained, cholesky_factor
 from skfactor._kernels.cross_moments import (
     CrossMoments,
     complete_rows,
@@ -26,7 +27,6 @@ from skfactor._panel import is_time_series
 from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray
 from skfactor._warn import warn_user
 from skfactor.exceptions import RankDeficientWarning
-from skfactor.inference._definite import are_explained, cholesky_factor
 
 # The regressions of all dates, as they are and with a penalty.
 Fits: TypeAlias = LeastSquares | Ridge

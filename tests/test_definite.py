@@ -8,8 +8,8 @@ from numpy.testing import assert_allclose
 from reference_premia import FACTORS, french_two_pass
 
 from skfactor import FamaMacBeth, TradedFactorModel
+from skfactor._definite import cholesky_factor, quadratic_form
 from skfactor.inference import j_test, screen_factors, shanken_test
-from skfactor.inference._definite import cholesky_factor, quadratic_form
 
 
 def covariance(n, unit=1.0):

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skfactor._kernels.cross_moments import segment_cross_moments
-from skfactor.linear_model._variation import NOTHING_SEEN, Variation
+from skfactor._passes.variation import NOTHING_SEEN, Variation
 
 EPS = float(np.finfo(np.float64).eps)
 NAMES = ["varies", "factor", "ones"]

@@ -1,0 +1,1 @@
+"""The records of a fit, which estimators write and inference reads."""
