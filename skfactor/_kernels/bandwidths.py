@@ -64,9 +64,8 @@ def andrews_bandwidth(
     follows = np.flatnonzero(np.diff(positions) == 1) + 1
     past, present = series[follows - 1], series[follows]
     past, present = past - past.mean(axis=0), present - present.mean(axis=0)
-    if not (past**2).sum():
-        return 0.0
-    rho = (past * present).sum(axis=0) / (past**2).sum(axis=0)
+    squares = (past**2).sum(axis=0)
+    rho = (past * present).sum(axis=0) / np.where(squares > 0.0, squares, 1.0)
     variance = ((present - rho * past) ** 2).sum(axis=0) / (len(series) - 1)
     # A root of exactly one has no spectrum at zero, and the most lags there are.
     below, above = (np.where(gap == 0.0, _NO_GAP, gap) for gap in (1.0 - rho, 1.0 + rho))

@@ -147,27 +147,33 @@ class TwoPass:
         premia = self.factor_premia
         return float(premia @ np.linalg.solve(self.factor_covariance, premia))
 
-    def root_weigh(self, columns: Float64Array) -> Float64Array:
-        """A root of W times columns (N, ...): with R'R = W it is R times the columns."""
-        if self.weighting == "ols":
-            return columns
-        if self.weighting == "wls":
-            scaled: Float64Array = (columns.T / np.sqrt(self.residual_variances)).T
-            return scaled
-        factor = np.linalg.cholesky(self.return_covariance)
-        whitened: Float64Array = solve_triangular(factor, columns, lower=True)
-        return whitened
+    @cached_property
+    def null_space(self) -> Float64Array:
+        """Combinations (N, N - P) of assets that X does not span, in an orthonormal basis by W.
+
+        With R'R = W it is R'Q, Q an orthonormal basis beside RX.
+        """
+        x, n_premia = self.exposures, self.exposures.shape[1]
+        if self.weighting == "gls":
+            lower = np.linalg.cholesky(self.return_covariance)
+            q, _ = np.linalg.qr(solve_triangular(lower, x, lower=True), mode="complete")
+            whitened: Float64Array = solve_triangular(lower, q[:, n_premia:], lower=True, trans="T")
+            return whitened
+        root = (
+            1.0 / np.sqrt(self.residual_variances) if self.weighting == "wls" else np.ones(len(x))
+        )
+        q, _ = np.linalg.qr(root[:, None] * x, mode="complete")
+        beside: Float64Array = root[:, None] * q[:, n_premia:]
+        return beside
 
     @cached_property
-    def overidentifying_moments(self) -> tuple[Float64Array, Float64Array]:
-        """Pricing errors in the space that X does not span, and their influence.
+    def moments(self) -> Float64Array:
+        """Influence (T, N) of each date on average returns less what betas explain.
 
-        Their N - P coordinates, and (T, N - P) for a correct model.
+        For a correct model; `null_space` takes out what the premia make of it.
         """
-        q, _ = np.linalg.qr(self.root_weigh(self.exposures), mode="complete")
-        null = q[:, self.exposures.shape[1] :]
-        scaled = self.residuals * (1.0 - self.discount)[:, None]
-        return null.T @ self.root_weigh(self.pricing_errors), self.root_weigh(scaled.T).T @ null
+        scaled: Float64Array = self.residuals * (1.0 - self.discount)[:, None]
+        return scaled
 
     def small_sample_scale(self, debiased: bool) -> float:
         """(T - N - 2) / T, which makes the inverse of a covariance unbiased; for GLS only."""

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from skfactor._typing import BoolArray, Float64Array, IntArray
-from skfactor.inference._long_run import LongRun
+from skfactor.inference._long_run import NEWEY_WEST, LongRun, names_newey_west
 
 
 @dataclass(frozen=True)
@@ -131,4 +131,5 @@ def check_covariance(kind: Any) -> None:
     if not isinstance(kind, str) or kind not in ("auto", *COVARIANCES):
         raise ValueError(
             f"covariance={kind!r} is unknown; it is 'auto' or one of {list(COVARIANCES)}."
+            + (NEWEY_WEST if names_newey_west(kind) else "")
         )

@@ -241,6 +241,7 @@ def grs_test(
     covariance: str = "homoskedastic",
     kernel: str | None = None,
     bandwidth: float | str | None = None,
+    prewhiten: bool = False,
 ) -> TestResult:
     r"""Test that traded factors price the assets: all time-series alphas are zero.
 
@@ -263,11 +264,15 @@ def grs_test(
     covariance : {"homoskedastic", "robust"}, default="homoskedastic"
         ``"homoskedastic"`` is the F test above. ``"robust"`` is the Wald statistic of the alphas
         with their GMM covariance, robust to heteroskedasticity and, with a kernel, to serial
-        correlation; chi-square distributed in large samples.
+        correlation; chi-square distributed in large samples. It is that of
+        ``TradedFactorModel.alpha_inference().wald_test()``, whose covariance is T / (T - K - 1)
+        times as large as the asymptotic one.
     kernel : {None, "bartlett", "parzen", "quadratic-spectral"}, default=None
         Kernel of the long-run variance; for ``covariance="robust"`` only.
     bandwidth : float, str or None, default=None
         Number of lags, or the name of a rule; as in `skfactor.FamaMacBeth.inference`.
+    prewhiten : bool, default=False
+        Take a first-order vector autoregression out before and put it back after; needs a kernel.
 
     Returns
     -------
@@ -297,16 +302,16 @@ def grs_test(
     """
     if covariance not in ("homoskedastic", "robust"):
         raise ValueError(f"covariance={covariance!r} is neither 'homoskedastic' nor 'robust'.")
-    if covariance == "homoskedastic" and (kernel is not None or bandwidth is not None):
+    if covariance == "homoskedastic" and (kernel is not None or bandwidth is not None or prewhiten):
         raise ValueError("A kernel or bandwidth is for covariance='robust'; leave it out here.")
-    long_run = LongRun(kernel, bandwidth)
+    long_run = LongRun(kernel, bandwidth, prewhiten)
     sample = read_factor_sample(factors, returns)
     alphas, _, residuals = sample.regress()
     check_residuals(sample, residuals)
     n_dates, n_assets, n_factors = sample.shape
     null = f"the alphas of all {n_assets} assets are zero" if n_assets > 1 else "alpha is zero"
     if covariance == "robust":
-        influence = alpha_influence(sample.factors, residuals)
+        influence = alpha_influence(sample.factors, residuals, debiased=True)
         cov, _ = long_run.covariance(influence, sample.positions)
         refusal = f"The covariance of {n_assets} alphas is singular. Test fewer assets or lags."
         wald = n_dates * quadratic_form(alphas, cov, refusal)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -18,6 +19,19 @@ from skfactor._typing import Float64Array, IntArray
 from skfactor._validation import check_flag
 
 RULES = ("newey-west", "andrews", "rule-of-thumb")
+# Of a standard deviation beside the largest one: no more than rounding.
+_ROUNDING = 1e-14
+# What to type for errors that go by the authors' names.
+NEWEY_WEST = (
+    " Newey and West's errors are kernel='bartlett', with bandwidth= a number of lags or the name "
+    "of a rule."
+)
+
+
+def names_newey_west(option: Any) -> bool:
+    """Whether an option names Newey and West, or HAC errors, where a kernel is meant."""
+    plain = re.sub("[^a-z]", "", option.lower()) if isinstance(option, str) else ""
+    return plain in ("neweywest", "nw", "hac")
 
 
 @dataclass(frozen=True)
@@ -47,6 +61,7 @@ class LongRun:
         if not isinstance(kernel, str) or kernel not in KERNELS:
             raise ValueError(
                 f"kernel={kernel!r} is unknown; it is None or one of {sorted(KERNELS)}."
+                + (NEWEY_WEST if names_newey_west(kernel) else "")
             )
         if given is None or (isinstance(given, str) and given in RULES):
             return
@@ -61,15 +76,25 @@ class LongRun:
             )
 
     def covariance(
-        self, series: Float64Array, positions: IntArray, weights: Float64Array | None = None
+        self,
+        series: Float64Array,
+        positions: IntArray,
+        weights: Float64Array | None = None,
+        combine: Float64Array | None = None,
     ) -> tuple[Float64Array, float]:
         """Long-run covariance (P, P) of a mean-zero series (T, P), and the number of lags.
 
         ``positions`` (T,) are places on the calendar; ``weights`` (P,) say how much each column
-        counts in the choice of the lags, alike by default.
+        counts in the choice of the lags, alike by default. With ``combine`` (P, Q) the covariance
+        is that of the combinations series @ combine, where lags and prewhitening are still those
+        of the series: combinations in an arbitrary basis do not depend on the basis then.
+
+        Columns are measured in their standard deviations before anything is chosen or capped, so
+        that the units of one do not matter to the others.
         """
+        combined = series if combine is None else series @ combine
         if self.kernel is None:
-            return long_run_covariance(series, positions), 0.0
+            return long_run_covariance(combined, positions), 0.0
         weights = np.ones(series.shape[1]) if weights is None else weights
         if self.prewhiten:
             n_pairs, n_series = np.count_nonzero(np.diff(positions) == 1), series.shape[1]
@@ -79,8 +104,14 @@ class LongRun:
                     f"{n_pairs} of the {len(series)} dates follow another: the autoregression fits "
                     "exactly and no variance is left. Pass prewhiten=False, or more dates."
                 )
-        lags = self._lags(series, positions, weights)
-        return long_run_covariance(series, positions, self.kernel, lags, self.prewhiten), lags
+        units = _units(series)
+        scaled = series / units
+        lags = self._lags(scaled, positions, weights)
+        if not self.prewhiten:
+            return long_run_covariance(combined, positions, self.kernel, lags), lags
+        covariance = long_run_covariance(scaled, positions, self.kernel, lags, prewhiten=True)
+        back = np.diag(units) if combine is None else units[:, None] * combine
+        return back.T @ covariance @ back, lags
 
     def _lags(self, series: Float64Array, positions: IntArray, weights: Float64Array) -> float:
         assert self.kernel is not None
@@ -100,3 +131,10 @@ class LongRun:
             return andrews_bandwidth(series, positions, self.kernel, weights)
         before = n_dates if self.prewhiten else None
         return newey_west_bandwidth(series, positions, self.kernel, weights, before)
+
+
+def _units(series: Float64Array) -> Float64Array:
+    """Standard deviations of mean-zero series (T, P); those of rounding have the largest one."""
+    units: Float64Array = np.sqrt(np.mean(series**2, axis=0))
+    largest = units.max(initial=0.0)
+    return np.where(units > _ROUNDING * largest, units, largest or 1.0)

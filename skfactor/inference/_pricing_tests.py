@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import Any
 
 import numpy as np
 from scipy import stats
+from sklearn.base import BaseEstimator
 
-from skfactor._definite import quadratic_form
+from skfactor._definite import are_explained, quadratic_form
+from skfactor._passes.two_pass import TwoPass
 from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import TestResult
 from skfactor.inference._two_pass import two_pass_of
@@ -30,26 +33,31 @@ def j_test(
 ) -> TestResult:
     """Test that all pricing errors are zero, for any distribution of returns and factors.
 
-    The generalized cross-sectional regression test of Kan, Robotti and Shanken [1]_ (2013): the
-    pricing errors that the premia leave free, weighed by the inverse of their long-run variance.
+    For two passes it is the generalized cross-sectional regression test of Kan, Robotti and Shanken
+    [1]_ (2013): the pricing errors that the premia leave free, weighed by the inverse of their
+    long-run variance. Models with a test of their own have that one: the overidentifying
+    restrictions of `skfactor.LinearFactorGMM`, the alphas of `skfactor.TradedFactorModel`.
 
     Parameters
     ----------
-    model : FamaMacBeth
-        Fitted in wide form on complete returns.
+    model : FamaMacBeth, LinearFactorGMM or TradedFactorModel
+        Fitted; FamaMacBeth in wide form on complete returns.
     kernel, bandwidth, prewhiten
-        Long-run variance, as in `skfactor.FamaMacBeth.inference`.
+        Long-run variance, as in `skfactor.FamaMacBeth.inference`. LinearFactorGMM chooses its own
+        in `fit`.
 
     Returns
     -------
     TestResult
-        Chi-square with N - K - 1 degrees of freedom (N - K without a zero-beta rate).
+        Chi-square with N - K - 1 degrees of freedom (N - K without a zero-beta rate, N for traded
+        factors).
 
     Raises
     ------
     ValueError
-        If the model is not fitted in wide form, averages some dates only, misses data, or has no
-        asset to spare, or if the pricing errors have a singular covariance.
+        If two passes are not fitted in wide form, average some dates only, miss data, have no asset
+        to spare, or leave no residuals; if the pricing errors have a singular covariance; or if the
+        model takes no kernel here.
 
     References
     ----------
@@ -66,11 +74,24 @@ def j_test(
     >>> j_test(FamaMacBeth().fit(factors, returns)).df
     (21,)
     """
+    own = getattr(model, "j_test", None) if isinstance(model, BaseEstimator) else None
+    if own is not None:
+        given = {"kernel": kernel, "bandwidth": bandwidth, "prewhiten": prewhiten}
+        taken = signature(own).parameters
+        if not taken and (kernel is not None or bandwidth is not None or prewhiten):
+            raise ValueError(
+                f"The long-run variance of {type(model).__name__} is chosen in fit: pass kernel= "
+                "and bandwidth= to the model, not to j_test."
+            )
+        result: TestResult = own(**given) if taken else own()
+        return result
     passes, positions = two_pass_of(model, "j_test")
-    errors, influence = passes.overidentifying_moments
-    variance, _ = LongRun(kernel, bandwidth, prewhiten).covariance(influence, positions)
+    _check_residuals(passes, "j_test")
+    long_run, beside = LongRun(kernel, bandwidth, prewhiten), passes.null_space
+    errors = beside.T @ passes.pricing_errors
+    variance, _ = long_run.covariance(passes.moments, positions, combine=beside)
     refusal = _SINGULAR.format("j_test", *passes.returns.shape)
-    statistic = len(influence) * quadratic_form(errors, variance, refusal)
+    statistic = len(positions) * quadratic_form(errors, variance, refusal)
     return TestResult(
         statistic, float(stats.chi2.sf(statistic, len(errors))), (len(errors),), "chi2", _NULL
     )
@@ -120,16 +141,30 @@ def shanken_test(model: Any, *, small_sample: bool = True) -> TestResult:
             f"shanken_test inverts the residuals' covariance of {n} assets and needs more dates "
             f"than that; found {t}."
         )
-    errors, _ = passes.overidentifying_moments
-    q, _ = np.linalg.qr(passes.root_weigh(passes.exposures), mode="complete")
-    projected = passes.root_weigh(passes.residuals.T).T @ q[:, passes.exposures.shape[1] :]
-    variance = projected.T @ projected / t
+    _check_residuals(passes, "shanken_test")
+    errors = passes.null_space.T @ passes.pricing_errors
+    projected = passes.residuals @ passes.null_space
     refusal = _SINGULAR.format("shanken_test", t, n)
-    q_statistic = quadratic_form(errors, variance, refusal) / (1.0 + passes.errors_in_variables)
+    q_statistic = quadratic_form(errors, projected.T @ projected / t, refusal)
+    q_statistic /= 1.0 + passes.errors_in_variables
     free = len(errors)
     if not small_sample:
         statistic = t * q_statistic
         return TestResult(statistic, float(stats.chi2.sf(statistic, free)), (free,), "chi2", _NULL)
-    statistic = q_statistic * (t - n + 1) / free
-    p_value = float(stats.f.sf(statistic, free, t - n + 1))
-    return TestResult(statistic, p_value, (free, t - n + 1), "F", _NULL)
+    # T - N + 1 with a zero-beta rate, T - N without.
+    left = t - passes.factors.shape[1] - free
+    statistic = q_statistic * left / free
+    p_value = float(stats.f.sf(statistic, free, left))
+    return TestResult(statistic, p_value, (free, left), "F", _NULL)
+
+
+def _check_residuals(passes: TwoPass, what: str) -> None:
+    """Raise ``ValueError`` if the factors leave nothing but rounding of some asset's returns."""
+    squares = len(passes.returns) * passes.residual_variances
+    explained = int(np.count_nonzero(are_explained(squares, passes.returns)))
+    if explained:
+        raise ValueError(
+            f"{what} weighs pricing errors by the residuals, and the factors explain the returns "
+            f"of {explained} of the {len(squares)} assets but for rounding. Drop these assets, or "
+            "the factors that are among them."
+        )

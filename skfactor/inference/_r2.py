@@ -127,8 +127,7 @@ def cross_sectional_r2(
     r2 = r2_of(passes)
     variance, _ = long_run.covariance(r2_influence(passes, debiased)[:, None], positions)
     _, total = _quadratic_forms(passes)
-    _, moments = passes.overidentifying_moments
-    errors, _ = long_run.covariance(moments, positions)
+    errors, _ = long_run.covariance(passes.moments, positions, combine=passes.null_space)
     one = weighted_chi2_sf(t * (1.0 - r2) * total, np.linalg.eigvalsh(errors))
     k = passes.factors.shape[1]
     # Of the slopes if all premia are zero, so that errors of the betas do not matter.

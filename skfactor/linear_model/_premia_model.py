@@ -259,7 +259,8 @@ class PremiaModel(CallbackSupportMixin, RegressorMixin, Estimator):  # type: ign
             at j / L by the quadratic-spectral one. ``"newey-west"``, the default with a kernel,
             is the automatic choice of 1994 [6]_, ``"andrews"`` the one from autoregressions [7]_,
             and ``"rule-of-thumb"`` the whole part of 4 (T / 100)^(2/9). Lags are distances on the
-            calendar: dates that could not be estimated leave a gap.
+            calendar: dates that could not be estimated leave a gap. Rules and prewhitening measure
+            each premium in its standard deviation, so that units do not matter.
         prewhiten : bool, default=False
             Take a first-order vector autoregression out before and put it back after [8]_.
         debiased : bool, default=True

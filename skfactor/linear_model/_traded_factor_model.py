@@ -249,6 +249,7 @@ class TradedFactorModel(CallbackSupportMixin, RegressorMixin, Estimator):  # typ
         *,
         kernel: str | None = None,
         bandwidth: float | str | None = None,
+        prewhiten: bool = False,
         debiased: bool = True,
     ) -> PremiaInference:
         """Standard errors, tests and intervals of the premia, the means of the factors.
@@ -259,6 +260,8 @@ class TradedFactorModel(CallbackSupportMixin, RegressorMixin, Estimator):  # typ
             Kernel of the long-run variance; None assumes no serial dependence.
         bandwidth : float, str or None, default=None
             Number of lags, or the name of a rule; as in `skfactor.FamaMacBeth.inference`.
+        prewhiten : bool, default=False
+            Take a first-order vector autoregression out before and put it back after.
         debiased : bool, default=True
             Multiply the variance by T / (T - 1).
 
@@ -273,7 +276,7 @@ class TradedFactorModel(CallbackSupportMixin, RegressorMixin, Estimator):  # typ
             If there is only one period, or the kernel or bandwidth is unknown.
         """
         check_is_fitted(self)
-        long_run, n_dates = LongRun(kernel, bandwidth), len(self._factors)
+        long_run, n_dates = LongRun(kernel, bandwidth, prewhiten), len(self._factors)
         if n_dates < 2:
             raise ValueError("Errors come from the variation over periods, and there is only one.")
         influence = (self._factors - self.premia_).to_numpy()
@@ -287,6 +290,7 @@ class TradedFactorModel(CallbackSupportMixin, RegressorMixin, Estimator):  # typ
             covariance="means of factors",
             kernel=kernel,
             bandwidth=lags,
+            prewhitened=prewhiten,
             describe=self._description().copy,
         )
 
@@ -295,6 +299,7 @@ class TradedFactorModel(CallbackSupportMixin, RegressorMixin, Estimator):  # typ
         *,
         kernel: str | None = None,
         bandwidth: float | str | None = None,
+        prewhiten: bool = False,
         debiased: bool = True,
     ) -> AlphaInference:
         """Standard errors, tests and intervals of the alphas, robust to heteroskedasticity.
@@ -307,6 +312,8 @@ class TradedFactorModel(CallbackSupportMixin, RegressorMixin, Estimator):  # typ
             Kernel of the long-run variance; None assumes no serial dependence.
         bandwidth : float, str or None, default=None
             Number of lags, or the name of a rule; as in `skfactor.FamaMacBeth.inference`.
+        prewhiten : bool, default=False
+            Take a first-order vector autoregression out before and put it back after.
         debiased : bool, default=True
             Multiply the variance by T / (T - K - 1), with the number of periods of each asset.
 
@@ -323,7 +330,7 @@ class TradedFactorModel(CallbackSupportMixin, RegressorMixin, Estimator):  # typ
         """
         check_is_fitted(self)
         raise_if_collinear(self.first_pass_, "alpha_inference")
-        long_run = LongRun(kernel, bandwidth)
+        long_run = LongRun(kernel, bandwidth, prewhiten)
         residuals = self.residuals_.to_numpy()[self._known]
         influence = alpha_influence(self._factors.to_numpy(), residuals, debiased=debiased)
         cov, lags = long_run.covariance(influence, self._positions())
@@ -335,6 +342,7 @@ class TradedFactorModel(CallbackSupportMixin, RegressorMixin, Estimator):  # typ
             covariance="robust",
             kernel=kernel,
             bandwidth=lags,
+            prewhitened=prewhiten,
             describe=self._description().copy,
         )
 
@@ -344,6 +352,7 @@ class TradedFactorModel(CallbackSupportMixin, RegressorMixin, Estimator):  # typ
         covariance: str = "homoskedastic",
         kernel: str | None = None,
         bandwidth: float | str | None = None,
+        prewhiten: bool = False,
     ) -> TestResult:
         """Test that all alphas are zero; see `skfactor.inference.grs_test`.
 
@@ -359,18 +368,42 @@ class TradedFactorModel(CallbackSupportMixin, RegressorMixin, Estimator):  # typ
                 "alpha_inference().wald_test() tests the alphas here."
             )
         return grs_test(
-            self._factors, returns, covariance=covariance, kernel=kernel, bandwidth=bandwidth
+            self._factors,
+            returns,
+            covariance=covariance,
+            kernel=kernel,
+            bandwidth=bandwidth,
+            prewhiten=prewhiten,
         )
+
+    def j_test(
+        self,
+        *,
+        kernel: str | None = None,
+        bandwidth: float | str | None = None,
+        prewhiten: bool = False,
+    ) -> TestResult:
+        """Test that all alphas are zero, ``alpha_inference().wald_test()`` of these options.
+
+        The overidentifying restrictions of the model, as those of other models in
+        `skfactor.inference.j_test`. Raises ``ValueError`` if the alphas have a singular covariance.
+        """
+        return self.alpha_inference(
+            kernel=kernel, bandwidth=bandwidth, prewhiten=prewhiten
+        ).wald_test()
 
     def summary(
         self,
         *,
         kernel: str | None = None,
         bandwidth: float | str | None = None,
+        prewhiten: bool = False,
         debiased: bool = True,
     ) -> Summary:
         """Table of `inference`, with the same parameters: prints, and renders as LaTeX and HTML."""
-        return self.inference(kernel=kernel, bandwidth=bandwidth, debiased=debiased).summary()
+        return self.inference(
+            kernel=kernel, bandwidth=bandwidth, prewhiten=prewhiten, debiased=debiased
+        ).summary()
 
     def _positions(self) -> Any:
         return calendar_positions(self.dates_)[self._known]

@@ -95,8 +95,8 @@ def decompose_risk(weights: pd.Series, model: FactorBetas) -> RiskDecomposition:
 
     Notes
     -----
-    Residuals are taken as uncorrelated between assets. Covariances of factors that are missing on
-    some dates are those of the dates that two of them share.
+    Residuals are taken as uncorrelated between assets. The factors' covariance is that of the dates
+    on which none of them is missing.
 
     References
     ----------

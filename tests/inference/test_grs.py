@@ -12,6 +12,8 @@ from reference_premia import FACTORS, french_two_pass, long_run_by_pairs
 from scipy import stats
 from statsmodels.multivariate.manova import MANOVA
 
+import skfactor
+from skfactor.inference import j_test
 from skfactor.inference._grs import alpha_influence, grs_test, read_factor_sample
 
 ROBUST = {"covariance": "robust"}
@@ -74,16 +76,17 @@ def test_the_robust_statistic_is_the_j_of_linearmodels(french, ours, theirs):
     factors, returns = french
     reference = TradedFactorModel(returns, factors).fit(debiased=False, **theirs).j_statistic
     test = grs_test(factors, returns, **ROBUST, **ours)
-    assert_allclose(test.statistic, reference.stat, rtol=1e-10)
-    assert_allclose(test.p_value, reference.pval, rtol=1e-8)
+    t, k = factors.shape
+    assert_allclose(test.statistic, reference.stat * (t - k - 1) / t, rtol=1e-10)
+    assert_allclose(test.p_value, stats.chi2.sf(test.statistic, 18), rtol=1e-8)
     assert (test.distribution, test.df) == ("chi2", (18,))
 
 
 def test_the_robust_statistic_of_one_asset_is_that_of_statsmodels(french):
     factors, returns = french[0], french[1]["S1V1"]
     model = sm.OLS(returns, sm.add_constant(factors))
-    white = model.fit(cov_type="HC0").tvalues["const"] ** 2
-    newey_west = model.fit(cov_type="HAC", cov_kwds={"maxlags": 6, "use_correction": False})
+    white = model.fit(cov_type="HC1").tvalues["const"] ** 2
+    newey_west = model.fit(cov_type="HAC", cov_kwds={"maxlags": 6, "use_correction": True})
     assert_allclose(grs_test(factors, returns, **ROBUST).statistic, white, rtol=1e-10)
     test = grs_test(factors, returns, **ROBUST, kernel="bartlett", bandwidth=6)
     assert_allclose(test.statistic, newey_west.tvalues["const"] ** 2, rtol=1e-10)
@@ -98,7 +101,7 @@ def test_months_that_are_absent_widen_the_lags():
     influence = alpha_influence(sample.factors, residuals)
     places = months.asi8 - months.asi8[0]
     cov = long_run_by_pairs(influence, places, "bartlett", 4)
-    expected = 80 * alphas @ np.linalg.solve(cov, alphas)
+    expected = (80 - 3) * alphas @ np.linalg.solve(cov, alphas)
     test = grs_test(*frames, **ROBUST, kernel="bartlett", bandwidth=4)
     assert_allclose(test.statistic, expected, rtol=1e-10)
     together = grs_test(factors, returns, **ROBUST, kernel="bartlett", bandwidth=4)
@@ -136,6 +139,25 @@ def test_under_the_null_p_values_are_uniform_in_a_small_sample():
     p_values = [grs_test(*_draw(seed, n_periods=15)).p_value for seed in range(400)]
     assert stats.kstest(p_values, "uniform").pvalue > 0.01
     assert grs_test(*_draw(0, n_periods=60, alpha=0.03)).p_value < 0.01
+
+
+def test_the_robust_statistic_is_the_wald_test_of_the_alphas(french):
+    factors, returns = french
+    for options in (
+        {},
+        {"kernel": "bartlett"},
+        {"kernel": "parzen", "bandwidth": "andrews", "prewhiten": True},
+    ):
+        model = skfactor.TradedFactorModel().fit(factors, returns)
+        found = grs_test(factors, returns, **ROBUST, **options)
+        for other in (
+            model.alpha_inference(**options).wald_test(),
+            model.grs_test(**ROBUST, **options),
+            model.j_test(**options),
+            j_test(model, **options),
+        ):
+            assert_allclose(other.statistic, found.statistic, rtol=1e-9)
+            assert (other.p_value, other.df) == (pytest.approx(found.p_value, rel=1e-6), found.df)
 
 
 @pytest.mark.parametrize("options", [{}, ROBUST])

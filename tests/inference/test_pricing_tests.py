@@ -8,9 +8,11 @@ from linearmodels.asset_pricing import LinearFactorModel
 from numpy.testing import assert_allclose
 from reference_premia import french_two_pass, mispriced
 from scipy import stats
+from sklearn.exceptions import NotFittedError
 
-from skfactor import FamaMacBeth
-from skfactor.inference import j_test, shanken_test
+from skfactor import FamaMacBeth, LinearFactorGMM, TradedFactorModel
+from skfactor._passes.two_pass import TwoPass
+from skfactor.inference import _pricing_tests, j_test, shanken_test
 
 each_model = pytest.mark.parametrize("zero_beta", [True, False])
 
@@ -51,9 +53,9 @@ def test_shanken_is_the_quadratic_form_of_gls_pricing_errors(zero_beta):
     large = shanken_test(model, small_sample=False)
     assert_allclose(large.statistic, t * q, rtol=1e-9)
     assert large.df == (free,)
-    small = shanken_test(model)
-    assert_allclose(small.statistic, q * (t - n + 1) / free, rtol=1e-9)
-    assert small.df == (free, t - n + 1)
+    small, left = shanken_test(model), t - n + zero_beta
+    assert_allclose(small.statistic, q * left / free, rtol=1e-9)
+    assert small.df == (free, left)
     assert_allclose(small.p_value, stats.f.sf(small.statistic, *small.df))
 
 
@@ -79,6 +81,51 @@ def test_a_true_model_is_rejected_about_as_often_as_it_should(test):
         returns = 0.002 + factor @ betas.T + 0.03 * rng.normal(size=(500, 8))
         rejected += test(FamaMacBeth().fit(factor, returns)).p_value < 0.05
     assert 0.02 < rejected / 400 < 0.1
+
+
+@each_model
+def test_shanken_holds_its_size_where_dates_are_few(zero_beta, monkeypatch):
+    # Without the cost of a fit; with T - N + 1 degrees for both the size is 8% without a rate.
+    monkeypatch.setattr(_pricing_tests, "two_pass_of", lambda passes, _: (passes, np.arange(30)))
+    rng = np.random.default_rng(6)
+    rejected, n_draws, betas = 0, 2000, rng.normal(1.0, 0.4, size=(20, 2))
+    for _ in range(n_draws):
+        factors = 0.005 + 0.045 * rng.normal(size=(30, 2))
+        returns = 0.003 * zero_beta + factors @ betas.T + 0.02 * rng.normal(size=(30, 20))
+        passes = TwoPass(returns, factors, "gls", zero_beta)
+        rejected += shanken_test(passes).p_value < 0.05
+    assert 0.04 < rejected / n_draws < 0.06
+
+
+@each_model
+@pytest.mark.parametrize("test", [j_test, shanken_test])
+def test_factors_that_explain_returns_but_for_rounding_are_refused(test, zero_beta):
+    factors, returns = mispriced()
+    exact = 0.01 * zero_beta + factors @ np.random.default_rng(0).normal(size=(2, 6))
+    for y, n in ((exact, 6), (np.hstack([exact[:, :1], returns]), 1)):
+        for weighting in ("ols", "wls"):
+            try:
+                model = FamaMacBeth(fit_intercept=zero_beta, weighting=weighting).fit(factors, y)
+            except ValueError:  # weights of assets without residuals
+                assert weighting == "wls"
+                continue
+            match = rf"{test.__name__} weighs .* of {n} of the {y.shape[1]} assets but for rounding"
+            with pytest.raises(ValueError, match=match):
+                test(model)
+
+
+def test_j_is_that_of_the_model_where_it_has_one():
+    X, y = french_two_pass()
+    y = y.iloc[:, :8]
+    gmm = LinearFactorGMM().fit(X, y)
+    assert j_test(gmm) == gmm.j_test()
+    traded = TradedFactorModel().fit(X, y)
+    assert j_test(traded) == traded.alpha_inference().wald_test()
+    for options in ({"kernel": "bartlett"}, {"bandwidth": 3}, {"prewhiten": True}):
+        with pytest.raises(ValueError, match="of LinearFactorGMM is chosen in fit: pass kernel="):
+            j_test(gmm, **options)
+    with pytest.raises(NotFittedError):
+        j_test(LinearFactorGMM())
 
 
 def test_too_few_dates_raise():

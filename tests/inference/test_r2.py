@@ -112,6 +112,23 @@ def test_nested_models_are_compared_by_the_prices_of_the_additional_factors():
     assert compare_r2(small, three).null == "Mom adds nothing to the R2"
 
 
+def test_factors_are_the_same_to_rounding_and_not_beyond():
+    X, y = french_two_pass()
+    small = X[["MktRF", "HML"]]
+    # In units around 1,000 a return keeps 12 digits or so.
+    rounded = small.assign(HML=(small["HML"] + 1000.0) - 1000.0)
+    assert (rounded["HML"] != small["HML"]).any()
+    large = FamaMacBeth().fit(X, y)
+    nested = compare_r2(FamaMacBeth().fit(rounded, y), large)
+    assert (nested.distribution, nested.df) == ("chi2", (2,))
+    noise = np.random.default_rng(0).normal(size=len(small)) * small["HML"].std()
+    for size in (1e-8, 1e-4):
+        other = compare_r2(
+            FamaMacBeth().fit(small.assign(HML=small["HML"] + size * noise), y), large
+        )
+        assert other.distribution == "normal"
+
+
 @pytest.mark.parametrize("weighting", ["ols", "gls"])
 def test_factors_in_other_units_or_mixes_are_the_same_factors(weighting):
     X, y = french_two_pass()

@@ -157,6 +157,14 @@ def test_prewhitening_of_a_unit_root_is_capped():
     walk = np.cumsum(np.random.default_rng(0).normal(size=(300, 1)), axis=0) + 100.0
     _, _, recolor = prewhitened(walk, np.arange(300))
     assert_allclose(recolor, 1 / (1 - 0.97))
+    # What lies below the cap stays: .97 is a cap and no factor.
+    near = np.zeros((4_000, 1))
+    for t in range(1, len(near)):
+        near[t] = 0.95 * near[t - 1] + np.sin(t * t)
+    _, _, recolor = prewhitened(near, np.arange(len(near)))
+    phi = (near[1:] * near[:-1]).sum() / (near[:-1] ** 2).sum()
+    assert 0.9 < phi < 0.97
+    assert_allclose(recolor, 1 / (1 - phi))
 
 
 def test_prewhitening_pairs_only_neighbouring_dates():
