@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import re
 import runpy
-from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
 
@@ -21,20 +21,19 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 NUMBER = re.compile(r"[-+]?\d+\.?\d*(?:e[-+]?\d+)?")
 
 
-@contextlib.contextmanager
-def example(name: str) -> Iterator[tuple[str, list[Axes]]]:
-    """What an example printed, and the axes of its figures while they are open."""
+@functools.cache
+def example(name: str) -> tuple[str, list[Axes]]:
+    """What an example printed, and the axes of its figures; each runs once in a session."""
     printed = io.StringIO()
-    with mpl.rc_context(), mock.patch.object(plt, "show"):
+    with mpl.rc_context(), mock.patch.object(plt, "show"), contextlib.redirect_stdout(printed):
         mpl.use("Agg")
         plt.close("all")
-        with contextlib.redirect_stdout(printed):
-            runpy.run_path(str(EXAMPLES / f"{name}.py"))
-        figures = [plt.figure(number) for number in plt.get_fignums()]
         try:
-            yield printed.getvalue(), [ax for figure in figures for ax in figure.axes]
+            runpy.run_path(str(EXAMPLES / f"{name}.py"))
+            figures = [plt.figure(number) for number in plt.get_fignums()]
         finally:
             plt.close("all")
+    return printed.getvalue(), [ax for figure in figures for ax in figure.axes]
 
 
 def after(printed: str, heading: str) -> list[str]:
@@ -69,7 +68,7 @@ def assert_tells(shown: object, exact: object, decimals: int) -> None:
 def overlapping(axes: list[Axes]) -> list[tuple[str, str]]:
     """Pairs of texts in a figure whose boxes overlap."""
     for figure in dict.fromkeys(ax.figure for ax in axes):
-        figure.canvas.draw()
+        figure.draw_without_rendering()
     boxes = [(text.get_text(), text.get_window_extent()) for ax in axes for text in _texts(ax)]
     return [
         (one, other)

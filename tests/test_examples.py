@@ -1,26 +1,24 @@
-"""The example scripts run as they stand, and print what they promise."""
+"""The example scripts run as they stand without a warning, and print what they promise.
+
+What the pages of the gallery print and draw is compared in the tests beside, under their names.
+"""
 
 import os
 import subprocess
 import sys
-from functools import cache
-from pathlib import Path
 
 import pytest
+from gallery import EXAMPLES, example
 
 # What an example needs beside the plotting that comes with the tests.
 NEEDS = {"cluster": "dask.distributed", "plot_scaling_out": "dask.dataframe"}
-EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
+PAGES = sorted(path.stem for path in EXAMPLES.glob("plot_*.py"))
 
 
-# Where there is no window to show, showing is a warning.
-STRICT = ["-W", "error", "-W", "ignore:FigureCanvasAgg is non-interactive:UserWarning"]
-
-
-@cache
-def run(script: Path) -> str:
+def run(name):
+    """What a script prints that is run from a shell."""
     process = subprocess.run(
-        [sys.executable, *STRICT, script],
+        [sys.executable, "-W", "error", EXAMPLES / f"{name}.py"],
         capture_output=True,
         text=True,
         check=False,
@@ -30,15 +28,17 @@ def run(script: Path) -> str:
     return process.stdout
 
 
-@pytest.mark.parametrize("script", EXAMPLES, ids=lambda path: path.stem)
-def test_example_runs_without_a_warning(script):
-    if script.stem in NEEDS:
-        pytest.importorskip(NEEDS[script.stem])
-    assert run(script)
+@pytest.mark.parametrize("name", PAGES)
+def test_pages_of_the_gallery_run(name):
+    if name in NEEDS:
+        pytest.importorskip(NEEDS[name])
+    printed, axes = example(name)
+    assert printed
+    assert axes
 
 
 def test_quickstart_prints_its_three_parts():
-    printed = run(EXAMPLES[[path.stem for path in EXAMPLES].index("quickstart")])
+    printed = run("quickstart")
     # Fama-MacBeth beside Shanken errors; figures from linearmodels' betas and the formulas.
     assert "Mom      0.786         0.140    0.141" in printed
     assert "momentum" in printed
@@ -47,10 +47,18 @@ def test_quickstart_prints_its_three_parts():
     assert "CAPM  Fama-French  Carhart" in printed
 
 
+@pytest.mark.slow
+def test_a_cluster_gives_the_numbers_of_one_fit():
+    pytest.importorskip(NEEDS["cluster"])
+    printed = run("cluster")
+    assert "1. Streamed 60 dates, same premia: True" in printed
+    assert "2. Fitted 5 partitions, same premia: True" in printed
+    assert "in this process: False" in printed
+    assert "3600 predictions out of sample" in printed
+
+
 def test_betas_and_characteristics_prints_premia_of_both():
-    printed = run(
-        EXAMPLES[[path.stem for path in EXAMPLES].index("plot_betas_and_characteristics")]
-    )
+    printed = example("plot_betas_and_characteristics")[0]
     assert "290 of 314" in printed  # the first 24 months have no betas
     for row in ("MktRF", "momentum", "reversal", "volatility"):
         assert printed.count(row) == 2

@@ -16,8 +16,7 @@ SETS = [["x1"], ["x5"], ["x1", "x2"], ["x1", "x2", "x3"], ["x1", "x2", "x3", "x4
 
 @pytest.fixture(scope="module")
 def shown():
-    with example("plot_characteristics") as seen:
-        yield seen
+    return example("plot_characteristics")
 
 
 @pytest.fixture(scope="module")

@@ -21,8 +21,7 @@ OIL = ["CVX", "XOM"]
 
 @pytest.fixture(scope="module")
 def shown():
-    with example("plot_factor_etfs") as seen:
-        yield seen
+    return example("plot_factor_etfs")
 
 
 @pytest.fixture(scope="module")

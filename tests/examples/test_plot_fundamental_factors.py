@@ -23,8 +23,7 @@ COSTS = 0.001
 
 @pytest.fixture(scope="module")
 def shown():
-    with example("plot_fundamental_factors") as seen:
-        yield seen
+    return example("plot_fundamental_factors")
 
 
 def monthly(prices: pd.DataFrame) -> pd.DataFrame:

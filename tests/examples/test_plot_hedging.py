@@ -16,8 +16,7 @@ NAMES = ["MktRF", "SMB", "HML"]
 
 @pytest.fixture(scope="module")
 def shown():
-    with example("plot_hedging") as seen:
-        yield seen
+    return example("plot_hedging")
 
 
 @pytest.fixture(scope="module")

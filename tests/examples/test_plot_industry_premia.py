@@ -15,8 +15,7 @@ from reference_premia import FACTORS, first_pass_loop, second_pass_loop
 
 @pytest.fixture(scope="module")
 def shown():
-    with example("plot_industry_premia") as seen:
-        yield seen
+    return example("plot_industry_premia")
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,7 @@ MODELS = {"CAPM": FACTORS[:1], "Fama-French": FACTORS[:3], "Carhart": FACTORS}
 
 @pytest.fixture(scope="module")
 def shown():
-    with example("plot_paper_table") as seen:
-        yield seen
+    return example("plot_paper_table")
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,7 @@ from skfactor.datasets import make_panel
 
 @pytest.fixture(scope="module")
 def shown():
-    with example("plot_sorts") as seen:
-        yield seen
+    return example("plot_sorts")
 
 
 @pytest.fixture(scope="module")

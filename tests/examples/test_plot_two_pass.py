@@ -14,8 +14,7 @@ NAMES = ["const", *FACTORS]
 
 @pytest.fixture(scope="module")
 def shown():
-    with example("plot_two_pass") as seen:
-        yield seen
+    return example("plot_two_pass")
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,7 @@ from threadpoolctl import threadpool_limits
 
 @pytest.fixture(scope="module")
 def shown():
-    with example("plot_useless_factor") as seen:
-        yield seen
+    return example("plot_useless_factor")
 
 
 @pytest.fixture(scope="module")
