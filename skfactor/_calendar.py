@@ -8,7 +8,7 @@ from functools import reduce
 import numpy as np
 import pandas as pd
 
-from skfactor._dates import calendar_positions, check_dates, find_date_level
+from skfactor._dates import check_dates, find_date_level
 from skfactor._typing import IntArray
 
 _FREQUENCIES = ("D", "W", "M", "Q", "Y")  # from the finest on
@@ -17,26 +17,12 @@ _FREQUENCIES = ("D", "W", "M", "Q", "Y")  # from the finest on
 def to_periods(index: pd.Index, freq: str) -> pd.PeriodIndex:
     """Periods that hold the dates; a zoned time belongs to the period of its local clock."""
     if isinstance(index, pd.PeriodIndex):
+        if index.freqstr == freq:
+            return index
         if index[0].asfreq(freq, how="start") != index[0].asfreq(freq, how="end"):
             raise ValueError(f"Periods of {index.freqstr} do not lie in one of {freq} each.")
         return index.asfreq(freq)
     return pd.DatetimeIndex(index).tz_localize(None).to_period(freq)
-
-
-def has_every_period(dates: pd.PeriodIndex) -> bool:
-    """Whether each period between two of the dates counts, also where nothing is observed.
-
-    True for weeks and longer. Days and shorter periods without data are taken for closed markets.
-    """
-    first = dates[0]
-    return bool(first.end_time - first.start_time >= pd.Timedelta(days=1))
-
-
-def date_positions(dates: pd.Index) -> IntArray:
-    """Place of each of the ascending dates on the calendar, from 0."""
-    if isinstance(dates, pd.PeriodIndex) and not has_every_period(dates):
-        return np.arange(len(dates))
-    return calendar_positions(dates)
 
 
 def row_dates(

@@ -146,13 +146,28 @@ def only_counts(dates: pd.Index) -> bool:
     return isinstance(dates, pd.RangeIndex) and dates.name is None
 
 
-def calendar_positions(dates: pd.Index) -> IntArray:
-    """Place of each of the ascending dates on the calendar, from 0.
+def has_every_period(dates: pd.Index) -> bool:
+    """Whether each period between two of the dates counts, also where nothing is observed.
 
-    For periods the distance is in periods; for all others it is the rank among these dates.
+    True for Periods of a week or longer. Days and shorter ones without data are taken for closed
+    markets, and other dates do not say which of them are missing.
     """
-    if isinstance(dates, pd.PeriodIndex):
-        ordinals: IntArray = np.asarray(dates.asi8)
-        positions: IntArray = ordinals - ordinals[0]
+    if not isinstance(dates, pd.PeriodIndex):
+        return False
+    first = dates[0]
+    return bool(first.end_time - first.start_time > pd.Timedelta(days=6))
+
+
+def calendar_positions(dates: pd.Index) -> IntArray:
+    """Place of each of the ascending dates on the calendar, from 0: all lags are counted in these.
+
+    The distance between two dates is in periods for Periods of a week or longer; for all others it
+    is that of their ranks among these dates.
+    """
+    if has_every_period(dates):
+        steps: IntArray = np.asarray(dates.asi8)  # type: ignore[attr-defined]  # of Periods
+        steps = steps - steps[0]
+        # Periods such as "3M" are numbered by their first month.
+        positions: IntArray = steps // np.gcd.reduce(steps, initial=dates.freq.n)  # type: ignore[attr-defined]
         return positions
     return np.arange(len(dates))

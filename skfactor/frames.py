@@ -16,8 +16,6 @@ import pandas as pd
 
 from skfactor._calendar import (
     by_date,
-    date_positions,
-    has_every_period,
     intersection,
     match_dates,
     row_dates,
@@ -26,7 +24,7 @@ from skfactor._calendar import (
     to_periods,
     unique_row_dates,
 )
-from skfactor._dates import find_date_level
+from skfactor._dates import calendar_positions, find_date_level, has_every_period
 
 __all__ = [
     "align_dates",
@@ -380,7 +378,7 @@ def forward_returns(returns: Frame, periods: int = 1, *, date_level: str | int =
         raise ValueError(f"periods has to be an integer of at least 1; found {periods!r}.")
     index = returns.index
     codes, dates = row_dates(index, "returns", date_level)
-    keys = date_positions(dates)[codes]
+    keys = calendar_positions(dates)[codes]
     if isinstance(index, pd.MultiIndex):
         assets, _ = pd.factorize(index.get_level_values(1 - find_date_level(index, date_level)))
         if (assets < 0).any():

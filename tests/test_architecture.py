@@ -98,6 +98,7 @@ WHOLE = {
         "examples",
         "metadata_routing",
         "html",
+        "lags",
         "mistakes",
         "pipelines",
         "readme",

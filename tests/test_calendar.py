@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skfactor._calendar import date_positions, match_dates, row_dates, to_periods
+from skfactor._calendar import match_dates, row_dates, to_periods
+from skfactor._dates import calendar_positions
 
 MONTHS = pd.period_range("2024-01", periods=6, freq="M")
 STARTS = MONTHS.to_timestamp()
@@ -86,10 +87,10 @@ def test_free_text_is_no_date():
 def test_months_are_counted_and_days_only_where_there_is_data():
     for freq in ("W", "M", "Y"):
         periods = pd.period_range("2024-01-01", periods=4, freq=freq)
-        np.testing.assert_array_equal(date_positions(periods[[0, 1, 3]]), [0, 1, 3])
-    np.testing.assert_array_equal(date_positions(STARTS[[0, 1, 3]]), [0, 1, 2])
+        np.testing.assert_array_equal(calendar_positions(periods[[0, 1, 3]]), [0, 1, 3])
+    np.testing.assert_array_equal(calendar_positions(STARTS[[0, 1, 3]]), [0, 1, 2])
     days = pd.PeriodIndex(["2024-03-01", "2024-03-04"], freq="D")
-    np.testing.assert_array_equal(date_positions(days), [0, 1])
+    np.testing.assert_array_equal(calendar_positions(days), [0, 1])
 
 
 def test_periods_change_to_a_coarser_frequency():

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 
 from skfactor._base import single_blas_thread
-from skfactor._calendar import date_positions, has_every_period, match_dates
+from skfactor._calendar import match_dates
+from skfactor._dates import calendar_positions, has_every_period
 from skfactor._kernels.rolling import Window
 from skfactor._kernels.rolling_least_squares import RollingLeastSquares, rolling_least_squares
 from skfactor._kernels.shrinkage import shrink_blume, shrink_vasicek
-from skfactor._panel import Labels, Panel, find_panel, only_numbers_rows
+from skfactor._panel import Labels, Panel, find_panel
 from skfactor._passes.time_series import TimeSeries
 from skfactor._typing import Float64Array, IntArray
 from skfactor._warn import warn_user
@@ -140,8 +141,7 @@ def halvings(periods: pd.Index, halflife: float | None) -> Float64Array | None:
     """How many times the weight of the first of ascending periods has halved by each (T,)."""
     if halflife is None:
         return None
-    positions = np.arange(len(periods)) if only_numbers_rows(periods) else date_positions(periods)
-    halved: Float64Array = positions / halflife
+    halved: Float64Array = calendar_positions(periods) / halflife
     return halved
 
 
@@ -200,12 +200,14 @@ def known_places(known: pd.Index, wanted: pd.Index, lag: int) -> IntArray:
     Periods of weeks or longer; else it is their rank among the known dates, and any date after
     the last of these is the next one.
     """
-    in_periods = isinstance(known, pd.PeriodIndex) and has_every_period(known)
+    in_periods = has_every_period(known)
     if not known.equals(wanted):
         known, wanted = match_dates({"fit": known, "X": wanted})
     if in_periods:
-        ordinals, sought = (pd.PeriodIndex(index).asi8 for index in (known, wanted))
-        found: IntArray = np.searchsorted(ordinals, sought - lag, side="right") - 1
+        both = known.union(wanted)
+        positions = calendar_positions(both)
+        then, now = (positions[both.get_indexer(dates)] for dates in (known, wanted))
+        found: IntArray = np.searchsorted(then, now - lag, side="right") - 1
         return found
     steps = np.where(wanted.isin(known), lag, max(lag, 1))
     places = np.asarray(known.searchsorted(wanted)) - steps

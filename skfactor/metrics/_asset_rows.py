@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from skfactor._calendar import date_positions
+from skfactor._dates import calendar_positions
 from skfactor._panel import Panel
 from skfactor._typing import IntArray
 from skfactor.metrics._pairs import is_whole, named_dates
@@ -64,7 +64,7 @@ def asset_rows(panel: Panel, chosen: IntArray, metric: str) -> AssetRows:
     if not (cells[1:] > cells[:-1]).all():
         order = cells.argsort()
         chosen, date, asset = chosen[order], date[order], asset[order]
-    positions = date_positions(panel.dates.labels)
+    positions = calendar_positions(panel.dates.labels)
     return AssetRows(
         chosen,
         date,

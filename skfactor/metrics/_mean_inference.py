@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from skfactor._calendar import date_positions
-from skfactor._dates import check_dates
+from skfactor._dates import calendar_positions, check_dates
 from skfactor._validation import check_level
 from skfactor.inference._long_run import LongRun
 from skfactor.metrics._pairs import is_whole
@@ -154,7 +153,7 @@ def infer_mean(series: pd.Series, *, horizon: int = 1) -> MeanInference:
     if not dates.is_unique:
         raise ValueError(f"The date {dates[dates.duplicated()][0]} occurs more than once.")
     order = dates.argsort()
-    values, positions = series.to_numpy(dtype=np.float64)[order], date_positions(dates[order])
+    values, positions = series.to_numpy(dtype=np.float64)[order], calendar_positions(dates[order])
     known = np.isfinite(values)
     n_dates, n_places = int(known.sum()), int(positions[-1]) + 1
     name = "mean" if series.name is None else str(series.name)

@@ -17,7 +17,7 @@ from skfactor._kernels.segments import Segments
 from skfactor._panel import find_panel, only_numbers_rows, time_index
 from skfactor._sklearn import num_samples
 from skfactor._typing import BoolArray, IntArray
-from skfactor.model_selection._spans import Size, make_span
+from skfactor.model_selection._spans import Size, make_gap
 
 
 class DateSplitter(BaseCrossValidator):  # type: ignore[misc]  # scikit-learn is untyped
@@ -129,8 +129,8 @@ def purged_training(
     tests: BoolArray, dates: pd.Index, purge: Size, embargo: Size, splitter: DateSplitter
 ) -> BoolArray:
     """All dates but the tested ones, those near them, and those under embargo after them."""
-    before = make_span(purge, "purge", dates)
-    after = make_span(embargo, "embargo", dates)
+    before = make_gap(purge, "purge", dates)
+    after = make_gap(embargo, "embargo", dates)
     train = ~tests
     for start, stop in np.flatnonzero(np.diff(tests, prepend=False, append=False)).reshape(-1, 2):
         last = after.last_near(before.last_near(stop - 1))

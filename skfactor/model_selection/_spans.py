@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from skfactor._calendar import to_periods
-from skfactor._dates import is_time
+from skfactor._dates import calendar_positions, is_time
 from skfactor._typing import IntArray
 
 Offset: TypeAlias = str | pd.offsets.BaseOffset | datetime.timedelta
@@ -92,6 +92,13 @@ def make_span(size: Size, name: str, dates: pd.Index) -> Span:
         return Span(np.asarray(to_periods(dates, unit).asi8), length)
     except ValueError as error:
         raise ValueError(f"{name}={size!r} does not fit the dates: {error}") from error
+
+
+def make_gap(size: Size, name: str, dates: pd.Index) -> Span:
+    """The span of a distance between dates; a number counts as lags and horizons do."""
+    if isinstance(size, int | np.integer):
+        return Span(calendar_positions(dates), int(size))
+    return make_span(size, name, dates)
 
 
 def _unit(size: Offset, name: str) -> tuple[str, int]:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from skfactor._typing import BoolArray
 from skfactor.model_selection._date_splitter import DateSplitter, raise_if_one_date
-from skfactor.model_selection._spans import Size, Span, check_count, check_size, make_span
+from skfactor.model_selection._spans import Size, Span, check_count, check_size, make_gap, make_span
 
 
 class WalkForwardSplit(DateSplitter):
@@ -45,7 +45,8 @@ class WalkForwardSplit(DateSplitter):
         follow each other without gap or overlap.
     purge : int or offset, default=0
         How much to leave out between the training set and its test block. Returns over h periods
-        need h - 1, so that none of those trained on reaches into the test.
+        need h - 1, so that none of those trained on reaches into the test. A number counts dates as
+        lags do: on Periods of a week or longer, missing ones count too.
 
     See Also
     --------
@@ -122,7 +123,7 @@ class WalkForwardSplit(DateSplitter):
         raise_if_one_date(self, dates)
         smallest = self.train_size if self.min_train_size is None else self.min_train_size
         shortest = make_span(1 if smallest is None else smallest, "min_train_size", dates)
-        purge = make_span(self.purge, "purge", dates)
+        purge = make_gap(self.purge, "purge", dates)
         window = None
         if self.train_size is not None:
             window = make_span(self.train_size, "train_size", dates)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skfactor._calendar import date_positions
+from skfactor._dates import calendar_positions
 from skfactor._kernels.segments import segments_from_codes
 from skfactor._panel import Labels, Panel
 from skfactor._typing import BoolArray, IntArray
@@ -56,7 +56,7 @@ def formation_dates(dates: pd.Index, every: int, month: int | None) -> BoolArray
 
 def formations_used(dates: pd.Index, formed: BoolArray, lag: int) -> IntArray:
     """Position of the last formation at least ``lag`` dates before each date, -1 where none is."""
-    positions = date_positions(dates)
+    positions = calendar_positions(dates)
     known = np.searchsorted(positions, positions - lag, side="right") - 1
     last = np.where(formed, np.arange(len(dates)), -1)
     np.maximum.accumulate(last, out=last)
