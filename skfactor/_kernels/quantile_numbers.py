@@ -1,27 +1,36 @@
-"""In which quantile of its segment a value lies, by its rank."""
+"""In which quantile of its run a value lies: the one rule by which all portfolios are formed."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from skfactor._kernels.ranks import rank_segments
+from skfactor._kernels.portfolios import assign_labels
+from skfactor._kernels.quantiles import segment_quantiles
 from skfactor._kernels.segments import Segments
-from skfactor._typing import Float64Array, IntArray
+from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray
 
 
 def quantile_numbers(values: Float64Array, offsets: IntArray, n_quantiles: int) -> IntArray:
     """Quantile of each of the values (n,) within its run, 1 to ``n_quantiles``; none is NaN.
 
-    Without ties these are the intervals between linearly interpolated quantiles, closed on the
-    right, as in ``pandas.qcut``; tied values share the quantile of their average rank.
+    Quantiles lie between linearly interpolated breakpoints, as in ``numpy.quantile``, and are
+    closed on the right, as in ``pandas.qcut``: equal values are never divided. A run of equal
+    values has no quantiles, its numbers are 0.
     """
-
-    def number(rank: Float64Array, count: IntArray) -> Float64Array:
-        # Ranks are multiples of one half, so that a share that is a whole number is one exactly.
-        share = (rank - 1.0) * n_quantiles / np.maximum(count - 1, 1)
-        return np.maximum(np.ceil(share), 1.0)
-
-    numbers = np.empty((1, len(values)))
-    rank_segments(values[None], Segments(offsets), number, numbers)
-    whole: IntArray = numbers[0].astype(np.intp)
+    segments = Segments(offsets)
+    levels = [(k / n_quantiles, "lower") for k in range(1, n_quantiles)]
+    tables = segment_quantiles(values[None], segments, levels)  # type: ignore[arg-type]
+    breakpoints = np.column_stack([table[:, 0] for table in tables])
+    numbers = np.empty(len(values))
+    assign_labels(values, segments, breakpoints, numbers)
+    numbers[np.repeat(~segments_vary(values, segments), segments.lengths)] = 0.0
+    whole: IntArray = numbers.astype(np.intp)
     return whole
+
+
+def segments_vary(values: FloatArray, segments: Segments) -> BoolArray:
+    """Which segments of values (n_rows,) hold two that differ; NaN is left out."""
+    ordered = values if segments.order is None else values[segments.order]
+    starts = segments.offsets[:-1]
+    varies: BoolArray = np.fmin.reduceat(ordered, starts) < np.fmax.reduceat(ordered, starts)
+    return varies

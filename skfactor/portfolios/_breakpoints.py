@@ -15,6 +15,10 @@ from skfactor._panel import check_same_rows
 from skfactor._typing import BoolArray, Float64Array, FloatArray
 
 Kind = Literal["quantiles", "breakpoints", "n_extreme"]
+# Portfolios of a column of which nothing says how many.
+_DEFAULT = 5
+# More portfolios than this no cross-section fills.
+_MOST = 10**6
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ def find_rules(
 ) -> list[Rule]:
     """The rule of each column; each parameter is for all columns, or a dict for those it names.
 
-    ``n_portfolios`` as a number is for the columns that nothing else is for.
+    ``n_portfolios`` as a number is for the columns that nothing else is for, five by default.
     """
     given = {"quantiles": quantiles, "breakpoints": breakpoints, "n_extreme": n_extreme}
     if isinstance(n_portfolios, Mapping):
@@ -66,7 +70,7 @@ def find_rules(
         unknown = [name for name in value if name not in names] if _is_dict(value) else []
         if unknown:
             raise ValueError(f"{parameter} names {unknown}, which are not among {list(names)}.")
-    rules = []
+    rules, n_plain = [], 0
     for name in names:
         found = {
             parameter: value[name] if _is_dict(value) else value
@@ -80,8 +84,16 @@ def find_rules(
             )
         if not found and isinstance(n_portfolios, Mapping):
             raise ValueError(f"n_portfolios says nothing of {name!r}: give each column a number.")
-        parameter, value = next(iter(found.items()), ("n_portfolios", n_portfolios))
+        n_plain += not found
+        plain = _DEFAULT if n_portfolios is None else n_portfolios
+        parameter, value = next(iter(found.items()), ("n_portfolios", plain))
         rules.append(_rule(parameter, value))
+    if n_portfolios is not None and not _is_dict(n_portfolios) and not n_plain:
+        used = [parameter for parameter, value in given.items() if value is not None]
+        raise ValueError(
+            f"n_portfolios={n_portfolios!r} divides no column: {' and '.join(used)} say how all "
+            "are divided. Leave one of them out."
+        )
     return rules
 
 
@@ -92,6 +104,8 @@ def _is_dict(value: Any) -> bool:
 def _rule(parameter: str, value: Any) -> Rule:
     if parameter == "n_portfolios":
         n = _whole(parameter, value, 2)
+        if n > _MOST:
+            raise ValueError(f"n_portfolios={n} is more than {_MOST}. Take fewer portfolios.")
         return Rule("quantiles", tuple(k / n for k in range(1, n)))
     if parameter == "n_extreme":
         return Rule("n_extreme", (float(_whole(parameter, value, 1)),))

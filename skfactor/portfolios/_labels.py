@@ -11,6 +11,8 @@ from skfactor._typing import IntArray
 
 # Whole numbers below this one are counted, which is faster than hashing; in blocks of so many.
 _SMALL = 2**15
+# Whole numbers below this one are exact as floats.
+_EXACT = 2.0**53
 
 
 def find_cells(labels: Any) -> tuple[IntArray, pd.Index]:
@@ -56,13 +58,22 @@ def _columns(labels: Any) -> list[tuple[Any, Any]]:
 def _codes(values: Any) -> tuple[IntArray, pd.Index]:
     """Code of each label, -1 where it is missing, and the labels, ascending."""
     if isinstance(getattr(values, "dtype", None), pd.CategoricalDtype):
-        return values.cat.codes.to_numpy(), pd.Index(values.cat.categories)
+        return values.cat.codes.to_numpy(), _whole(pd.Index(values.cat.categories))
     array = np.asarray(values)
     counted = _count(array) if array.dtype.kind in "iuf" else None
     if counted is not None:
         return counted
     codes, labels = pd.factorize(pd.Index(values), sort=True)
-    return codes, labels
+    return codes, _whole(labels)
+
+
+def _whole(labels: pd.Index) -> pd.Index:
+    """Labels that are whole numbers as integers, whatever type they came in."""
+    if not pd.api.types.is_numeric_dtype(labels.dtype) or pd.api.types.is_bool_dtype(labels.dtype):
+        return labels
+    numbers = labels.to_numpy(dtype=np.float64)
+    exact = (numbers == np.floor(numbers)) & (np.abs(numbers) < _EXACT)
+    return labels.astype(np.int64) if exact.all() else labels
 
 
 def _count(array: Any) -> tuple[IntArray, pd.Index] | None:

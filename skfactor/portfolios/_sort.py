@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skfactor._kernels.portfolios import assign_labels
+from skfactor._kernels.quantile_numbers import segments_vary
 from skfactor._kernels.segments import Segments, segments_from_codes
 from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray
 from skfactor.portfolios._breakpoints import Rule
@@ -15,7 +16,7 @@ from skfactor.portfolios._breakpoints import Rule
 
 @dataclass(frozen=True)
 class Sorted:
-    """Labels of all rows, the breakpoints behind them, and where there were too few assets."""
+    """Labels of all rows, the breakpoints behind them, and where there were none to be had."""
 
     labels: FloatArray  # (n_features, n_rows); 1, 2, ... or NaN
     tables: list[Float64Array]  # (n_dates, n_cells * (n_portfolios - 1)) for each feature
@@ -37,6 +38,7 @@ def sort_rows(
 
     ``codes`` number the dates from 0 without gaps and ``segments`` are theirs. In a dependent sort
     a column has breakpoints in each cell, that is each combination of labels of those before.
+    Values that are all equal have no breakpoints.
     """
     n_dates = len(segments)
     labels = np.empty(columns.shape, dtype=columns.dtype)
@@ -55,6 +57,8 @@ def sort_rows(
         else:
             reference = x if universe is None else np.where(universe, x, np.nan).astype(x.dtype)
             enough = _counts(reference, segments) >= rule.fewest
+            if rule.kind != "breakpoints":
+                enough &= segments_vary(reference, segments)
             table[which[enough]] = rule.table(reference, segments, closed)[enough]
             if not enough.all():
                 sparse[which[~enough & (_counts(x, segments) > 0)] // n_cells] = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
@@ -28,6 +29,11 @@ from skfactor.portfolios._schedule import (
 )
 from skfactor.portfolios._sort import Sorted, combine_labels, sort_rows
 
+# Portfolios of several columns together: as many as float32 labels tell apart, and fewer.
+_MOST_COMBINED = 10**6
+# Breakpoints of all dates: so many, and as many more a row.
+_MOST_BREAKPOINTS, _BREAKPOINTS_A_ROW = 10**7, 16
+
 
 class PortfolioSorter(PerDateTransformer):
     """Sort assets into portfolios by their characteristics, date by date.
@@ -38,10 +44,10 @@ class PortfolioSorter(PerDateTransformer):
 
     Parameters
     ----------
-    n_portfolios : int or dict, default=5
+    n_portfolios : int or dict, optional
         Number of portfolios, divided at equally spaced quantiles, of the columns that none of
-        the next three parameters is for. This parameter and those may be dicts by column name
-        (position in an array), so that each column is divided in its own way.
+        the next three parameters is for; 5 by default. This parameter and those may be dicts by
+        column name (position in an array), so that each column is divided in its own way.
     quantiles : list of float or dict, optional
         Levels of the breakpoints, ascending and strictly between 0 and 1: ``[0.3, 0.7]``.
     breakpoints : list of float or dict, optional
@@ -55,8 +61,8 @@ class PortfolioSorter(PerDateTransformer):
         the rows of ``portfolios_``.
     closed : {"right", "left"}, default="right"
         Which portfolio holds the assets whose value equals a breakpoint: with ``"right"`` the lower
-        one, as ``pandas.qcut`` and the usual programs for the factors of Fama and French
-        have it; with ``"left"`` the higher one, as tidyfinance has it.
+        one, as ``pandas.qcut``, the metrics of this package and the usual programs for the factors
+        of Fama and French have it; with ``"left"`` the higher one, as tidyfinance has it.
     rebalance_every : int, default=1
         Portfolios are formed on the first date in X and from there on every so many dates, and
         held in between.
@@ -78,7 +84,8 @@ class PortfolioSorter(PerDateTransformer):
     n_portfolios_ : list of int
         Number of portfolios of each column.
     portfolios_ : DataFrame of shape (n_combined, n_features)
-        The label of each column in each combined portfolio, which are numbered from 1 on.
+        With ``output="combined"``: the label of each column in each combined portfolio, which are
+        numbered from 1 on.
     per_date_ : bool
         Whether breakpoints are taken date by date.
     n_features_in_ : int
@@ -94,8 +101,8 @@ class PortfolioSorter(PerDateTransformer):
     a dependent sort then, and the whole row with ``output="combined"``.
 
     A date (or portfolio, in a dependent sort) with fewer values than portfolios, or than twice
-    ``n_extreme``, gets NaN, and one warning counts such dates. A date without a single value, as
-    before a characteristic starts, is NaN silently.
+    ``n_extreme``, or with equal values only, gets NaN, and one warning counts such dates. A date
+    without a single value, as before a characteristic starts, is NaN silently.
 
     Where portfolios are held, an asset keeps its label of the last formation; without one, for
     it had no value or no row then, it has none until the next. All comes from the rows passed:
@@ -134,7 +141,7 @@ class PortfolioSorter(PerDateTransformer):
     __metadata_request__fit: ClassVar = {"dates": True, "assets": True, "universe": True}
     __metadata_request__transform: ClassVar = {"dates": True, "assets": True, "universe": True}
     _parameter_constraints: ClassVar = {
-        "n_portfolios": [Interval(Integral, 2, None, closed="left"), Mapping],
+        "n_portfolios": [Interval(Integral, 2, None, closed="left"), Mapping, None],
         "quantiles": [list, tuple, np.ndarray, Mapping, None],
         "breakpoints": [list, tuple, np.ndarray, Mapping, None],
         "n_extreme": [Interval(Integral, 1, None, closed="left"), Mapping, None],
@@ -149,7 +156,7 @@ class PortfolioSorter(PerDateTransformer):
 
     def __init__(
         self,
-        n_portfolios: int | Mapping[Any, int] = 5,
+        n_portfolios: int | Mapping[Any, int] | None = None,
         *,
         quantiles: Sequence[float] | Mapping[Any, Sequence[float]] | None = None,
         breakpoints: Sequence[float] | Mapping[Any, Sequence[float]] | None = None,
@@ -203,7 +210,8 @@ class PortfolioSorter(PerDateTransformer):
         ValueError
             If X holds infinity or text, dates are missing, ambiguous or occur twice for an
             asset, each of several dates has a single row, X lost an index that y still has, a
-            parameter names an unknown column, or breakpoints are not ascending.
+            parameter names an unknown column or divides none, breakpoints are not ascending, or
+            there would be too many portfolios to be kept.
         """
         self._fit(X, y, dates, assets, universe)
         return self
@@ -262,10 +270,8 @@ class PortfolioSorter(PerDateTransformer):
             names, self.n_portfolios, self.quantiles, self.breakpoints, self.n_extreme
         )
         self.n_portfolios_ = [rule.n_portfolios for rule in self._rules]
-        cells = pd.MultiIndex.from_product([range(1, n + 1) for n in self.n_portfolios_])
-        self.portfolios_ = pd.DataFrame(
-            list(cells), columns=names, index=pd.RangeIndex(1, len(cells) + 1, name="portfolio")
-        )
+        if self.output == "combined":
+            self.portfolios_ = self._combined_portfolios(names)
         panel = self._panel(X, dates, len(values), assets=assets)
         check_same_rows(X, y)
         if panel is None:
@@ -285,6 +291,33 @@ class PortfolioSorter(PerDateTransformer):
         self.breakpoints_ = self._breakpoint_frame(tables, names, formed)
         return labels
 
+    def _combined_portfolios(self, names: list[Any]) -> pd.DataFrame:
+        """Labels of the columns in each combined portfolio."""
+        n_combined = prod(self.n_portfolios_)
+        if n_combined > _MOST_COMBINED:
+            raise ValueError(
+                f"output='combined' numbers {' x '.join(map(str, self.n_portfolios_))} = "
+                f"{n_combined} portfolios, more than {_MOST_COMBINED}. Combine fewer columns, or "
+                "take output='each', which sorts by each column alone."
+            )
+        cells = pd.MultiIndex.from_product([range(1, n + 1) for n in self.n_portfolios_])
+        index = pd.RangeIndex(1, n_combined + 1, name="portfolio")
+        return pd.DataFrame(list(cells), columns=names, index=index)
+
+    def _raise_if_too_many(self, n_dates: int, n_rows: int) -> None:
+        """Raise if breakpoints would take far more memory than the rows."""
+        n_cells, n_points = 1, 0
+        for n in self.n_portfolios_:
+            n_points += n_cells * (n - 1)
+            n_cells *= n if self.method == "dependent" else 1
+        if n_dates * n_points > _MOST_BREAKPOINTS + _BREAKPOINTS_A_ROW * n_rows:
+            counts = " x ".join(map(str, self.n_portfolios_))
+            raise ValueError(
+                f"The sort has {n_points} breakpoints on each of {n_dates} dates ({counts} "
+                f"portfolios, method={self.method!r}), far more than the {n_rows} rows of X can "
+                "fill. Take fewer portfolios or, in a dependent sort, fewer columns."
+            )
+
     def _sort(
         self,
         values: FloatArray,
@@ -293,6 +326,7 @@ class PortfolioSorter(PerDateTransformer):
         learned: list[Any] | None = None,
     ) -> Sorted:
         n_rows = len(values)
+        self._raise_if_too_many(1 if panel is None else len(panel.dates), n_rows)
         with single_blas_thread():
             return sort_rows(
                 values.T,
@@ -342,8 +376,8 @@ class PortfolioSorter(PerDateTransformer):
     def _warn(self, where: str, so: str) -> None:
         counts = ", ".join(str(rule.fewest) for rule in self._rules)
         warn_user(
-            f"{where} fewer values to take breakpoints from than portfolios need ({counts}); "
-            f"{so}. Use fewer portfolios, or drop such rows.",
+            f"{where} fewer values to take breakpoints from than portfolios need ({counts}), or "
+            f"equal values only; {so}. Use fewer portfolios, or drop such rows.",
             UndefinedPortfolioWarning,
         )
 

@@ -342,3 +342,16 @@ def test_an_asset_that_enters_while_weights_drift_waits_for_the_next_rebalancing
     returns = pd.Series([0.1, 0.2, 0.6, 0.3, 0.7], index=index)
     found = portfolio_returns(pd.Series(1, index=index), returns, rebalance_every=2)
     assert_allclose(found[1], [0.1, 0.2, 0.5])
+
+
+@pytest.mark.parametrize("high", [2.0, 40_000.0, 2.0**40])
+@pytest.mark.parametrize("make", [np.array, pd.Series, lambda v: pd.Series(v, dtype="Float64")])
+def test_whole_numbers_make_integer_columns_however_large(make, high):
+    returns = portfolio_returns(make([1.0, high, 1.0, high]), np.ones(4), dates=[1, 1, 2, 2])
+    assert returns.columns.dtype == np.int64
+    assert list(returns.columns) == [1, int(high)]
+
+
+def test_fractions_make_float_columns():
+    returns = portfolio_returns(np.array([0.5, 40_000.0]), np.ones(2), dates=[1, 1])
+    assert list(returns.columns) == [0.5, 40_000.0]

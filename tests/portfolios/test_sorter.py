@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -138,7 +139,40 @@ def test_n_extreme_may_take_all_assets():
 def test_ties_may_leave_portfolios_empty_but_are_never_divided():
     labels = PortfolioSorter(4).fit_transform(column([1, 1, 1, 1, 1, 2, 3, 4])).ravel()
     assert_array_equal(labels, [1, 1, 1, 1, 1, 3, 4, 4])
-    assert_array_equal(PortfolioSorter(4).fit_transform(column([7] * 8)), column([1] * 8))
+
+
+@pytest.mark.parametrize("closed", ["right", "left"])
+@pytest.mark.parametrize("rule", [{"n_portfolios": 4}, {"quantiles": [0.3]}, {"n_extreme": 2}])
+def test_equal_values_have_no_label_and_are_counted(rule, closed):
+    sorter = PortfolioSorter(**rule, closed=closed)
+    with pytest.warns(UndefinedPortfolioWarning, match="or equal values only; no row has a label"):
+        assert np.isnan(sorter.fit_transform(column([7] * 8))).all()
+    panel = panel_with_ties(decimals=2, missing=0.0)
+    constant = panel.index.get_level_values("date") == panel.index.levels[0][1]
+    panel["x0"] = panel["x0"].where(~constant, 7.0)
+    with pytest.warns(UndefinedPortfolioWarning, match="1 of 5 dates") as caught:
+        labels = sorter.fit_transform(panel)
+    assert len(caught) == 1
+    assert labels.loc[constant, "x0"].isna().all()
+    assert labels.loc[~constant, "x0"].notna().all()
+    assert labels["x1"].notna().all()
+
+
+def test_given_breakpoints_divide_equal_values_too():
+    assert_array_equal(
+        PortfolioSorter(breakpoints=[5.0]).fit_transform(column([7] * 8)), column([2] * 8)
+    )
+
+
+def test_a_cell_of_equal_values_has_no_label_in_a_dependent_sort():
+    first = [1, 1, 1, 1, 2, 2, 2, 2]
+    second = [5, 5, 5, 5, 1, 2, 3, 4]
+    with pytest.warns(UndefinedPortfolioWarning, match="equal values only"):
+        labels = PortfolioSorter(2, method="dependent").fit_transform(
+            np.array([first, second], float).T
+        )
+    assert_array_equal(labels[:, 0], first)
+    assert_array_equal(labels[:, 1], [NAN] * 4 + [1, 1, 2, 2])
 
 
 def test_each_column_may_be_divided_in_its_own_way():
@@ -530,3 +564,45 @@ def test_a_failing_fit_leaves_the_earlier_one():
     with pytest.raises(ValueError, match=r"infinity in \['x0'\]"):
         sorter.fit(infinite)
     assert_frame_equal(sorter.transform(panel), expected)
+
+
+# --- sizes --------------------------------------------------------------------------------------
+
+
+def test_columns_sorted_alone_cost_no_more_than_each_of_them():
+    # 5 ** 20 combinations that nobody asked for.
+    X = np.random.default_rng(0).normal(size=(200, 20))
+    tracemalloc.start()
+    sorter = PortfolioSorter(5).fit(X)
+    labels = sorter.transform(X)
+    assert tracemalloc.get_traced_memory()[1] < 5e6
+    tracemalloc.stop()
+    assert sorter.breakpoints_.shape == (1, 80)
+    assert not hasattr(sorter, "portfolios_")
+    assert_array_equal(labels[:, [7]], PortfolioSorter(5).fit_transform(X[:, [7]]))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"output": "combined"}, r"5 x 5 x .* = 9765625 portfolios, more than 1000000.*'each'"),
+        ({"method": "dependent"}, r"9765624 breakpoints on each of 8 dates.*'dependent'.*60 rows"),
+        ({"n_portfolios": 10**6}, r"9999990 breakpoints on each of 8 dates.*fewer portfolios"),
+        ({"n_portfolios": 10**12}, r"n_portfolios=1000000000000 is more than 1000000"),
+    ],
+)
+def test_more_portfolios_than_memory_holds_are_refused(options, message):
+    X = np.random.default_rng(0).normal(size=(60, 10))
+    with pytest.raises(ValueError, match=message):
+        PortfolioSorter(**{"n_portfolios": 5, **options}).fit(X, dates=np.arange(60) % 8)
+
+
+@pytest.mark.parametrize(
+    "given", [{"breakpoints": [0.0]}, {"quantiles": {"x0": [0.5], "x1": [0.5]}}, {"n_extreme": 2}]
+)
+def test_a_number_of_portfolios_that_divides_no_column_raises(given):
+    panel = panel_with_ties()
+    with pytest.raises(ValueError, match=f"n_portfolios=5 divides no column: {next(iter(given))}"):
+        PortfolioSorter(5, **given).fit(panel)
+    n_portfolios = 3 if "n_extreme" in given else 2
+    assert PortfolioSorter(**given).fit(panel).n_portfolios_ == [n_portfolios] * 2
