@@ -16,6 +16,8 @@ from skfactor._typing import Float64Array, IntArray
 
 # Of the autoregression that prewhitens.
 _LARGEST_SINGULAR_VALUE = 0.97
+# So many products at single lags take less than a transform of the whole series.
+_FEW_LAGS = 24
 # A window narrower than this has no weight on any lag, and dividing by it would overflow.
 _NO_LAGS = 1e-8
 
@@ -97,8 +99,15 @@ def long_run_covariance(
         series, positions, recolor = prewhitened(series, positions)
     calendar = on_calendar(series, positions)
     weights = lag_weights(kernel, bandwidth, len(calendar) - 1)
-    # sum_j k_j (G_j + G_j') is h' K h with K the symmetric Toeplitz matrix of the weights.
-    covariance = calendar.T @ matmul_toeplitz((weights, weights), calendar) / n
+    reach = int(np.flatnonzero(weights)[-1])
+    if reach <= _FEW_LAGS:
+        covariance = weights[0] * (calendar.T @ calendar) / n
+        for lag in range(1, reach + 1):
+            product = weights[lag] * (calendar[lag:].T @ calendar[:-lag]) / n
+            covariance += product + product.T
+    else:
+        # sum_j k_j (G_j + G_j') is h' K h with K the symmetric Toeplitz matrix of the weights.
+        covariance = calendar.T @ matmul_toeplitz((weights, weights), calendar) / n
     if recolor is not None:
         covariance = recolor @ covariance @ recolor.T
     symmetric: Float64Array = (covariance + covariance.T) / 2.0

@@ -75,7 +75,8 @@ class ForecastEvaluation:
     @property
     def t_value_of_one(self) -> float:
         """Statistic of the hypothesis that the slope is 1: expected returns are calibrated."""
-        return (self.slope.mean - 1.0) / self.slope.std_error
+        error = self.slope.std_error
+        return (self.slope.mean - 1.0) / error if error > 0.0 else float("nan")
 
     def to_frame(self) -> pd.DataFrame:
         """One row each for slope, intercept, IC, rank IC and spread: mean, error, t, p-value."""
@@ -138,8 +139,9 @@ class ForecastEvaluation:
 
 def _table(frame: pd.DataFrame, title: str) -> SimpleTable:
     """A table in which estimates have as many decimals as the smallest error has digits."""
-    smallest = float(np.nanmin(frame["std_error"].to_numpy(dtype=np.float64), initial=1.0))
-    decimals = int(np.clip(3 - np.floor(np.log10(max(smallest, 1e-12))), 4, 10))
+    errors = frame["std_error"].to_numpy(dtype=np.float64)
+    smallest = float(errors[errors > 0.0].min(initial=1.0))
+    decimals = int(np.clip(3 - np.floor(np.log10(smallest)), 4, 10))
     own = {"t_value": "{:.3f}", "p_value": "{:.4f}", "n_dates": "{:.0f}"}
     formats = [own.get(name, f"{{:.{decimals}f}}") for name in frame.columns]
     body = [

@@ -7,16 +7,36 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skfactor._dates import calendar_positions
 from skfactor._kernels.correlations import segment_pair_moments
 from skfactor._kernels.rank_correlations import segment_rank_correlations
 from skfactor._kernels.segments import segments_from_codes
-from skfactor._typing import Float64Array
+from skfactor._typing import Float64Array, IntArray
 from skfactor.metrics._asset_rows import AssetRows, asset_rows
 from skfactor.metrics._forecast_evaluation import ForecastEvaluation
 from skfactor.metrics._ic import run_correlations
-from skfactor.metrics._mean_inference import MeanInference, check_horizon, infer_mean
-from skfactor.metrics._pairs import defined_values, is_whole, panel_of, read_column, read_pairs
-from skfactor.metrics._quantiles import quantile_labels, quantile_table
+from skfactor.metrics._mean_inference import (
+    MeanInference,
+    check_horizon,
+    infer_values,
+    raise_if_few,
+)
+from skfactor.metrics._pairs import (
+    Pairs,
+    defined_values,
+    is_whole,
+    panel_of,
+    read_column,
+    read_pairs,
+    warn_of_dates,
+)
+from skfactor.metrics._quantiles import (
+    quantile_labels,
+    quantile_means,
+    quantiles_of,
+    raise_if_thin,
+    why_empty,
+)
 
 _LAGS = 5
 _NAME = "evaluate_forecasts"
@@ -66,13 +86,15 @@ def evaluate_forecasts(
     Raises
     ------
     ValueError
-        If there are no dates, rows differ, values are infinite or text, no date has as many pairs
-        as quantiles, fewer than two dates have a slope, or ``max_lag`` is given without assets.
+        If there are no dates, rows differ, values are infinite or text, fewer than two dates have a
+        slope, or ``max_lag`` is given without assets.
 
     Warns
     -----
     UndefinedMetricWarning
-        If some dates have fewer than two pairs or constant expectations; they are left out.
+        If some dates have fewer than two pairs or constant expectations, which are left out; or
+        lack a quantile, for they have fewer pairs than quantiles or ties. What fewer than two
+        dates have is NaN.
 
     References
     ----------
@@ -108,11 +130,14 @@ def evaluate_forecasts(
     )
     reason = "fewer than 2 pairs without NaN, or constant expectations"
     defined_values(by_date["slope"].to_numpy(), pairs.dates, "The predictive slope", reason)
-    predicted = quantile_table(pairs, n_quantiles, pairs.predicted, _NAME)
-    actual = quantile_table(pairs, n_quantiles, pairs.actual, _NAME)
+    raise_if_few(by_date["slope"].to_numpy(), "slope")
+    predicted, actual = _quantile_means(pairs, n_quantiles)
     by_date["spread"] = actual[:, -1] - actual[:, 0]
+    empty = np.isnan(actual).any(axis=1) & by_date["slope"].notna().to_numpy()
+    warn_of_dates(empty, pairs.dates, "The return of some quantile", why_empty(n_quantiles))
+    positions = calendar_positions(pairs.dates)
     means = {
-        name: infer_mean(by_date[name], horizon=horizon)
+        name: infer_values(by_date[name].to_numpy(), positions, name, horizon)
         for name in ("slope", "intercept", "ic", "rank_ic", "spread")
     }
     panel = panel_of(expected, realized, len(np.asarray(realized)), dates, assets, _NAME)
@@ -129,7 +154,7 @@ def evaluate_forecasts(
         average_r2=float(by_date["r2"].mean()),
         r2_zero=_one_minus(float(error @ error), float(level @ level)),
         r2_demeaned=_one_minus(missed, total),
-        quantiles=_quantiles(predicted, actual, means["spread"], pairs.dates, horizon),
+        quantiles=_quantiles(predicted, actual, means["spread"], positions),
         decay=_table({0: means["rank_ic"], **lags}, "lag"),
         by_date=by_date,
         horizon=int(horizon),
@@ -140,24 +165,36 @@ def _one_minus(part: float, whole: float) -> float:
     return 1.0 - part / whole if whole > 0.0 else float("nan")
 
 
+def _quantile_means(pairs: Pairs, n_quantiles: int) -> tuple[Float64Array, Float64Array]:
+    """Means of predictions and of outcomes by date and quantile, each (T, n_quantiles)."""
+    raise_if_thin(len(pairs.actual), n_quantiles, len(pairs.dates), _NAME)
+    if pairs.lengths.max() < n_quantiles:
+        empty = np.broadcast_to(np.nan, (len(pairs.dates), n_quantiles))
+        return empty, empty
+    quantiles = quantiles_of(pairs, n_quantiles)
+    predicted = quantile_means(pairs, quantiles, n_quantiles, pairs.predicted)
+    return predicted, quantile_means(pairs, quantiles, n_quantiles, pairs.actual)
+
+
 def _quantiles(
-    expected: Float64Array,
-    realized: Float64Array,
-    spread: MeanInference,
-    dates: pd.Index,
-    horizon: int,
+    expected: Float64Array, realized: Float64Array, spread: MeanInference, positions: IntArray
 ) -> pd.DataFrame:
     """Expected and realized returns of each quantile and of the highest minus the lowest."""
     labels = quantile_labels(expected.shape[1])
     inferences: dict[Any, MeanInference] = {
-        label: infer_mean(pd.Series(column, index=dates), horizon=horizon)
+        label: infer_values(np.ascontiguousarray(column), positions, str(label), spread.horizon)
         for label, column in zip(labels, realized.T, strict=True)
     }
     inferences["spread"] = spread
     table = _table(inferences, "quantile")
-    means = np.nanmean(expected, axis=0)
-    table.insert(0, "expected", [*means, np.nanmean(expected[:, -1] - expected[:, 0])])
+    columns = [*expected.T, expected[:, -1] - expected[:, 0]]
+    table.insert(0, "expected", [_mean_of_known(column) for column in columns])
     return table.rename(columns={"mean": "realized"})
+
+
+def _mean_of_known(values: Float64Array) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
 
 
 def _table(inferences: dict[Any, MeanInference], name: str) -> pd.DataFrame:
@@ -196,6 +233,5 @@ def _decay(
             values[run_dates] = segment_rank_correlations(x, y, segments.offsets)
         if max_lag is None and int(np.isfinite(values).sum()) < 2:
             break  # dates so far apart share no assets
-        series = pd.Series(values, index=rows.labels, name=f"rank_ic at lag {lag}")
-        decay[lag] = infer_mean(series, horizon=horizon)
+        decay[lag] = infer_values(values, rows.positions, f"rank_ic at lag {lag}", horizon)
     return decay

@@ -9,6 +9,10 @@ import pandas as pd
 
 from skfactor._kernels.correlations import segment_pair_moments
 from skfactor._kernels.rank_correlations import segment_rank_correlations
+from skfactor._kernels.weighted_correlations import (
+    segment_weighted_correlations,
+    segment_weighted_rank_correlations,
+)
 from skfactor._typing import Float64Array
 from skfactor.metrics._pairs import Pairs, defined_values, read_pairs
 
@@ -16,7 +20,14 @@ _METHODS = ("pearson", "spearman")
 _REASON = "fewer than 2 pairs without NaN, or a constant prediction or outcome"
 
 
-def ic(y_true: Any, y_pred: Any, *, dates: Any = None, groupby: Any = None) -> float:
+def ic(
+    y_true: Any,
+    y_pred: Any,
+    *,
+    sample_weight: Any = None,
+    dates: Any = None,
+    groupby: Any = None,
+) -> float:
     """Information coefficient: correlation within a date, averaged over dates.
 
     Parameters
@@ -25,12 +36,15 @@ def ic(y_true: Any, y_pred: Any, *, dates: Any = None, groupby: Any = None) -> f
         Outcomes, such as returns. Pairs with a NaN are left out.
     y_pred : array-like of shape (n_rows,)
         Predictions or signals in the order of ``y_true``. Their scale does not matter.
+    sample_weight : array-like of shape (n_rows,), optional
+        Weight of each row in the correlation of its date, such as the root of its market
+        capitalization; a row of weight 2 counts as two equal rows. Dates still weigh the same.
     dates : array-like of shape (n_rows,) or scalar, optional
         Date of each row, if it is not in the index of ``y_true`` or ``y_pred``. A scalar: one
         cross-section.
     groupby : array-like of shape (n_rows,), optional
         Group of each row, such as its industry. A date's value is then the average of the
-        correlations within its groups, weighted by their numbers of pairs.
+        correlations within its groups, weighted by their numbers of pairs (their sums of weights).
 
     Returns
     -------
@@ -67,17 +81,25 @@ def ic(y_true: Any, y_pred: Any, *, dates: Any = None, groupby: Any = None) -> f
     >>> round(ic(y, X.sum(axis=1)), 3)
     0.093
     """
-    values = _ic_values(y_true, y_pred, "pearson", dates, groupby, "ic")
+    values = _ic_values(y_true, y_pred, "pearson", sample_weight, dates, groupby, "ic")
     return _mean(defined_values(*values, "The IC", _REASON))
 
 
-def rank_ic(y_true: Any, y_pred: Any, *, dates: Any = None, groupby: Any = None) -> float:
+def rank_ic(
+    y_true: Any,
+    y_pred: Any,
+    *,
+    sample_weight: Any = None,
+    dates: Any = None,
+    groupby: Any = None,
+) -> float:
     """Rank information coefficient: Spearman's correlation within a date, averaged over dates.
 
     Parameters
     ----------
-    y_true, y_pred, dates, groupby
+    y_true, y_pred, sample_weight, dates, groupby
         As in `ic`. Ties have their average rank; with ``groupby`` ranks are those in the group.
+        Weights count in ranks too, as rows that are repeated would.
 
     Returns
     -------
@@ -102,7 +124,7 @@ def rank_ic(y_true: Any, y_pred: Any, *, dates: Any = None, groupby: Any = None)
     >>> round(rank_ic(y, X.sum(axis=1)), 3)
     0.088
     """
-    values = _ic_values(y_true, y_pred, "spearman", dates, groupby, "rank_ic")
+    values = _ic_values(y_true, y_pred, "spearman", sample_weight, dates, groupby, "rank_ic")
     return _mean(defined_values(*values, "The rank IC", _REASON))
 
 
@@ -111,6 +133,7 @@ def icir(
     y_pred: Any,
     *,
     method: str = "pearson",
+    sample_weight: Any = None,
     dates: Any = None,
     groupby: Any = None,
 ) -> float:
@@ -118,7 +141,7 @@ def icir(
 
     Parameters
     ----------
-    y_true, y_pred, dates, groupby
+    y_true, y_pred, sample_weight, dates, groupby
         As in `ic`.
     method : {"pearson", "spearman"}, default="pearson"
         The correlation: that of `ic` or that of `rank_ic`.
@@ -147,7 +170,7 @@ def icir(
     >>> round(icir(y, X.sum(axis=1)), 2)
     0.45
     """
-    values = _ic_values(y_true, y_pred, method, dates, groupby, "icir")
+    values = _ic_values(y_true, y_pred, method, sample_weight, dates, groupby, "icir")
     return mean_over_deviation(defined_values(*values, "The IC", _REASON), "icir")
 
 
@@ -156,6 +179,7 @@ def ic_by_date(
     y_pred: Any,
     *,
     method: str = "pearson",
+    sample_weight: Any = None,
     dates: Any = None,
     groupby: Any = None,
 ) -> pd.Series:
@@ -163,7 +187,7 @@ def ic_by_date(
 
     Parameters
     ----------
-    y_true, y_pred, dates, groupby
+    y_true, y_pred, sample_weight, dates, groupby
         As in `ic`.
     method : {"pearson", "spearman"}, default="pearson"
         The correlation: that of `ic` or that of `rank_ic`.
@@ -189,18 +213,24 @@ def ic_by_date(
     2010-02   -0.157
     Freq: M, Name: ic, dtype: float64
     """
-    values, index = _ic_values(y_true, y_pred, method, dates, groupby, "ic_by_date")
+    values, index = _ic_values(y_true, y_pred, method, sample_weight, dates, groupby, "ic_by_date")
     return pd.Series(values, index=index, name="ic")
 
 
 def ic_by_group(
-    y_true: Any, y_pred: Any, *, groupby: Any, method: str = "pearson", dates: Any = None
+    y_true: Any,
+    y_pred: Any,
+    *,
+    groupby: Any,
+    method: str = "pearson",
+    sample_weight: Any = None,
+    dates: Any = None,
 ) -> pd.DataFrame:
     """Information coefficient of each date within each group.
 
     Parameters
     ----------
-    y_true, y_pred, dates
+    y_true, y_pred, sample_weight, dates
         As in `ic`.
     groupby : array-like of shape (n_rows,)
         Group of each row, such as its industry. Rows without a label form a group of their own.
@@ -230,7 +260,14 @@ def ic_by_group(
     dtype: float64
     """
     _check_method(method)
-    pairs = read_pairs(y_true, y_pred, metric="ic_by_group", dates=dates, groupby=groupby)
+    pairs = read_pairs(
+        y_true,
+        y_pred,
+        metric="ic_by_group",
+        dates=dates,
+        groupby=groupby,
+        sample_weight=sample_weight,
+    )
     assert pairs.groups is not None
     table = np.full((len(pairs.dates), len(pairs.groups)), np.nan)
     table[pairs.run_dates, pairs.run_groups] = run_correlations(pairs, method)
@@ -240,17 +277,31 @@ def ic_by_group(
 def run_correlations(pairs: Pairs, method: str) -> Float64Array:
     """Correlation of each run (S,), NaN with fewer than two pairs or without variation."""
     x, y = pairs.predicted, pairs.actual
+    if pairs.weights is not None:
+        weighted = {
+            "pearson": segment_weighted_correlations,
+            "spearman": segment_weighted_rank_correlations,
+        }
+        return weighted[method](x, y, pairs.weights, pairs.offsets)
     if method == "spearman":
         return segment_rank_correlations(x, y, pairs.offsets)
     return segment_pair_moments(x, y, pairs.offsets).correlation
 
 
 def _ic_values(
-    y_true: Any, y_pred: Any, method: str, dates: Any, groupby: Any, metric: str
+    y_true: Any,
+    y_pred: Any,
+    method: str,
+    sample_weight: Any,
+    dates: Any,
+    groupby: Any,
+    metric: str,
 ) -> tuple[Float64Array, pd.Index]:
     """IC of each date (T,) and the dates."""
     _check_method(method)
-    pairs = read_pairs(y_true, y_pred, metric=metric, dates=dates, groupby=groupby)
+    pairs = read_pairs(
+        y_true, y_pred, metric=metric, dates=dates, groupby=groupby, sample_weight=sample_weight
+    )
     if pairs.lengths.max() < 2:
         where = "date" if groupby is None else "date and group"
         raise ValueError(

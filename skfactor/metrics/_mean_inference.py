@@ -10,9 +10,13 @@ import pandas as pd
 from scipy import stats
 
 from skfactor._dates import calendar_positions, check_dates
-from skfactor._validation import check_level
+from skfactor._typing import Float64Array, IntArray
+from skfactor._validation import check_level, numbers
 from skfactor.inference._long_run import LongRun
 from skfactor.metrics._pairs import is_whole
+
+# Variation below so many units in the last place of the values is rounding.
+_ROUNDING_UNITS = 8.0
 
 
 @dataclass(frozen=True)
@@ -126,8 +130,8 @@ def infer_mean(series: pd.Series, *, horizon: int = 1) -> MeanInference:
     Raises
     ------
     ValueError
-        If the index holds no dates or one twice, fewer than two dates have a value, or the horizon
-        is longer than the sample.
+        If the series is empty, a panel or no numbers, its index holds no dates or one twice, fewer
+        than two dates have a value, or the horizon is longer than the sample.
 
     References
     ----------
@@ -149,34 +153,57 @@ def infer_mean(series: pd.Series, *, horizon: int = 1) -> MeanInference:
             f"series has to be a pandas Series indexed by date, such as that of ic_by_date; found "
             f"{type(series).__name__}."
         )
+    if isinstance(series.index, pd.MultiIndex):
+        raise ValueError(
+            f"series is a panel, indexed by {list(series.index.names)}, and infer_mean takes one "
+            "value a date: those of ic_by_date, or series.groupby(level=...).mean()."
+        )
+    values = numbers(series, "series")
+    if not len(values):
+        raise ValueError("series has no rows, so there is nothing to average.")
     dates = check_dates(series.index)
     if not dates.is_unique:
         raise ValueError(f"The date {dates[dates.duplicated()][0]} occurs more than once.")
     order = dates.argsort()
-    values, positions = series.to_numpy(dtype=np.float64)[order], calendar_positions(dates[order])
-    known = np.isfinite(values)
-    n_dates, n_places = int(known.sum()), int(positions[-1]) + 1
     name = "mean" if series.name is None else str(series.name)
+    values = values[order]
+    raise_if_few(values, name)
+    return infer_values(values, calendar_positions(dates[order]), name, horizon)
+
+
+def raise_if_few(values: Float64Array, name: str) -> None:
+    """Raise unless at least two of the values (T,) of dates are known."""
+    n_dates = np.count_nonzero(np.isfinite(values))
     if n_dates < 2:
         raise ValueError(
             f"The error of {name} comes from its variation over dates, and only {n_dates} of "
             f"{len(values)} dates have a value."
         )
+
+
+def infer_values(
+    values: Float64Array, positions: IntArray, name: str, horizon: int
+) -> MeanInference:
+    """Average of values (T,) in order of dates; all figures are NaN if fewer than two are known.
+
+    ``positions`` (T,) are the places of the dates on the calendar, from 0.
+    """
+    n_places = int(positions[-1]) + 1
     if horizon > n_places:
         raise ValueError(f"horizon={horizon} is longer than the sample of {n_places} dates.")
-    values, positions = values[known], positions[known]
-    mean = float(values.mean())
-    # The Bartlett kernel of no lags is that of no kernel.
-    long_run = LongRun("bartlett", min(horizon - 1, int(positions[-1] - positions[0])))
-    variance, _ = long_run.covariance((values - mean)[:, None], positions)
-    return MeanInference(
-        name=name,
-        mean=mean,
-        std=float(values.std(ddof=1)),
-        std_error=float(np.sqrt(variance[0, 0] / (n_dates - 1))),
-        n_dates=n_dates,
-        horizon=int(horizon),
-    )
+    known = np.isfinite(values)
+    n_dates = int(np.count_nonzero(known))
+    mean = std = std_error = float("nan")
+    if n_dates >= 2:
+        values, positions = values[known], positions[known]
+        mean, std = float(values.mean()), float(values.std(ddof=1))
+        # The Bartlett kernel of no lags is that of no kernel.
+        long_run = LongRun("bartlett", min(horizon - 1, int(positions[-1] - positions[0])))
+        variance, _ = long_run.covariance((values - mean)[:, None], positions)
+        std_error = float(np.sqrt(variance[0, 0] / (n_dates - 1)))
+        if std <= _ROUNDING_UNITS * np.finfo(np.float64).eps * np.abs(values).max():
+            std = std_error = 0.0
+    return MeanInference(name, mean, std, std_error, n_dates, int(horizon))
 
 
 def check_horizon(horizon: int) -> None:

@@ -42,7 +42,10 @@ class Pairs:
         NaN where no run of the date has a value.
         """
         defined = np.isfinite(values)
-        weight = self.lengths * defined
+        size = self.lengths
+        if self.weights is not None:
+            size = np.add.reduceat(self.weights, self.offsets[:-1])
+        weight = size * defined
         n_dates = len(self.dates)
         total = np.bincount(self.run_dates, np.where(defined, values, 0.0) * weight, n_dates)
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -90,6 +93,8 @@ def read_numbers(values: Any, name: str) -> Float64Array:
         return array
     if np.ndim(values) == 0:
         raise ValueError(f"{name} is a single number; it needs one value a row.")
+    if not np.size(values):
+        raise ValueError(f"{name} has no rows.")
     try:
         array = check_array(
             values, dtype=np.float64, ensure_2d=False, ensure_all_finite=False, input_name=name
@@ -108,10 +113,19 @@ def _is_plain(values: Any) -> bool:
 
 def check_same_shape(actual: Float64Array, predicted: Float64Array) -> None:
     """Raise unless outcomes and predictions have the same shape."""
+    if len(actual) != len(predicted):
+        longer, shorter = "y_true", "y_pred"
+        if len(actual) < len(predicted):
+            longer, shorter = shorter, longer
+        raise ValueError(
+            f"y_true has {len(actual)} rows and y_pred {len(predicted)}; each prediction needs its "
+            "outcome. Rows are not aligned by label: of two Series pass "
+            f"{longer}.loc[{shorter}.index]."
+        )
     if actual.shape != predicted.shape:
         raise ValueError(
             f"y_true has shape {actual.shape} and y_pred {predicted.shape}; they need the same "
-            "rows and columns."
+            "columns."
         )
 
 
@@ -218,10 +232,17 @@ def _compressed(complete: BoolArray, offsets: IntArray) -> tuple[IntArray, IntAr
 def defined_values(values: Float64Array, dates: pd.Index, metric: str, reason: str) -> Float64Array:
     """The values (T,) that are defined; one warning counts the dates of the others."""
     undefined = np.isnan(values)
+    warn_of_dates(undefined, dates, metric, reason, "which are left out")
+    return values[~undefined]
+
+
+def warn_of_dates(
+    undefined: BoolArray, dates: pd.Index, metric: str, reason: str, so: str = "and NaN there"
+) -> None:
+    """One warning that counts the dates (T,) on which a metric is undefined, if there are any."""
     if undefined.any():
         warn_user(
-            f"{metric} is undefined on {int(undefined.sum())} of {len(values)} dates, which are "
-            f"left out: {reason} (first: {dates[undefined][0]}).",
+            f"{metric} is undefined on {int(undefined.sum())} of {len(undefined)} dates, {so}: "
+            f"{reason} (first: {dates[undefined][0]}).",
             UndefinedMetricWarning,
         )
-    return values[~undefined]

@@ -9,9 +9,15 @@ import pandas as pd
 
 from skfactor._kernels.portfolios import cell_means
 from skfactor._kernels.quantile_numbers import quantile_numbers
-from skfactor._typing import Float64Array
+from skfactor._typing import Float64Array, IntArray
 from skfactor.metrics._ic import mean_over_deviation
-from skfactor.metrics._pairs import Pairs, defined_values, is_whole, read_pairs
+from skfactor.metrics._pairs import (
+    Pairs,
+    defined_values,
+    is_whole,
+    read_pairs,
+    warn_of_dates,
+)
 
 
 def long_short_sharpe(
@@ -31,8 +37,9 @@ def long_short_sharpe(
     y_pred : array-like of shape (n_rows,)
         Predictions in the order of ``y_true``, by which the assets of a date are sorted.
     n_quantiles : int, default=10
-        Number of quantiles. Without ties they are those of ``pandas.qcut``; tied predictions share
-        the quantile of their average rank.
+        Number of quantiles, as of ``pandas.qcut`` and `skfactor.portfolios.PortfolioSorter`: they
+        are divided at linearly interpolated quantiles, and a prediction equal to one is below it.
+        Tied predictions stay together, so ties may leave a quantile empty.
     sample_weight : array-like of shape (n_rows,), optional
         Weight of each asset in its quantile's return, such as its market capitalization, known
         before the return is. All weigh the same by default.
@@ -53,8 +60,8 @@ def long_short_sharpe(
     Warns
     -----
     UndefinedMetricWarning
-        If some dates have fewer pairs than quantiles, or ties that leave the highest or lowest
-        quantile empty; they are left out.
+        If some dates have fewer pairs than quantiles, equal predictions only, or ties that leave
+        the highest quantile empty; they are left out.
 
     Examples
     --------
@@ -67,12 +74,10 @@ def long_short_sharpe(
     pairs = read_pairs(
         y_true, y_pred, metric="long_short_sharpe", dates=dates, sample_weight=sample_weight
     )
-    means = quantile_table(pairs, n_quantiles, pairs.actual, "long_short_sharpe")
+    raise_if_thin(int(pairs.lengths.max()), n_quantiles, len(pairs.dates), "long_short_sharpe")
+    means = quantile_means(pairs, quantiles_of(pairs, n_quantiles), n_quantiles, pairs.actual)
     spread = defined_values(
-        means[:, -1] - means[:, 0],
-        pairs.dates,
-        "The long-short return",
-        f"fewer pairs than {n_quantiles} quantiles, or ties that leave one empty",
+        means[:, -1] - means[:, 0], pairs.dates, "The long-short return", why_empty(n_quantiles)
     )
     return mean_over_deviation(spread, "long_short_sharpe")
 
@@ -96,12 +101,17 @@ def quantile_returns_by_date(
     -------
     DataFrame of shape (n_dates, n_quantiles)
         In decimals, columns 1 (the lowest predictions) to ``n_quantiles``. NaN on dates with fewer
-        pairs than quantiles, and for a quantile that ties leave empty.
+        pairs than quantiles or equal predictions only, and for a quantile that ties leave empty.
 
     Raises
     ------
     ValueError
         As in `ic`, and if no date has ``n_quantiles`` pairs.
+
+    Warns
+    -----
+    UndefinedMetricWarning
+        If the table has such NaN, with the number of dates.
 
     Examples
     --------
@@ -114,7 +124,10 @@ def quantile_returns_by_date(
     """
     metric = "quantile_returns_by_date"
     pairs = read_pairs(y_true, y_pred, metric=metric, dates=dates, sample_weight=sample_weight)
-    means = quantile_table(pairs, n_quantiles, pairs.actual, metric)
+    raise_if_thin(int(pairs.lengths.max()), n_quantiles, len(pairs.dates), metric)
+    means = quantile_means(pairs, quantiles_of(pairs, n_quantiles), n_quantiles, pairs.actual)
+    empty = np.isnan(means.sum(axis=1))
+    warn_of_dates(empty, pairs.dates, "The return of some quantile", why_empty(n_quantiles))
     return pd.DataFrame(means, index=pairs.dates, columns=quantile_labels(n_quantiles))
 
 
@@ -123,17 +136,30 @@ def quantile_labels(n_quantiles: int) -> pd.Index:
     return pd.RangeIndex(1, n_quantiles + 1, name="quantile")
 
 
-def quantile_table(
-    pairs: Pairs, n_quantiles: int, values: Float64Array, metric: str
+def why_empty(n_quantiles: int) -> str:
+    """Why a date lacks a quantile."""
+    return (
+        f"fewer pairs than {n_quantiles} quantiles, equal predictions only, or ties that leave "
+        "one empty"
+    )
+
+
+def quantiles_of(pairs: Pairs, n_quantiles: int) -> IntArray:
+    """Quantile (n,) from 1 on of each prediction on its date, 0 on dates that have none."""
+    numbers = quantile_numbers(pairs.predicted, pairs.offsets, n_quantiles)
+    thin = pairs.lengths < n_quantiles
+    if thin.any():
+        numbers[np.repeat(thin, pairs.lengths)] = 0
+    return numbers
+
+
+def quantile_means(
+    pairs: Pairs, quantiles: IntArray, n_quantiles: int, values: Float64Array
 ) -> Float64Array:
-    """Means of values (n,) by date and quantile of the prediction (T, n_quantiles)."""
-    check_n_quantiles(n_quantiles)
-    raise_if_thin(int(pairs.lengths.max()), n_quantiles, metric)
-    quantiles = quantile_numbers(pairs.predicted, pairs.offsets, n_quantiles)
+    """Means of values (n,) by date and quantile (T, n_quantiles), NaN without any."""
     runs = np.repeat(np.arange(len(pairs.lengths)), pairs.lengths)
     shape = len(pairs.lengths), n_quantiles
     means, _ = cell_means(values, runs, quantiles - 1, shape, pairs.weights)
-    means[pairs.lengths < n_quantiles] = np.nan
     return pairs.table(means)
 
 
@@ -143,10 +169,11 @@ def check_n_quantiles(n_quantiles: int) -> None:
         raise ValueError(f"n_quantiles={n_quantiles!r} has to be a whole number, at least 2.")
 
 
-def raise_if_thin(most: int, n_quantiles: int, metric: str) -> None:
+def raise_if_thin(most: int, n_quantiles: int, n_dates: int, metric: str) -> None:
     """Raise if the date with the most assets has fewer than there are quantiles."""
+    check_n_quantiles(n_quantiles)
     if most < n_quantiles:
         raise ValueError(
-            f"{metric} sorts the assets of a date into {n_quantiles} quantiles, and no date has "
-            f"more than {most}. Pass a smaller n_quantiles."
+            f"{metric} sorts the assets of a date into {n_quantiles} quantiles, and none of the "
+            f"{n_dates} dates has more than {most}. Pass a smaller n_quantiles."
         )

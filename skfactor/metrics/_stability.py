@@ -12,8 +12,8 @@ from skfactor._kernels.rank_correlations import segment_rank_correlations
 from skfactor._kernels.segments import segments_from_codes
 from skfactor._typing import Float64Array
 from skfactor.metrics._asset_rows import AssetRows, asset_rows, check_lag
-from skfactor.metrics._pairs import defined_values, panel_of, read_column
-from skfactor.metrics._quantiles import check_n_quantiles, quantile_labels, raise_if_thin
+from skfactor.metrics._pairs import defined_values, panel_of, read_column, warn_of_dates
+from skfactor.metrics._quantiles import quantile_labels, raise_if_thin
 
 
 def rank_autocorrelation(
@@ -108,7 +108,7 @@ def quantile_turnover(
     -----
     UndefinedMetricWarning
         If dates from the ``lag``-th on, or the dates before them, have fewer predictions than
-        quantiles or ties that leave a quantile empty; they are left out.
+        quantiles, equal ones only, or ties that leave a quantile empty; they are left out.
 
     Examples
     --------
@@ -126,10 +126,16 @@ def quantile_turnover(
         extremes[follows],
         rows.labels[follows],
         "The turnover",
-        f"fewer predictions than {n_quantiles} quantiles there or on the earlier date, or ties "
-        "that leave one empty",
+        _why_empty(n_quantiles),
     )
     return float(defined.mean()) if len(defined) else float("nan")
+
+
+def _why_empty(n_quantiles: int) -> str:
+    return (
+        f"fewer predictions than {n_quantiles} quantiles there or on the earlier date, equal ones "
+        "only, or ties that leave a quantile empty"
+    )
 
 
 def quantile_turnover_by_date(
@@ -152,12 +158,17 @@ def quantile_turnover_by_date(
     DataFrame of shape (n_dates, n_quantiles)
         Share of the assets of a quantile that were not in it ``lag`` dates before; columns 1 (the
         lowest predictions) to ``n_quantiles``. NaN on the first dates, and where a date or the one
-        before has fewer predictions than quantiles.
+        before has fewer predictions than quantiles, or equal ones only.
 
     Raises
     ------
     ValueError
         As in `quantile_turnover`.
+
+    Warns
+    -----
+    UndefinedMetricWarning
+        If dates from the ``lag``-th on have NaN, with their number.
 
     Examples
     --------
@@ -170,6 +181,10 @@ def quantile_turnover_by_date(
     metric = "quantile_turnover_by_date"
     predictions, rows = _read_predictions(y_pred, lag, dates, assets, metric)
     table = _turnover(predictions, rows, n_quantiles, lag, metric)
+    follows = rows.positions >= lag
+    empty = np.isnan(table[follows].sum(axis=1))
+    reason = _why_empty(n_quantiles)
+    warn_of_dates(empty, rows.labels[follows], "The turnover of some quantile", reason)
     return pd.DataFrame(table, index=rows.labels, columns=quantile_labels(n_quantiles))
 
 
@@ -191,23 +206,23 @@ def _turnover(
     values: Float64Array, rows: AssetRows, n_quantiles: int, lag: int, metric: str
 ) -> Float64Array:
     """Share of new assets by date and quantile (T, n_quantiles)."""
-    check_n_quantiles(n_quantiles)
     later, before = rows.pairs(lag)
     segments, run_dates = segments_from_codes(rows.dates)
     offsets, lengths = segments.offsets, segments.lengths
-    raise_if_thin(int(lengths.max()), n_quantiles, metric)
+    raise_if_thin(int(lengths.max()), n_quantiles, len(rows.labels), metric)
     quantiles = quantile_numbers(values, offsets, n_quantiles)
     n_dates = len(rows.labels)
-    cells = rows.dates.astype(np.int64) * n_quantiles + quantiles - 1
+    # Cells of date and quantile; the first of a date holds what has no quantile.
+    cells = rows.dates.astype(np.int64) * (n_quantiles + 1) + quantiles
     stayed = later[quantiles[later] == quantiles[before]]
-    size = n_dates * n_quantiles
+    size = n_dates * (n_quantiles + 1)
     with np.errstate(invalid="ignore"):
         table = 1.0 - np.bincount(cells[stayed], minlength=size) / np.bincount(
             cells, minlength=size
         )
-    table = table.reshape(n_dates, n_quantiles)
+    table = table.reshape(n_dates, n_quantiles + 1)[:, 1:]
     enough = np.zeros(n_dates, dtype=bool)
-    enough[run_dates] = lengths >= n_quantiles
+    enough[run_dates] = (lengths >= n_quantiles) & (quantiles[offsets[:-1]] > 0)
     earlier = np.searchsorted(rows.positions, rows.positions - lag)
     comparable = rows.positions[earlier] == rows.positions - lag
     table[~(enough & comparable & enough[earlier])] = np.nan

@@ -182,10 +182,61 @@ def test_constant_expectations_of_a_date_are_counted_once():
     assert "23 of 24" in str(found)
 
 
+@pytest.mark.parametrize("case", ["thin", "constant", "tied"])
+def test_without_a_spread_the_rest_is_there(case):
+    n_quantiles = 100 if case == "thin" else 5
+    expected = EXPECTED
+    if case == "constant":
+        late = EXPECTED.index.get_level_values("date") > EXPECTED.index.levels[0][3]
+        expected = EXPECTED.where(late, 0.01)
+    elif case == "tied":  # four of five are at the top, which leaves no quantile above them
+        rank = EXPECTED.groupby(level="date").rank(pct=True)
+        expected = (rank > 0.2).astype(float).where(rank.notna())
+    with pytest.warns(UndefinedMetricWarning) as caught:
+        found = evaluate_forecasts(expected, REALIZED, n_quantiles=n_quantiles)
+    texts = [str(warning.message) for warning in caught]
+    if case == "constant":
+        assert len(texts) == 1
+        assert "slope is undefined on 4 of 24" in texts[0]
+        assert found.spread.n_dates == 20
+        return
+    assert len(texts) == 1
+    assert "some quantile is undefined on 24 of 24 dates" in texts[0]
+    assert_allclose(found.ic.mean, ic(REALIZED, expected), rtol=1e-12)
+    assert np.isnan(found.spread.mean)
+    assert found.spread.n_dates == 0
+    assert len(found.quantiles) == n_quantiles + 1
+    assert "24 of 24" in str(found)
+    assert "nan" in str(found)
+
+
+def test_constant_outcomes_have_a_slope_and_no_correlation():
+    constant = REALIZED * 0.0 + 0.01
+    found = evaluate_forecasts(EXPECTED, constant, n_quantiles=5)
+    assert_allclose(found.slope.mean, 0.0, atol=1e-12)
+    assert np.isnan(found.ic.mean)
+    assert str(found)
+
+
+def test_forecasts_that_come_true_have_a_summary():
+    found = evaluate_forecasts(REALIZED, REALIZED, n_quantiles=5, horizon=2)
+    assert found.slope.std_error == 0.0
+    assert np.isnan(found.t_value_of_one)
+    assert "1.0000" in str(found)
+    assert "<table" in found._repr_html_()
+
+
+def test_an_empty_sample_raises():
+    empty = EXPECTED.iloc[:0]
+    with pytest.raises(ValueError, match="has no rows"):
+        evaluate_forecasts(empty, empty)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"n_quantiles": 100}, "into 100 quantiles"),
+        ({"n_quantiles": 1000}, "into 1000 quantiles"),
+        ({"n_quantiles": 1.5}, "n_quantiles=1.5 has to be"),
         ({"horizon": 0}, "horizon=0 has to be"),
         ({"horizon": 25}, "horizon=25 is longer than the sample of 24 dates"),
         ({"max_lag": -1}, "max_lag=-1 has to be"),

@@ -113,3 +113,30 @@ def test_an_array_raises():
 def test_level_is_checked():
     with pytest.raises(ValueError, match="between 0 and 1"):
         infer_mean(series()).conf_int(95)
+
+
+@pytest.mark.parametrize(
+    ("series", "message"),
+    [
+        (pd.Series(dtype=float), "series has no rows"),
+        (pd.Series([], index=pd.PeriodIndex([], freq="M"), dtype=float), "series has no rows"),
+        (
+            pd.Series(
+                1.0,
+                index=pd.MultiIndex.from_product([[2000, 2001], ["a"]], names=["year", "asset"]),
+            ),
+            r"indexed by \['year', 'asset'\].*one value a date",
+        ),
+        (pd.Series(["high", "low"], index=[2000, 2001]), "series does not hold numbers"),
+        (pd.Series([1.0, np.inf], index=[2000, 2001]), "infinite"),
+    ],
+)
+def test_what_is_no_series_of_dates_raises(series, message):
+    with pytest.raises(ValueError, match=message):
+        infer_mean(series)
+
+
+def test_values_that_do_not_vary_have_no_error():
+    found = infer_mean(pd.Series(0.1 + 0.2 * np.ones(50), index=range(1950, 2000)))
+    assert found.std_error == found.std == 0.0
+    assert np.isnan(found.t_value)

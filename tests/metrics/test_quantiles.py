@@ -11,6 +11,7 @@ from reference import random_panel
 from sklearn.exceptions import UndefinedMetricWarning
 
 from skfactor.metrics import long_short_sharpe, quantile_returns_by_date
+from skfactor.portfolios import PortfolioSorter, portfolio_returns
 
 
 def forecasts(n_dates=8, n_assets=30, **options):
@@ -69,7 +70,8 @@ def test_thin_dates_are_left_out_and_counted():
         found = long_short_sharpe(few["y"], few["p"], n_quantiles=4)
     kept = frame[~thin]
     assert found == long_short_sharpe(kept["y"], kept["p"], n_quantiles=4)
-    table = quantile_returns_by_date(few["y"], few["p"], n_quantiles=4)
+    with pytest.warns(UndefinedMetricWarning, match=r"some quantile is undefined on 1 of 8 dates"):
+        table = quantile_returns_by_date(few["y"], few["p"], n_quantiles=4)
     assert table.isna().sum().tolist() == [1] * 4
 
 
@@ -79,9 +81,28 @@ def test_ties_leave_quantiles_empty_and_are_counted():
         assert np.isnan(long_short_sharpe(frame["y"], np.ones(len(frame)), n_quantiles=4))
 
 
+def test_ties_are_assigned_as_portfolios_are():
+    frame = forecasts(missing=0.0)
+    rating = frame["p"].rank(pct=True).mul(7).round()
+    labels = PortfolioSorter(3).fit_transform(rating.to_frame())["p"]
+    expected = portfolio_returns(labels, frame["y"])
+    found = quantile_returns_by_date(frame["y"], rating, n_quantiles=3)
+    assert_allclose(found, expected, rtol=1e-12)
+    assert found.notna().all(axis=None)
+
+
+def test_a_rating_that_leaves_quantiles_empty_is_counted():
+    frame = forecasts(missing=0.0)
+    rating = (frame["p"] > frame["p"].median()).astype(float)
+    with pytest.warns(UndefinedMetricWarning, match=r"quantile is undefined on 8 of 8 dates.*ties"):
+        found = quantile_returns_by_date(frame["y"], rating, n_quantiles=5)
+    assert found[1].notna().all()
+    assert found.isna().any(axis=1).all()
+
+
 def test_more_quantiles_than_assets_raise():
     frame = forecasts(n_assets=6)
-    with pytest.raises(ValueError, match=r"into 10 quantiles, and no date has more than \d"):
+    with pytest.raises(ValueError, match=r"into 10 quantiles, and none of the 8 dates has more"):
         long_short_sharpe(frame["y"], frame["p"])
 
 
