@@ -266,15 +266,14 @@ def test_ratio_of_one_date_raises():
 def test_weights_are_numbers_of_rows(method, grouped):
     frame = forecasts()
     rng = np.random.default_rng(1)
+    y, p = frame["y_true"], frame["y_pred"]
     weights = pd.Series(rng.integers(0, 4, size=len(frame)).astype(float), index=frame.index)
     groups = pd.Series(rng.choice(list("ab"), size=len(frame)), index=frame.index)
     rows = np.repeat(np.arange(len(frame)), weights.astype(int))
     repeated = frame.iloc[rows].reset_index()
     options = {"groupby": groups} if grouped else {}
     twice = {"groupby": groups.iloc[rows].to_numpy()} if grouped else {}
-    found = ic_by_date(
-        frame["y_true"], frame["y_pred"], method=method, sample_weight=weights, **options
-    )
+    found = ic_by_date(y, p, method=method, sample_weight=weights, **options)
     expected = ic_by_date(
         repeated["y_true"].to_numpy(),
         repeated["y_pred"].to_numpy(),
@@ -284,10 +283,6 @@ def test_weights_are_numbers_of_rows(method, grouped):
     )
     assert_allclose(found, expected, atol=1e-12)
     score = ic if method == "pearson" else rank_ic
-    assert_allclose(
-        score(frame["y_true"], frame["y_pred"], sample_weight=weights, **options),
-        expected.mean(),
-        atol=1e-12,
-    )
-    ratio = icir(frame["y_true"], frame["y_pred"], method=method, sample_weight=weights, **options)
+    assert_allclose(score(y, p, sample_weight=weights, **options), expected.mean(), atol=1e-12)
+    ratio = icir(y, p, method=method, sample_weight=weights, **options)
     assert_allclose(ratio, expected.mean() / expected.std(), rtol=1e-9)
