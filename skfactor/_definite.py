@@ -5,28 +5,21 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import solve_triangular
 
+from skfactor._kernels.rounding import PIVOT_UNITS, SMALLEST_VARIANCE, SQUARES_LEFT
 from skfactor._typing import BoolArray, Float64Array
-
-# Of a variance beside the largest one: no more than rounding. Estimates may be in very different
-# units, but not by so much.
-_SMALLEST = 1e-28
-# Of a sum of squares beside that of the returns.
-_ROUNDING = 1e-24
-# Rounding of the squared pivots of a correlation matrix, for each of its rows.
-_PIVOT_UNITS = 64.0 * np.finfo(np.float64).eps
 
 
 def cholesky_factor(covariance: Float64Array) -> Float64Array | None:
     """Lower factor (n, n) of a covariance; None if variables depend on each other to rounding."""
     variances = np.diag(covariance)
-    if not np.isfinite(covariance).all() or variances.min() <= _SMALLEST * variances.max():
+    if not np.isfinite(covariance).all() or variances.min() <= SMALLEST_VARIANCE * variances.max():
         return None
     scale = np.sqrt(variances)
     try:
         factor = np.linalg.cholesky(covariance / scale / scale[:, None])
     except np.linalg.LinAlgError:
         return None
-    if (np.diag(factor) ** 2).min() <= _PIVOT_UNITS * len(factor):
+    if (np.diag(factor) ** 2).min() <= PIVOT_UNITS * len(factor):
         return None
     return np.asarray(factor * scale[:, None], dtype=np.float64)
 
@@ -49,5 +42,5 @@ def are_explained(squares: Float64Array, returns: Float64Array) -> BoolArray:
     From the sums of squares (N,) of their residuals, and their returns (T, N), NaN left out.
     """
     known = np.nan_to_num(returns)
-    explained: BoolArray = squares <= _ROUNDING * np.einsum("tn,tn->n", known, known)
+    explained: BoolArray = squares <= SQUARES_LEFT * np.einsum("tn,tn->n", known, known)
     return explained

@@ -28,7 +28,7 @@ MAY_IMPORT = {
         "_warn": "exceptions",
         "_limits": "_typing exceptions",
         "_kernels": "_typing",
-        "_definite": "_typing",
+        "_definite": "_typing _kernels",
         "_formula_text": "exceptions",
         # What is a date, and how dates of several inputs match; private names of scikit-learn; who
         # is on which date; numbers or a clear error; how a fit runs.
@@ -214,6 +214,20 @@ def relative_complaints(module: str, source: str) -> list[str]:
     ]
 
 
+def rounding_complaints(module: str, source: str) -> list[str]:
+    """Thresholds of rounding that a module keeps for itself."""
+    if module in {f"{PACKAGE}._kernels.rounding", f"{PACKAGE}.inference._weighted_chi2"}:
+        return []  # the place for them, and the grid of an integral
+    return [
+        f"{module}:{node.lineno} keeps a threshold; _kernels/rounding.py is for those"
+        for node in ast.parse(source).body
+        if isinstance(node, ast.Assign | ast.AnnAssign)
+        for each in ast.walk(node)
+        if isinstance(each, ast.Constant) and isinstance(each.value, float)
+        if 0.0 < each.value <= 1e-4
+    ]
+
+
 def import_graph(sources: dict[str, str]) -> dict[str, set[str]]:
     """Modules of the package that each module imports when it is imported itself."""
     graph: dict[str, set[str]] = {module: set() for module in sources}
@@ -243,6 +257,7 @@ RULES = [
     optional_complaints,
     private_sklearn_complaints,
     relative_complaints,
+    rounding_complaints,
 ]
 
 
@@ -390,6 +405,7 @@ def test_rules_notice_violations():
         (private_sklearn_complaints, "_base", "from sklearn.utils import _tags"),
         (relative_complaints, "_base", "from . import _panel"),
         (relative_complaints, "_base", "from ._panel import Panel"),
+        (rounding_complaints, "inference._grs", "_TINY: float = 4.0 * 1e-13"),
     ]:
         assert len(rule(f"{PACKAGE}.{module}", source)) == 1, source
 
@@ -410,6 +426,8 @@ def test_rules_let_good_source_pass():
         (private_sklearn_complaints, "_sklearn", "from sklearn.base import _fit_context"),
         (private_sklearn_complaints, "_base", "from skfactor._sklearn import Interval"),
         (relative_complaints, "_base", "from skfactor._panel import Panel"),
+        (rounding_complaints, "inference._grs", "_SHARE = 0.05\nx = EPSILON"),
+        (rounding_complaints, "_kernels.rounding", "_TINY = 1e-13"),
     ]:
         assert rule(f"{PACKAGE}.{module}", source) == [], source
 

@@ -9,10 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from skfactor._kernels.long_run import KERNELS, on_calendar
+from skfactor._kernels.rounding import EPSILON
 from skfactor._typing import Float64Array, IntArray
-
-# Instead of a difference of zero between an autoregressive root and the unit circle.
-_NO_GAP = float(np.finfo(np.float64).eps)
 
 
 def rule_of_thumb_bandwidth(n_dates: int) -> float:
@@ -68,7 +66,7 @@ def andrews_bandwidth(
     rho = (past * present).sum(axis=0) / np.where(squares > 0.0, squares, 1.0)
     variance = ((present - rho * past) ** 2).sum(axis=0) / (len(series) - 1)
     # A root of exactly one has no spectrum at zero, and the most lags there are.
-    below, above = (np.where(gap == 0.0, _NO_GAP, gap) for gap in (1.0 - rho, 1.0 + rho))
+    below, above = (np.where(gap == 0.0, EPSILON, gap) for gap in (1.0 - rho, 1.0 + rho))
     power = 6 if window.order == 1 else 8
     total = weights @ (variance**2 / below**4)
     curvature = 4.0 * rho**2 * variance**2 / below**power

@@ -10,18 +10,15 @@ from itertools import pairwise
 import numpy as np
 
 from skfactor._kernels.lines import lines_of_segments
+from skfactor._kernels.rounding import EPSILON, ROUNDING_UNITS, TWO_DIGITS_LOST
 from skfactor._kernels.segments import chunks
 from skfactor._kernels.threads import run_on_threads
 from skfactor._typing import BoolArray, Float64Array, IntArray
 
-# Spread below so many units in the last place of the values is rounding, not variation.
-_ROUNDING_UNITS = 8.0
 # Values of a tile: both variables, their ranks and the order of them stay in cache.
 _TILE = 160_000
 # Runs of so many rows on average are worked on one by one.
 _LONG_RUN = 1_000
-# Of a sum of squares about zero at least this share has to be left about the mean.
-_CANCELLATION = 1e-2
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,7 @@ class PairMoments:
 
 
 def _varies(n_rows: IntArray, mean: Float64Array, sum_squares: Float64Array) -> BoolArray:
-    rounding = _ROUNDING_UNITS * np.finfo(np.float64).eps * np.abs(mean)
+    rounding = ROUNDING_UNITS * EPSILON * np.abs(mean)
     varies: BoolArray = sum_squares > n_rows * rounding**2
     return varies
 
@@ -100,7 +97,7 @@ def _sums_one_by_one(x: Float64Array, y: Float64Array, offsets: IntArray) -> Flo
     squares_x, squares_y = raw[2:4] - n_rows * np.array([mean_x, mean_y]) ** 2
     sums = np.array([mean_x, mean_y, squares_x, squares_y, raw[4] - n_rows * mean_x * mean_y])
     # Elsewhere the values are centred first.
-    for run in np.flatnonzero((sums[2:4] < _CANCELLATION * raw[2:4]).any(axis=0)):
+    for run in np.flatnonzero((sums[2:4] < TWO_DIGITS_LOST * raw[2:4]).any(axis=0)):
         rows = slice(offsets[run], offsets[run + 1])
         a, b = x[rows] - mean_x[run], y[rows] - mean_y[run]
         sums[2:, run] = a @ a, b @ b, a @ b

@@ -14,14 +14,13 @@ from typing import Literal
 import numpy as np
 
 from skfactor._kernels.masked_sums import masked_sums
+from skfactor._kernels.rounding import FIVE_DIGITS_LOST
 from skfactor._kernels.segments import chunks
 from skfactor._kernels.threads import Done, Run, report_nothing, run_in_turn, run_on_threads
 from skfactor._typing import Float64Array, FloatArray, IntArray
 
 # Sums over many segments win below this many (rows a segment) x (regressors squared), BLAS above.
 _BLAS_FROM = 15_000
-# Centring an uncentred product may lose this much of it; below, the data are centred first.
-_CANCELLATION = 1e-5
 # The product of a matrix with itself goes to a routine of its own, which is slow for few variables.
 _SYRK_FROM = 24
 # Values of a run of short segments: its sums of products stay in the cache of one processor.
@@ -142,7 +141,7 @@ def _center(moments: CrossMoments) -> IntArray:
     scaled = moments.mean * moments.weight
     for i, mean in enumerate(moments.mean):
         moments.products[i] -= mean * scaled
-    cancelled = _diagonal(moments.products) < _CANCELLATION * raw
+    cancelled = _diagonal(moments.products) < FIVE_DIGITS_LOST * raw
     return np.flatnonzero(cancelled.any(axis=0))
 
 

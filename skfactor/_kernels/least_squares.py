@@ -16,16 +16,11 @@ from scipy.linalg import lapack, qr, solve_triangular, svdvals
 
 from skfactor._kernels.cholesky import cholesky, inverse_diagonals, solve_cholesky
 from skfactor._kernels.cross_moments import CrossMoments
+from skfactor._kernels.rounding import RANK_UNITS, SAFE_PIVOT, SAFE_SPREAD
 from skfactor._typing import BoolArray, Float64Array, IntArray
 
-# Normal equations are accepted from this squared pivot on; they lose as many digits as it has.
-SAFE_PIVOT = 1e-4
-# ... and while the spread of a regressor, squared, is at least this share of its level, squared.
-SAFE_SPREAD = 1e-9
 # Above so many regressors a factorization for each segment beats one over arrays of segments.
 _MANY_REGRESSORS = 16
-# Rounding of the data reaches the singular values of standardized regressors times about this.
-RANK_UNITS = 32.0
 
 # The complete rows of one segment: x (K, m), y (m,), weights (m,) or None.
 Rows = Callable[[int], tuple[Float64Array, Float64Array, Float64Array | None]]

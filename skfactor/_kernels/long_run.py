@@ -12,14 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import matmul_toeplitz
 
+from skfactor._kernels.rounding import NO_LAGS
 from skfactor._typing import Float64Array, IntArray
 
 # Of the autoregression that prewhitens.
 _LARGEST_SINGULAR_VALUE = 0.97
 # So many products at single lags take less than a transform of the whole series.
 _FEW_LAGS = 24
-# A window narrower than this has no weight on any lag, and dividing by it would overflow.
-_NO_LAGS = 1e-8
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def lag_weights(kernel: str, bandwidth: float, n_lags: int) -> Float64Array:
     window = KERNELS[kernel]
     lags = np.arange(n_lags + 1, dtype=np.float64)
     width = bandwidth + window.offset
-    weights: Float64Array = window.weight(lags / width) if width > _NO_LAGS else 1.0 * (lags == 0.0)
+    weights: Float64Array = window.weight(lags / width) if width > NO_LAGS else 1.0 * (lags == 0.0)
     return weights
 
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from skfactor._kernels.rounding import ROUNDING_UNITS, TWO_DIGITS_LOST
 from skfactor._kernels.segments import (
     Segments,
     map_segments,
@@ -15,12 +16,8 @@ from skfactor._kernels.segments import (
 )
 from skfactor._typing import Float64Array, FloatArray, IntArray
 
-# A sum of squares about a shift is kept while centring it loses fewer than two digits.
-_CANCELLATION = 1e-2
 # Segments are worked on one by one if they hold so many values, else many in one call.
 _WORTH_A_CALL = 30_000
-# Spread below so many units in the last place of the values is rounding, not variation.
-_ROUNDING_UNITS = 8.0
 
 
 @dataclass(frozen=True)
@@ -87,7 +84,7 @@ def _moments_one_by_one(block: FloatArray, offsets: IntArray) -> Moments:
         raw = np.einsum("ij,ij->i", x, x)
         average = total / counts
         squares = raw - total * average
-        for k in np.flatnonzero(squares < _CANCELLATION * raw):
+        for k in np.flatnonzero(squares < TWO_DIGITS_LOST * raw):
             deviation = x[k] - average[k]
             if missing is not None:
                 deviation[missing[k]] = 0.0
@@ -136,7 +133,7 @@ def standard_deviation(moments: Moments, ddof: int, resolution: float) -> Float6
     """
     with np.errstate(invalid="ignore", divide="ignore"):
         divisor = np.where(moments.count > ddof, moments.count - ddof, np.nan)
-        rounding = _ROUNDING_UNITS * resolution * np.abs(moments.mean)
+        rounding = ROUNDING_UNITS * resolution * np.abs(moments.mean)
         # The average squared deviation, whatever ddof: it exists for a single value too.
         constant = moments.sum_squares <= moments.count * rounding**2
         deviation = np.where(constant, 0.0, np.sqrt(moments.sum_squares / divisor))

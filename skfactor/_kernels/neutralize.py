@@ -19,12 +19,10 @@ import numpy as np
 from scipy.linalg import qr, solve_triangular, svdvals
 
 from skfactor._kernels.cells import Cells
-from skfactor._kernels.least_squares import RANK_UNITS, SAFE_PIVOT, solve_standardized
+from skfactor._kernels.least_squares import solve_standardized
+from skfactor._kernels.rounding import RANK_UNITS, ROUNDING_UNITS, SAFE_PIVOT
 from skfactor._kernels.segments import are_long
 from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray
-
-# What is left of a column after so many units in the last place of its values is rounding.
-_ROUNDING_UNITS = 8.0
 
 
 @dataclass(frozen=True)
@@ -293,7 +291,7 @@ def _subtract_by_qr(
     """
     z = data[:m] * root
     norm = np.sqrt(np.einsum("ij,ij->i", z, z))
-    if (norm <= _ROUNDING_UNITS * noise).any():
+    if (norm <= ROUNDING_UNITS * noise).any():
         return False
     q, r = qr((z / norm[:, None]).T, mode="economic", check_finite=False)
     singular = svdvals(r, check_finite=False)
@@ -333,7 +331,7 @@ def _flush(
         left = residual * residual
         if w is not None:
             left *= w
-        rounding = block.sum_dates(left) <= (_ROUNDING_UNITS * resolution) ** 2 * raw[k]
+        rounding = block.sum_dates(left) <= (ROUNDING_UNITS * resolution) ** 2 * raw[k]
         if rounding.any():
             fitted = np.repeat(rounding, np.diff(block.rows))
             # A row of weight zero may lie off a fit that is perfect for the others.

@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from skfactor._kernels.lines import lines_of_segments
+from skfactor._kernels.rounding import LEVEL_ROUNDING, PLACE_ROUNDING
 from skfactor._kernels.segments import (
     Segments,
     are_long,
@@ -26,10 +27,6 @@ Levels: TypeAlias = Sequence[tuple[float, Side]]
 
 # 1 / Phi^-1(3/4): the median absolute deviation of normal values times this is their deviation.
 MAD_TO_STD = 1.4826
-# A level times a count is a whole number up to this share of the count: 10 * (1 - 0.9) is 1.
-_LEVEL_ROUNDING = 1e-12
-# The same where values are interpolated, which nothing but rounding may move off a value.
-_PLACE_ROUNDING = 4 * np.finfo(np.float64).eps
 
 
 def _ranks(
@@ -40,11 +37,11 @@ def _ranks(
     if interpolation == "linear":
         place = last * level
         nearest = np.rint(place)
-        place = np.where(np.abs(place - nearest) <= _PLACE_ROUNDING * last, nearest, place)
+        place = np.where(np.abs(place - nearest) <= PLACE_ROUNDING * last, nearest, place)
         whole = place.astype(np.intp)
         return whole, place - whole
     tail = level if side == "lower" else 1.0 - level
-    cut = np.minimum((count * (tail + _LEVEL_ROUNDING)).astype(np.intp), last)
+    cut = np.minimum((count * (tail + LEVEL_ROUNDING)).astype(np.intp), last)
     return (cut if side == "lower" else last - cut), np.zeros(len(count))
 
 

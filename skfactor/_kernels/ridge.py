@@ -20,14 +20,8 @@ import numpy as np
 from scipy.linalg import qr, solve_triangular, svdvals
 
 from skfactor._kernels.cross_moments import CrossMoments
-from skfactor._kernels.least_squares import (
-    RANK_UNITS,
-    SAFE_PIVOT,
-    SAFE_SPREAD,
-    Rows,
-    dot_in_order,
-    solve_standardized,
-)
+from skfactor._kernels.least_squares import Rows, dot_in_order, solve_standardized
+from skfactor._kernels.rounding import RANK_UNITS, SAFE_PIVOT, SAFE_SPREAD
 from skfactor._typing import BoolArray, Float64Array, IntArray
 
 

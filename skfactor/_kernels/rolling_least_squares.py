@@ -11,13 +11,8 @@ import numpy as np
 from skfactor._kernels.cholesky import cholesky, inverse_diagonals, solve_cholesky
 from skfactor._kernels.least_squares import slope_weights
 from skfactor._kernels.rolling import Window, WindowSums, known_dates, window_sums
+from skfactor._kernels.rounding import EPSILON, ROLLING_PIVOT, ROLLING_SPREAD
 from skfactor._typing import BoolArray, Float64Array, IntArray
-
-# Normal equations are accepted from this squared pivot on; they lose as many digits as it has.
-_PIVOT = 1e-6
-# ... and where centring leaves at least this share of a factor's sum of squares.
-_SPREAD = 1e-6
-_EPSILON = float(np.finfo(np.float64).eps)
 
 # Tables with one number a factor; "intercepts", "r2", "residual_variances" and "n_rows" have one.
 _PER_FACTOR = ("slopes", "errors")
@@ -102,13 +97,13 @@ def _estimate(
         ]
         cross = [value - level * mean for value, mean in zip(cross, means, strict=True)]
         for i, entries in enumerate(products):
-            safe &= gram[i][i] >= _SPREAD * entries[-1]
+            safe &= gram[i][i] >= ROLLING_SPREAD * entries[-1]
         level = level / weight
         if total.size:
             total = total - level * level * weight
     factor = cholesky(gram, n_factors)
     slopes = solve_cholesky(factor, cross)
-    safe &= factor.pivots.min(axis=0) >= _PIVOT
+    safe &= factor.pivots.min(axis=0) >= ROLLING_PIVOT
     estimates: Estimates = {"slopes": slopes, "n_rows": [sums.n_rows]}
     if "intercepts" in outputs:
         intercept = sums.level + level
@@ -184,7 +179,7 @@ class _FromRows:
             self.factors[:, rows][:, chosen],
             None if weights is None else weights[chosen],
             self.fit_intercept,
-            _EPSILON,
+            EPSILON,
         )
         return None if np.isnan(operator).any() else operator
 

@@ -21,6 +21,7 @@ from skfactor._kernels.cross_moments import (
 from skfactor._kernels.least_squares import LeastSquares, solve_least_squares
 from skfactor._kernels.masked_sums import masked_mean
 from skfactor._kernels.ridge import Ridge
+from skfactor._kernels.rounding import EPSILON
 from skfactor._kernels.segments import Segments
 from skfactor._kernels.threads import Done
 from skfactor._panel import is_time_series
@@ -158,7 +159,7 @@ def regress_wide(
             lambda t: complete_rows(common, returns[t], weights),
             fit_intercept=fit_intercept,
             min_rows=min_assets,
-            resolution=float(np.finfo(np.float64).eps),
+            resolution=EPSILON,
         )
 
 

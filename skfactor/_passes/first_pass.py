@@ -12,19 +12,13 @@ from skfactor._base import single_blas_thread
 from skfactor._kernels.cross_moments import complete_rows, masked_cross_moments
 from skfactor._kernels.least_squares import LeastSquares, solve_least_squares
 from skfactor._kernels.masked_sums import masked_mean
+from skfactor._kernels.rounding import EPSILON, FACTOR_PIVOT, FIVE_DIGITS_LOST
 from skfactor._panel import only_numbers_rows
 from skfactor._passes.rolling_betas import shrink
 from skfactor._passes.time_series import TimeSeries
 from skfactor._typing import Float64Array
 from skfactor._warn import warn_user
 from skfactor.exceptions import RankDeficientWarning
-
-# Below this share of an asset's sum of squares the difference to what is explained loses digits:
-# the residuals themselves are squared and summed.
-_LITTLE_LEFT = 1e-5
-
-# Squared pivot of the factors' correlations below which their inverse is left with few digits.
-_COLLINEAR = 1e-10
 
 
 @dataclass(frozen=True)
@@ -48,7 +42,7 @@ class FirstPass:
 
 def collinear_factors(first_pass: Any) -> str:
     """Why the factors of a fitted `FactorBetas` have no inverse covariance; empty if they have."""
-    if first_pass._smallest_pivot >= _COLLINEAR:
+    if first_pass._smallest_pivot >= FACTOR_PIVOT:
         return ""
     return (
         "inverts the covariance of the factors, and to five digits some of them are combinations "
@@ -84,7 +78,7 @@ def regress_series(
     betas = fits.coefficients[:, -factors.shape[1] :]
     alphas = fits.coefficients[:, 0] if fit_intercept else np.zeros(len(betas))
     squares = fits.total - fits.explained
-    for i in np.flatnonzero(squares < _LITTLE_LEFT * fits.total):
+    for i in np.flatnonzero(squares < FIVE_DIGITS_LOST * fits.total):
         residuals = (returns[:, i] - alphas[i] - factors @ betas[i]) ** 2
         squares[i] = np.nansum(residuals if weights is None else weights * residuals)
     free = fits.n_rows - factors.shape[1] - fit_intercept
@@ -116,7 +110,7 @@ def _regressions(
         lambda i: complete_rows(common, targets[i], weights),
         fit_intercept=fit_intercept,
         min_rows=fewest,
-        resolution=float(np.finfo(np.float64).eps),
+        resolution=EPSILON,
     )
     return fits, moments.mean[-1].copy()
 

@@ -12,12 +12,10 @@ from skfactor._base import single_blas_thread
 from skfactor._kernels.cross_moments import complete_rows, segment_cross_moments
 from skfactor._kernels.least_squares import LeastSquares, solve_least_squares
 from skfactor._kernels.masked_sums import masked_mean
+from skfactor._kernels.rounding import EPSILON, SHARE_LEFT
 from skfactor._passes.cross_sections import average_over_time, regress_wide, weigh_assets
 from skfactor._passes.rolling_betas import RollingSample, known_places
 from skfactor._typing import Float64Array
-
-# Windows that miss no more than this of an R squared of one are explained but for rounding.
-_ROUNDING = 1e-13
 
 
 @dataclass(frozen=True)
@@ -117,7 +115,7 @@ def _known_weights(sample: RollingSample, lag: int, weighting: str) -> Float64Ar
     tables = sample.estimate("residual_variances", "n_rows", "r2").tables
     n_rows, n_used = tables["n_rows"], len(sample.series.names) + sample.fit_intercept
     variance = tables["residual_variances"] * (n_rows - n_used) / n_rows
-    exact = (variance <= 0.0) | (tables["r2"] > 1.0 - _ROUNDING)
+    exact = (variance <= 0.0) | (tables["r2"] > 1.0 - SHARE_LEFT)
     if (exact & np.isfinite(variance)).any():
         raise ValueError(
             "The residuals of some windows have no variance, so WLS would weigh their assets "
@@ -152,5 +150,5 @@ def _regress_by_date(
             rows,
             fit_intercept=fit_intercept,
             min_rows=min_assets,
-            resolution=float(np.finfo(np.float64).eps),
+            resolution=EPSILON,
         )

@@ -8,10 +8,8 @@ from typing import Any, Self
 import numpy as np
 
 from skfactor._kernels.cross_moments import CrossMoments
+from skfactor._kernels.rounding import ROUNDING_UNITS
 from skfactor._typing import BoolArray, Float64Array
-
-# A spread of so many units in the last place of the values is rounding.
-_ROUNDING_UNITS = 8.0
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ class Variation:
         squares = np.einsum("iis->is", moments.products)
         # A few dates clear almost every column; only the others are looked at on all of them.
         few = several[:50]
-        rounding = _ROUNDING_UNITS * resolution * np.abs(means)
+        rounding = ROUNDING_UNITS * resolution * np.abs(means)
         suspects = [
             k
             for k in range(len(means))

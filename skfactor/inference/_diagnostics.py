@@ -11,6 +11,7 @@ import pandas as pd
 from scipy import stats
 
 from skfactor._definite import are_explained, quadratic_form
+from skfactor._kernels.rounding import SAME_ESTIMATE
 from skfactor._typing import BoolArray, Float64Array, IntArray
 from skfactor._validation import check_level
 from skfactor.inference._premia import TestResult
@@ -19,8 +20,6 @@ from skfactor.inference._two_pass import two_pass_of
 
 # Significance level of the line in summaries.
 _LEVEL = 0.05
-# Betas without errors that differ by less than this share are the same.
-_SAME = 1e-9
 _SINGULAR = (
     "The residuals' covariance is singular, so the betas of all assets cannot be tested together: "
     "some assets are combinations of others. Drop them."
@@ -214,7 +213,7 @@ def _test_beta(
     n = len(betas)
     known = exact if zero_beta else np.append(0.0, exact)
     if len(known):
-        if np.ptp(known) > _SAME * np.abs(known).max():  # they differ for certain
+        if np.ptp(known) > SAME_ESTIMATE * np.abs(known).max():  # they differ for certain
             return np.inf, 0.0, (n, free - n + 1)
         betas = betas - known[0]
     elif n:

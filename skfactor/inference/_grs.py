@@ -13,14 +13,12 @@ from sklearn.utils.validation import check_array, check_consistent_length
 
 from skfactor._dates import calendar_positions
 from skfactor._definite import cholesky_factor, quadratic_form
+from skfactor._kernels.rounding import SHARE_LEFT
 from skfactor._panel import check_same_rows, time_index
 from skfactor._typing import Float64Array, IntArray
 from skfactor._validation import raise_if_infinite, raise_if_repeated, target_names
 from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import PremiaInference, TestResult
-
-# Smallest eigenvalue of a correlation matrix that is not taken for zero.
-_RESOLUTION = 1e-13
 
 
 @dataclass(frozen=True)
@@ -130,7 +128,7 @@ def is_singular(deviations: Float64Array, levels: Float64Array) -> bool:
         return True
     scaled = deviations / unit
     left = np.mean(scaled**2, axis=0)
-    if (left <= _RESOLUTION).any():  # nothing is left of a column but rounding
+    if (left <= SHARE_LEFT).any():  # nothing is left of a column but rounding
         return True
     return cholesky_factor(scaled.T @ scaled) is None
 

@@ -11,14 +11,12 @@ import pandas as pd
 from scipy import stats
 from scipy.linalg import qr, solve_triangular
 
+from skfactor._kernels.rounding import LOADING
 from skfactor._typing import Float64Array
 from skfactor._validation import check_level
 from skfactor.inference._grs import FactorSample, is_singular, read_factor_sample
 from skfactor.inference._long_run import LongRun
 from skfactor.inference._weighted_chi2 import weighted_chi2_sf
-
-# Smallest correlation of a factor with a portfolio of the assets that is not taken for zero.
-_RESOLUTION = 1e-10
 
 
 @dataclass(frozen=True)
@@ -227,7 +225,7 @@ def _check_identified(sample: FactorSample) -> None:
 
 def _check_loadings(loadings: Float64Array) -> None:
     """Raise ``ValueError`` unless correlations with the factors (N, K) have full rank."""
-    if np.linalg.svd(loadings, compute_uv=False)[-1] <= _RESOLUTION:
+    if np.linalg.svd(loadings, compute_uv=False)[-1] <= LOADING:
         raise ValueError(
             "The covariances of assets and factors are collinear, so that no distance tells the "
             "factors apart. Drop a factor."

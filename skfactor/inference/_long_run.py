@@ -15,12 +15,11 @@ from skfactor._kernels.bandwidths import (
     rule_of_thumb_bandwidth,
 )
 from skfactor._kernels.long_run import KERNELS, long_run_covariance, prewhitened
+from skfactor._kernels.rounding import SMALLEST_DEVIATION
 from skfactor._typing import Float64Array, IntArray
 from skfactor._validation import check_flag
 
 RULES = ("newey-west", "andrews", "rule-of-thumb")
-# Of a standard deviation beside the largest one: no more than rounding.
-_ROUNDING = 1e-14
 # What to type for errors that go by the authors' names.
 NEWEY_WEST = (
     " Newey and West's errors are kernel='bartlett', with bandwidth= a number of lags or the name "
@@ -137,4 +136,4 @@ def _units(series: Float64Array) -> Float64Array:
     """Standard deviations of mean-zero series (T, P); those of rounding have the largest one."""
     units: Float64Array = np.sqrt(np.mean(series**2, axis=0))
     largest = units.max(initial=0.0)
-    return np.where(units > _ROUNDING * largest, units, largest or 1.0)
+    return np.where(units > SMALLEST_DEVIATION * largest, units, largest or 1.0)

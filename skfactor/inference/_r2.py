@@ -10,6 +10,7 @@ import numpy as np
 from scipy import stats
 
 from skfactor._definite import quadratic_form
+from skfactor._kernels.rounding import FACTORS_LEFT
 from skfactor._passes.two_pass import TwoPass
 from skfactor._typing import Float64Array
 from skfactor._validation import check_flag, check_level
@@ -18,9 +19,6 @@ from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import PremiaInference, TestResult
 from skfactor.inference._two_pass import influence_of_errors, two_pass_of
 from skfactor.inference._weighted_chi2 import weighted_chi2_sf
-
-# What is left of a factor that is a combination of others, of its sum of squares.
-_ROUNDING = 1e-20
 
 
 @dataclass(frozen=True)
@@ -190,7 +188,7 @@ def _are_spanned(columns: Float64Array, basis: Float64Array) -> bool:
     """Whether columns (T, n) are combinations of a basis (T, k), but for rounding."""
     q, _ = np.linalg.qr(basis)
     left = columns - q @ (q.T @ columns)
-    return bool(((left**2).sum(axis=0) <= _ROUNDING * (columns**2).sum(axis=0)).all())
+    return bool(((left**2).sum(axis=0) <= FACTORS_LEFT * (columns**2).sum(axis=0)).all())
 
 
 def _test_nested(small: TwoPass, large: TwoPass, prices: PremiaInference) -> TestResult:

@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator, clone
 from skfactor._base import single_blas_thread
 from skfactor._kernels.cross_moments import masked_cross_moments
 from skfactor._kernels.least_squares import LeastSquares
+from skfactor._kernels.rounding import MEASURED_BETAS
 from skfactor._panel import time_index
 from skfactor._passes.cross_sections import regress_wide, weigh_assets
 from skfactor._passes.first_pass import raise_if_collinear
@@ -26,8 +27,6 @@ from skfactor.linear_model._factor_betas import FactorBetas
 from skfactor.linear_model._fama_macbeth import FamaMacBeth
 from skfactor.linear_model._two_pass_fit import CorrectedTwoPassFit, special_betas
 
-# Measured betas whose smallest squared singular value is this share of the largest are collinear.
-_COLLINEAR = 1e-12
 # Why an asset with betas of all periods is no part of a correction.
 _LEFT_OUT = {
     "instrumental": "too few returns, or constant or collinear factors, in odd or in even periods",
@@ -296,10 +295,10 @@ class CorrectedSystem:
         units = np.where(scale > 0.0, scale, 1.0)[:, :, None]
         units = units * units.transpose(0, 2, 1)
         values, vectors = np.linalg.eigh(self.measured / units)
-        root = vectors / np.sqrt(np.maximum(values, _COLLINEAR))[:, None, :]
+        root = vectors / np.sqrt(np.maximum(values, MEASURED_BETAS))[:, None, :]
         symmetric = (self.matrix + self.matrix.transpose(0, 2, 1)) / 2.0 / units
         relative = np.linalg.eigvalsh(root.transpose(0, 2, 1) @ symmetric @ root)[:, 0]
-        return np.where(values[:, 0] > _COLLINEAR, relative, 0.0)
+        return np.where(values[:, 0] > MEASURED_BETAS, relative, 0.0)
 
     def solve(self, fits: LeastSquares, where: BoolArray) -> LeastSquares:
         """Least-squares fits (with an intercept or not) with corrected slopes on some dates."""

@@ -21,6 +21,7 @@ from statsmodels.iolib.summary import Summary
 from skfactor._base import all_or_nothing
 from skfactor._dates import calendar_positions
 from skfactor._kernels.long_run import KERNELS, lag_weights, long_run_covariance, on_calendar
+from skfactor._kernels.rounding import MOMENT_PIVOT, TINY
 from skfactor._panel import time_index
 from skfactor._sklearn import CallbackSupportMixin, Estimator, Interval, StrOptions, fit_context
 from skfactor._typing import Float64Array, IntArray
@@ -35,9 +36,6 @@ from skfactor._validation import (
 from skfactor._warn import warn_user
 from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import PremiaInference, TestResult
-
-# Standard deviations that are zero; and the share of one that other moments leave unexplained.
-_TINY, _SINGULAR = 1e-300, 1e-7
 
 
 class LinearFactorGMM(CallbackSupportMixin, RegressorMixin, Estimator):  # type: ignore[misc]  # scikit-learn is untyped
@@ -163,7 +161,7 @@ class LinearFactorGMM(CallbackSupportMixin, RegressorMixin, Estimator):  # type:
         self._moments = _Moments(*data, self.fit_intercept, positions, self.kernel)
         start = self._moments.two_pass()
         series = self._moments.series(start)
-        scaled = (series - series.mean(axis=0)) / np.maximum(series.std(axis=0), _TINY)
+        scaled = (series - series.mean(axis=0)) / np.maximum(series.std(axis=0), TINY)
         _, lags = LongRun(self.kernel, self.bandwidth).covariance(scaled, positions)
         self._moments = replace(self._moments, lags=lags)
         self._theta, self._j = self._estimate(start)
@@ -351,9 +349,9 @@ class _Moments:
     def whitening(self, theta: Float64Array) -> Whiten:
         """Function that gives averages of the moments unit covariance."""
         covariance = self.covariance(self.series(theta))
-        scale = np.maximum(np.sqrt(np.diag(covariance)), _TINY)
+        scale = np.maximum(np.sqrt(np.diag(covariance)), TINY)
         factor, failed = lapack.dpotrf(covariance / scale / scale[:, None], lower=1)
-        if failed or np.diagonal(factor).min() < _SINGULAR:
+        if failed or np.diagonal(factor).min() < MOMENT_PIVOT:
             raise ValueError(
                 "The moments' covariance is singular: an asset or a factor follows from others."
             )

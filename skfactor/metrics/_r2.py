@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from skfactor._kernels.rounding import EPSILON, ROUNDING_UNITS
 from skfactor._panel import check_same_rows
 from skfactor._typing import BoolArray, Float64Array
 from skfactor._validation import check_row_weights
@@ -117,7 +118,7 @@ def cross_sectional_r2_score(
     around = actual.mean() if zero_beta else 0.0
     deviation = actual - around
     total = float(deviation @ deviation)
-    if total <= len(actual) * (8.0 * np.finfo(np.float64).eps * abs(around)) ** 2:
+    if total <= len(actual) * (ROUNDING_UNITS * EPSILON * abs(around)) ** 2:
         return float("nan")
     return 1.0 - float((actual - expected) @ (actual - expected)) / total
 

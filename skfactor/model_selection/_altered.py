@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skfactor._kernels.rounding import ROUNDING_UNITS
 from skfactor._typing import BoolArray, Float64Array, IntArray
 
 
@@ -70,7 +71,7 @@ def largest_changes(before: Any, after: Any, size: float = 0.0) -> Float64Array:
     with np.errstate(invalid="ignore"):
         change = np.abs(left.astype(np.float64) - right)
     scale = np.max(np.abs(left), axis=0, initial=0.0, where=np.isfinite(left))
-    tolerance = np.sqrt(eps) * scale + 8.0 * eps * max(scale.max(initial=0.0), size)
+    tolerance = np.sqrt(eps) * scale + ROUNDING_UNITS * eps * max(scale.max(initial=0.0), size)
     change[(change <= tolerance) | (left == right)] = 0.0
     change[np.isnan(left) & np.isnan(right)] = 0.0
     change[np.isnan(change)] = np.inf

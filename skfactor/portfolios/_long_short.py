@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from skfactor._kernels.legs import leg_weights
+from skfactor._kernels.rounding import LEVEL_ROUNDING
 from skfactor._kernels.segments import Segments, segments_from_codes
 from skfactor._panel import check_same_rows, find_panel, group_labels
 from skfactor._typing import Float64Array, IntArray
@@ -207,7 +208,7 @@ def _n_places(leg_size: Any, n_assets: int) -> int:
     if isinstance(leg_size, int | np.integer):
         n_places = int(leg_size)
     else:
-        n_places = max(int(leg_size * n_assets + 1e-9), 1)  # 0.29 * 100 is below 29
+        n_places = max(int((leg_size + LEVEL_ROUNDING) * n_assets), 1)  # 0.29 * 100 is below 29
     return n_places if 2 * n_places <= n_assets else 0
 
 
