@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import repeat
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -12,9 +13,10 @@ from skfactor._kernels.cholesky import cholesky, inverse_diagonals, solve_choles
 from skfactor._kernels.least_squares import slope_weights
 from skfactor._kernels.rolling import Window, WindowSums, known_dates, window_sums
 from skfactor._kernels.rounding import EPSILON, ROLLING_PIVOT, ROLLING_SPREAD
+from skfactor._kernels.weighted_errors import sandwich
 from skfactor._typing import BoolArray, Float64Array, IntArray
 
-# Tables with one number a factor; "intercepts", "r2", "residual_variances" and "n_rows" have one.
+# Tables with one number a factor; the others have one alone.
 _PER_FACTOR = ("slopes", "errors")
 
 # One array (n_windows,) a factor, or one alone, by name of the table they go to.
@@ -40,21 +42,26 @@ def rolling_least_squares(
     """Regress each of the returns (T, N) on factors (K, T) over the window that ends on each date.
 
     ``outputs`` names the tables: ``"slopes"`` and their standard ``"errors"``, ``"intercepts"``,
-    ``"r2"``, ``"residual_variances"``, ``"n_rows"``. Errors are those of weighted least squares,
-    for residuals whose variance is inverse to their weight; weights average to one in the
-    residual variance.
+    ``"r2"``, ``"mean_squares"`` of the residuals, ``"n_rows"``, and ``"free"``, the degrees of
+    freedom of the errors. These are for residuals of equal variance whatever their weight; see
+    `skfactor._kernels.weighted_errors`.
     """
     k = len(factors)
     tables = {
         name: np.full((k if name in _PER_FACTOR else 1, *returns.shape), np.nan) for name in outputs
     }
     squares = not {"slopes", "n_rows"}.issuperset(outputs)
+    twice = None  # the same windows, weighted by the squares of the weights
+    if window.ages is not None and not {"errors", "free"}.isdisjoint(outputs):
+        twice = replace(window, ages=2.0 * window.ages)
     by_rows, n_deficient = _FromRows(factors, returns, window, fit_intercept), 0
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        for sums in window_sums(
-            factors, returns, window, with_constant=fit_intercept, squares=squares
+        options = {"with_constant": fit_intercept, "squares": squares}
+        squared = window_sums(factors, returns, twice, **options) if twice else repeat(None)
+        for sums, again in zip(
+            window_sums(factors, returns, window, **options), squared, strict=False
         ):
-            estimates, safe = _estimate(sums, k, fit_intercept, outputs)
+            estimates, safe = _estimate(sums, again, k, fit_intercept, outputs)
             if not safe.all():
                 n_deficient += by_rows.replace(estimates, sums, np.flatnonzero(~safe))
             every = slice(None) if sums.wanted.all() else sums.wanted
@@ -78,9 +85,16 @@ def _carry(tables: list[Float64Array], unobserved: BoolArray) -> None:
 
 
 def _estimate(
-    sums: WindowSums, n_factors: int, fit_intercept: bool, outputs: Collection[str]
+    sums: WindowSums,
+    squared: WindowSums | None,
+    n_factors: int,
+    fit_intercept: bool,
+    outputs: Collection[str],
 ) -> tuple[Estimates, BoolArray]:
-    """Estimates of each window from its sums, and for which windows they can be trusted."""
+    """Estimates of each window from its sums, and for which windows they can be trusted.
+
+    ``squared`` has the same sums with squared weights, where these are not equal.
+    """
     rows = iter(sums.sums)
     products = [[next(rows) for _ in range(i + 1)] for i in range(n_factors + fit_intercept)]
     cross = [next(rows) for _ in products]
@@ -113,13 +127,39 @@ def _estimate(
     if total.size:
         explained = sum(slope * value for slope, value in zip(slopes, cross, strict=True))
         estimates["r2"] = [np.asarray(explained / total)]
-        free = sums.n_rows - n_factors - fit_intercept
         left = np.maximum(total - explained, 0.0)
-        variance = np.where(free > 0, left / free, np.nan)
-        estimates["residual_variances"] = [variance * sums.n_rows / weights]
-    if "errors" in outputs:
-        estimates["errors"] = [np.sqrt(variance * unit) for unit in inverse_diagonals(factor)]
+        used = n_factors + fit_intercept
+        left = np.where(sums.n_rows > used, left, np.nan)
+        estimates["mean_squares"] = [left / weights]
+        if squared is not None:
+            about, of_squares = _squared_products(squared, means, n_factors, fit_intercept)
+            estimates["free"] = [weights**2 / of_squares - used]
+            units, spent = sandwich(factor, about)
+            variance = left / (weights - spent - of_squares / weights * fit_intercept)
+            estimates["errors"] = [np.sqrt(variance * unit) for unit in units]
+        else:
+            estimates["free"] = [weights - used]
+            if "errors" in outputs:
+                variance = left / (weights - used)
+                estimates["errors"] = [np.sqrt(variance * x) for x in inverse_diagonals(factor)]
     return estimates, safe
+
+
+def _squared_products(
+    squared: WindowSums, means: list[Float64Array], n_factors: int, fit_intercept: bool
+) -> tuple[list[list[Float64Array]], Float64Array]:
+    """Products of the factors about these means, weighted by squared weights, and their sum."""
+    rows = iter(squared.sums)
+    products = [[next(rows) for _ in range(i + 1)] for i in range(n_factors + fit_intercept)]
+    if not fit_intercept:
+        return products, squared.sums[-1]
+    (weight,), *products = products
+    sums = [entries[0] - weight * mean for entries, mean in zip(products, means, strict=True)]
+    about = [
+        [entries[j + 1] - entries[0] * means[j] - means[i] * sums[j] for j in range(i + 1)]
+        for i, entries in enumerate(products)
+    ]
+    return about, weight
 
 
 @dataclass
@@ -207,14 +247,18 @@ class _FromRows:
         slopes = coefficients[-len(x) :]
         center = np.average(y, axis=0, weights=w) if self.fit_intercept else 0.0
         left = w @ (y - design.T @ coefficients) ** 2
-        free = len(y) - len(design)
-        variance = left / free if free > 0 else np.full(len(series), np.nan)
+        r2 = 1.0 - left / (w @ (y - center) ** 2)
+        if len(y) <= len(design):
+            left = np.full(len(series), np.nan)
+        variance = left / (w.sum() - np.einsum("pt,pt,t", operator, design, w))
+        free = w.sum() ** 2 / (w @ w) - len(design)
         found = {
             "slopes": slopes,
             "intercepts": coefficients[:1],
-            "r2": (1.0 - left / (w @ (y - center) ** 2))[None],
-            "residual_variances": variance[None] / w.mean(),
-            "errors": np.sqrt(variance * (operator**2 / w).sum(axis=1)[-len(x) :, None]),
+            "r2": r2[None],
+            "mean_squares": left[None] / w.sum(),
+            "free": np.full((1, len(series)), free),
+            "errors": np.sqrt(variance * (operator**2).sum(axis=1)[-len(x) :, None]),
         }
         for name, values in found.items():
             for plane, value in zip(estimates.get(name, []), values, strict=False):

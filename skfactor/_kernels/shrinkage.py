@@ -10,12 +10,13 @@ from skfactor._typing import Float64Array
 _BLUME = 2.0 / 3.0
 
 
-def shrink_vasicek(betas: Float64Array, errors: Float64Array) -> None:
+def shrink_vasicek(betas: Float64Array, errors: Float64Array, *, net: bool = False) -> None:
     """Draw betas (..., N) to their mean over the assets, by their sampling ``errors``, in place.
 
     With mean m and variance v (divisor n - 1) of the betas of one cross-section, a beta b with
     standard error s becomes (b / s^2 + m / v) / (1 / s^2 + 1 / v), the posterior mean of Vasicek
-    (1973). Betas without an error become NaN.
+    (1973). Betas without an error become NaN. Measured betas vary by their errors too: ``net``
+    takes the mean squared error off v, and draws them to m altogether where nothing is left.
     """
     known = np.isfinite(betas)
     n = known.sum(axis=-1, keepdims=True)
@@ -26,6 +27,11 @@ def shrink_vasicek(betas: Float64Array, errors: Float64Array) -> None:
         # One asset alone is its own mean, to which its beta is drawn without a change.
         spread = squares / np.maximum(n - 1, 1)
         share = np.square(errors)
+        if net:
+            measured = np.isfinite(share)
+            noise = share.sum(axis=-1, keepdims=True, where=measured)
+            noise /= measured.sum(axis=-1, keepdims=True)
+            spread = np.maximum(spread - noise, 0.0)
         share += spread
         np.divide(spread, share, out=share)
     # Betas that are all the same and measured without error stay what they are.

@@ -13,6 +13,7 @@ from skfactor._kernels.cross_moments import complete_rows, masked_cross_moments
 from skfactor._kernels.least_squares import LeastSquares, solve_least_squares
 from skfactor._kernels.masked_sums import masked_mean
 from skfactor._kernels.rounding import EPSILON, FACTOR_PIVOT, FIVE_DIGITS_LOST
+from skfactor._kernels.weighted_errors import forgetting_variances
 from skfactor._panel import only_numbers_rows
 from skfactor._passes.rolling_betas import shrink
 from skfactor._passes.time_series import TimeSeries
@@ -29,6 +30,7 @@ class FirstPass:
     alphas: Float64Array
     errors: Float64Array
     fits: LeastSquares
+    free: Float64Array  # (N,) degrees of freedom of the errors
     means: Float64Array | None  # (N,) average returns over an asset's dates, if all have factors
 
     @property
@@ -74,16 +76,17 @@ def regress_series(
     kept = slice(None) if known.all() else known
     w = None if weights is None else weights[kept]
     with single_blas_thread():
-        fits, means = _regressions(factors[kept], returns[kept], w, fit_intercept, fewest)
+        found = _regressions(factors[kept], returns[kept], w, fit_intercept, fewest)
+    fits, means = found.fits, found.means
     betas = fits.coefficients[:, -factors.shape[1] :]
     alphas = fits.coefficients[:, 0] if fit_intercept else np.zeros(len(betas))
     squares = fits.total - fits.explained
     for i in np.flatnonzero(squares < FIVE_DIGITS_LOST * fits.total):
         residuals = (returns[:, i] - alphas[i] - factors @ betas[i]) ** 2
         squares[i] = np.nansum(residuals if weights is None else weights * residuals)
-    free = fits.n_rows - factors.shape[1] - fit_intercept
-    variance = squares / np.where(free > 0, free, np.nan)
-    errors = np.sqrt(variance[:, None] * fits.slope_variances)
+    known_error = fits.n_rows > factors.shape[1] + fit_intercept
+    variance = squares / np.where(known_error, found.divisors, np.nan)
+    errors = np.sqrt(variance[:, None] * found.variances)
     if shrinkage is not None:
         betas = betas.copy()
         for k in range(len(series.names)):
@@ -92,7 +95,19 @@ def regress_series(
             left = returns[kept] - factors[kept] @ betas.T
             alphas = masked_mean(left.T, w)
     of_all_dates = weights is None and known.all()
-    return FirstPass(betas, alphas, errors, fits, means if of_all_dates else None)
+    free = np.where(known_error & fits.solved, found.free, np.nan)
+    return FirstPass(betas, alphas, errors, fits, free, means if of_all_dates else None)
+
+
+@dataclass(frozen=True)
+class _Regressions:
+    """Each asset's regression, and what its errors are made of."""
+
+    fits: LeastSquares
+    means: Float64Array  # (N,) average returns
+    variances: Float64Array  # (N, K) of the slopes, for residuals of variance one
+    divisors: Float64Array  # (N,) of the sum of squared residuals
+    free: Float64Array  # (N,) degrees of freedom
 
 
 def _regressions(
@@ -101,8 +116,8 @@ def _regressions(
     weights: Float64Array | None,
     fit_intercept: bool,
     fewest: int,
-) -> tuple[LeastSquares, Float64Array]:
-    """Each asset's regression of returns (T, N) on factors (T, K), and its average return."""
+) -> _Regressions:
+    """Each asset's regression of returns (T, N) on factors (T, K)."""
     common, targets = np.ascontiguousarray(factors.T), returns.T
     moments = masked_cross_moments(common, targets, weights)
     fits = solve_least_squares(
@@ -112,7 +127,13 @@ def _regressions(
         min_rows=fewest,
         resolution=EPSILON,
     )
-    return fits, moments.mean[-1].copy()
+    means = moments.mean[-1].copy()
+    if weights is None:
+        free = np.asarray(fits.n_rows - len(common) - fit_intercept, dtype=np.float64)
+        return _Regressions(fits, means, fits.slope_variances, free, free)
+    squared = masked_cross_moments(common, targets, weights**2)
+    variances, spent, free = forgetting_variances(fits, moments, squared, fit_intercept)
+    return _Regressions(fits, means, variances, moments.weight - spent, free)
 
 
 def report_failures(fits: LeastSquares, series: TimeSeries, fewest: int) -> None:

@@ -35,12 +35,16 @@ class RollingStatistics:
         R squared of each window's regression (uncentred without an intercept).
     n_periods : Series
         Observations in each window.
+    df : Series
+        Degrees of freedom of the t distribution of betas over their errors, as ``df_`` of
+        `skfactor.FactorBetas`.
     """
 
     alphas: pd.Series
     std_errors: pd.DataFrame
     r2: pd.Series
     n_periods: pd.Series
+    df: pd.Series
 
 
 @dataclass(frozen=True)
@@ -95,21 +99,23 @@ class RollingSample:
     def statistics(self) -> RollingStatistics:
         """Everything but the betas."""
         intercepts = ["intercepts"] if self.fit_intercept else []
-        tables = self.estimate("errors", "r2", "n_rows", *intercepts).tables
+        tables = self.estimate("errors", "r2", "n_rows", "free", *intercepts).tables
         if not self.fit_intercept:
             tables["intercepts"] = np.where(np.isnan(tables["r2"]), np.nan, 0.0)
         errors = self.frame(tables["errors"])
-        alphas, r2, n_periods = (
+        tables["free"][np.isnan(tables["errors"][0])] = np.nan
+        names = {"intercepts": "alpha", "r2": "r2", "n_rows": "n_periods", "free": "df"}
+        alphas, r2, n_periods, df = (
             pd.Series(tables[table].ravel(), errors.index, name=name, copy=False)
-            for table, name in (("intercepts", "alpha"), ("r2", "r2"), ("n_rows", "n_periods"))
+            for table, name in names.items()
         )
-        return RollingStatistics(alphas, errors, r2, n_periods)
+        return RollingStatistics(alphas, errors, r2, n_periods, df)
 
 
 def fewest_periods(model: Any, n_factors: int) -> int:
     """Fewest observations of an estimate; raises if parameters contradict each other."""
     is_rolling = model.window is not None or model.expanding
-    needed = n_factors + model.fit_intercept + (model.shrinkage == "vasicek")
+    needed = n_factors + model.fit_intercept + _takes_errors(model.shrinkage)
     if model.expanding and model.window is not None:
         raise ValueError(
             f"window={model.window} and expanding=True exclude each other: windows expand, or "
@@ -147,7 +153,7 @@ def halvings(periods: pd.Index, halflife: float | None) -> Float64Array | None:
 
 def fit_rolling(sample: RollingSample, shrinkage: str | None) -> pd.DataFrame:
     """Betas of every date as a frame, shrunk if asked for."""
-    found = sample.estimate("slopes", *(["errors"] if shrinkage == "vasicek" else []))
+    found = sample.estimate("slopes", *(["errors"] if _takes_errors(shrinkage) else []))
     betas = found.tables["slopes"]
     window, n_dates = sample.window, betas.shape[1]
     if np.isnan(betas).all():
@@ -177,8 +183,12 @@ def shrink(betas: Float64Array, errors: Float64Array, shrinkage: str | None) -> 
     """Shrink the betas (..., N) on one factor, in place; Vasicek's way needs their errors."""
     if shrinkage == "blume":
         shrink_blume(betas)
-    elif shrinkage == "vasicek":
-        shrink_vasicek(betas, errors)
+    elif _takes_errors(shrinkage):
+        shrink_vasicek(betas, errors, net=shrinkage == "vasicek-net")
+
+
+def _takes_errors(shrinkage: str | None) -> bool:
+    return shrinkage in ("vasicek", "vasicek-net")
 
 
 def find_dated_rows(X: Any, **which: Any) -> Panel:

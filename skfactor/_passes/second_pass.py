@@ -112,9 +112,8 @@ def _known_weights(sample: RollingSample, lag: int, weighting: str) -> Float64Ar
             "weighting='gls' is for betas of the whole sample; with rolling betas the residuals of "
             "a window are too few to invert their covariance. Use weighting='wls'."
         )
-    tables = sample.estimate("residual_variances", "n_rows", "r2").tables
-    n_rows, n_used = tables["n_rows"], len(sample.series.names) + sample.fit_intercept
-    variance = tables["residual_variances"] * (n_rows - n_used) / n_rows
+    tables = sample.estimate("mean_squares", "r2").tables
+    variance = tables["mean_squares"]
     exact = (variance <= 0.0) | (tables["r2"] > 1.0 - SHARE_LEFT)
     if (exact & np.isfinite(variance)).any():
         raise ValueError(

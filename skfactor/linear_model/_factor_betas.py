@@ -75,12 +75,14 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
         Whether to estimate the alphas.
     halflife : float or None, default=None
         Weigh dates exponentially (in the window): half the weight for every so many dates back.
-    shrinkage : {"vasicek", "blume"} or None, default=None
+    shrinkage : {"vasicek", "vasicek-net", "blume"} or None, default=None
         ``"vasicek"`` [2]_ draws each beta to the mean over the assets (on the date), the more the
         larger its standard error: with mean m and variance v, divisor n - 1, of the betas on a
-        factor, beta b of error s becomes (b / s^2 + m / v) / (1 / s^2 + 1 / v). ``"blume"``
-        [3]_ is 2/3 b + 1/3, for betas on the market: it needs a single factor. Alphas follow;
-        errors and R squared stay those of least squares.
+        factor, beta b of error s becomes (b / s^2 + m / v) / (1 / s^2 + 1 / v). That is the
+        formula of textbooks. Measured betas vary more than true ones do, by their errors:
+        ``"vasicek-net"`` takes the mean of s^2 off v, which shrinks more. ``"blume"`` [3]_ is
+        2/3 b + 1/3, for betas on the market: it needs a single factor. Alphas follow; errors and
+        R squared stay those of least squares.
     missing : {"drop", "raise"}, default="drop"
         ``"drop"`` leaves out a missing return, and dates on which a factor is missing.
     date_level : str or int, default="auto"
@@ -98,7 +100,12 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
     alphas_ : Series of shape (n_assets,)
         Intercepts, 0 with ``fit_intercept=False``.
     std_errors_ : DataFrame of shape (n_assets, n_factors)
-        Standard errors of the betas, for homoskedastic and serially uncorrelated residuals.
+        Standard errors of the betas, for homoskedastic and serially uncorrelated residuals; with
+        ``halflife`` too, where weights forget and do not say how residuals vary.
+    df_ : Series of shape (n_assets,)
+        Degrees of freedom of the t distribution of betas over their errors: observations less
+        coefficients; with ``halflife`` (sum w)^2 / sum w^2, the effective number of observations,
+        less coefficients. Where it is not positive, there is no t distribution.
     r2_ : Series of shape (n_assets,)
         R squared of each time-series regression (uncentred without an intercept).
     n_periods_ : Series of shape (n_assets,)
@@ -150,7 +157,7 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
         "lag": [Interval(Integral, 0, None, closed="left")],
         "fit_intercept": ["boolean"],
         "halflife": [Interval(Real, 0, None, closed="neither"), None],
-        "shrinkage": [StrOptions({"vasicek", "blume"}), None],
+        "shrinkage": [StrOptions({"vasicek", "vasicek-net", "blume"}), None],
         "missing": [StrOptions({"drop", "raise"})],
         "date_level": [str, int],
     }
@@ -272,6 +279,7 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
         self.betas_ = pd.DataFrame(betas, index=assets, columns=names)
         self.alphas_ = pd.Series(found.alphas, index=assets, name="alpha")
         self.std_errors_ = pd.DataFrame(found.errors, index=assets, columns=names)
+        self.df_ = pd.Series(found.free, index=assets, name="df")
         self.r2_ = pd.Series(found.fits.r2, index=assets, name="r2")
         self.n_periods_ = pd.Series(found.fits.n_rows, index=assets, name="n_periods")
         self._returns = kept_frame(series.returns, y, periods, assets)
@@ -292,8 +300,8 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
         Returns
         -------
         RollingStatistics
-            ``alphas``, ``std_errors``, ``r2`` and ``n_periods``, indexed by (date, asset); those of
-            least squares, before any shrinkage.
+            ``alphas``, ``std_errors``, ``r2``, ``n_periods`` and ``df``, indexed by (date, asset);
+            those of least squares, before any shrinkage.
 
         Raises
         ------

@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from skfactor._kernels.rolling import Window
 from skfactor._kernels.rolling_least_squares import rolling_least_squares
 
-ALL = ("slopes", "errors", "intercepts", "r2", "residual_variances", "n_rows")
+ALL = ("slopes", "errors", "intercepts", "r2", "mean_squares", "n_rows", "free")
 
 
 def draw(n_dates=50, n_series=4, n_factors=2, missing=0.15, seed=0):
@@ -24,6 +24,15 @@ def draw(n_dates=50, n_series=4, n_factors=2, missing=0.15, seed=0):
     returns[: n_dates // 3, 0] = np.nan  # enters
     returns[n_dates // 2 :, 1] = np.nan  # leaves
     return factors, returns
+
+
+def forgetting_errors(residuals, x, w):
+    """Errors of coefficients where residuals vary alike whatever their weight, by matrices."""
+    root = np.sqrt(w)
+    operator = np.linalg.pinv(root[:, None] * x) * root
+    maker = np.eye(len(x)) - x @ operator
+    variance = residuals**2 @ w / np.trace(maker.T @ (w[:, None] * maker))
+    return np.sqrt(variance * np.diag(operator @ operator.T))
 
 
 def by_window(factors, returns, window, fit_intercept):
@@ -39,7 +48,7 @@ def by_window(factors, returns, window, fit_intercept):
         if seen.sum() < window.min_rows:
             continue
         ages = np.zeros(len(seen)) if window.ages is None else window.ages[t] - window.ages[rows]
-        weights = 0.5 ** ages[seen] / np.mean(0.5 ** ages[seen])
+        weights = 0.5 ** ages[seen]
         x = factors[:, rows][:, seen].T
         x = sm.add_constant(x, has_constant="add") if fit_intercept else x
         with warnings.catch_warnings():
@@ -48,9 +57,12 @@ def by_window(factors, returns, window, fit_intercept):
             out["slopes"][:, t, i], out["n_rows"][t, i] = fit.params[-k:], fit.nobs
             out["intercepts"][t, i] = fit.params[0]
             out["r2"][t, i] = fit.rsquared
+            out["free"][t, i] = weights.sum() ** 2 / (weights @ weights) - x.shape[1]
             if fit.df_resid:
-                out["errors"][:, t, i] = fit.bse[-k:]
-                out["residual_variances"][t, i] = fit.scale
+                out["errors"][:, t, i] = forgetting_errors(fit.resid, x, weights)[-k:]
+                out["mean_squares"][t, i] = weights @ fit.resid**2 / weights.sum()
+                if window.ages is None:
+                    assert_allclose(out["errors"][:, t, i], fit.bse[-k:], rtol=1e-6)
     return out
 
 
@@ -101,7 +113,7 @@ def test_a_level_far_above_the_spread_costs_no_digits():
     shifted = rolling_least_squares(
         factors + 500.0, returns + 1e3, window, fit_intercept=True, outputs=ALL
     ).tables
-    for name in ("slopes", "errors", "r2", "residual_variances"):
+    for name in ("slopes", "errors", "r2", "mean_squares"):
         assert_allclose(shifted[name], expected[name], rtol=1e-8, err_msg=name)
 
 
@@ -141,7 +153,7 @@ def test_collinear_and_constant_factors_leave_their_windows_without_estimates():
     found = rolling_least_squares(factors, returns, window, fit_intercept=True, outputs=ALL)
     without = found.tables["n_rows"][:25] >= 6
     assert found.n_deficient >= without.sum() > 0
-    for name in ("slopes", "errors", "intercepts", "r2", "residual_variances"):
+    for name in ("slopes", "errors", "intercepts", "r2", "mean_squares"):
         assert np.isnan(found.tables[name][..., :25, :]).all()
         assert np.isfinite(found.tables[name][..., 36:, 2:]).all()
     twice = np.vstack([factors[:1], 2.0 * factors[:1]])

@@ -30,6 +30,39 @@ def test_vasicek_is_the_posterior_mean():
     assert_allclose(one, expected[2], rtol=1e-13)
 
 
+def test_a_variance_net_of_noise_draws_further():
+    betas, errors = draw()
+    found, textbook = betas.copy(), betas.copy()
+    shrink_vasicek(found, errors, net=True)
+    shrink_vasicek(textbook, errors)
+    for t, row in enumerate(betas):
+        mean = np.nanmean(row)
+        variance = max(np.nanvar(row, ddof=1) - np.nanmean(errors[t] ** 2), 0.0)
+        share = variance / (variance + errors[t] ** 2)
+        assert_allclose(found[t], mean + share * (row - mean), rtol=1e-13)
+        known = np.isfinite(row)
+        assert (np.abs(found[t] - mean) < np.abs(textbook[t] - mean))[known].all()
+    noise = np.array([0.9, 1.0, 1.1])  # vary less than their errors say
+    shrink_vasicek(noise, np.full(3, 0.5), net=True)
+    assert_allclose(noise, 1.0, rtol=1e-14)
+    nothing = np.full((2, 3), np.nan)
+    shrink_vasicek(nothing, nothing.copy(), net=True)
+    assert np.isnan(nothing).all()
+
+
+def test_a_variance_net_of_noise_is_nearer_to_the_truth():
+    # The textbook's takes the errors of the betas for differences between assets.
+    rng, loss = np.random.default_rng(1), []
+    true = 1.0 + 0.3 * rng.normal(size=(200, 100))
+    errors = rng.uniform(0.2, 0.6, true.shape)
+    betas = true + errors * rng.normal(size=true.shape)
+    for net in (False, True):
+        found = betas.copy()
+        shrink_vasicek(found, errors, net=net)
+        loss.append(np.sqrt(np.mean((found - true) ** 2)))
+    assert loss[1] < 0.97 * loss[0] < 0.9 * np.sqrt(np.mean((betas - true) ** 2))
+
+
 def test_vasicek_keeps_exact_betas_and_takes_hopeless_ones_to_the_mean():
     betas = np.array([0.5, 1.0, 1.8])
     found = betas.copy()

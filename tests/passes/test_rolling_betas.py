@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from pandas.testing import assert_frame_equal, assert_index_equal, assert_series_equal
 from reference_premia import random_two_pass, to_long
+from scipy import stats
 from sklearn.base import clone
 from statsmodels.regression.rolling import RollingOLS
 
@@ -41,9 +42,22 @@ def wide(table):
     return table.unstack("asset")  # noqa: PD010 -- pivot_table would average duplicates
 
 
-def wls_loop(X, y, window, min_periods, halflife=None):
+def forgetting_errors(y, x, weights):
+    """Errors and degrees of freedom where residuals vary alike and weights forget, by matrices."""
+    x, y, w = x.to_numpy(), y.to_numpy(), np.diag(weights)
+    bread = np.linalg.inv(x.T @ w @ x)
+    residuals = y - x @ bread @ x.T @ w @ y
+    # Var(e) = s^2 M M' with M = I - X (X'WX)^-1 X'W, so that E[e'We] = s^2 tr(M'WM).
+    maker = np.eye(len(y)) - x @ bread @ x.T @ w
+    variance = residuals @ w @ residuals / np.trace(maker.T @ w @ maker)
+    covariance = variance * bread @ x.T @ w @ w @ x @ bread
+    free = weights.sum() ** 2 / (weights**2).sum() - x.shape[1]
+    return np.sqrt(np.diag(covariance)), free
+
+
+def wls_loop(X, y, window, min_periods, halflife=None, fit_intercept=True):
     """Betas, their errors and R squared by one statsmodels regression a date."""
-    columns = [*(f"beta {f}" for f in X), *(f"error {f}" for f in X), "alpha", "r2"]
+    columns = [*(f"beta {f}" for f in X), *(f"error {f}" for f in X), "alpha", "r2", "df"]
     table = pd.DataFrame(np.nan, y.index, columns)
     for t, date in enumerate(y.index):
         rows = slice(max(t + 1 - window, 0), t + 1)
@@ -52,10 +66,15 @@ def wls_loop(X, y, window, min_periods, halflife=None):
             continue
         age = t - np.arange(rows.start, t + 1)
         weights = np.ones(len(age)) if halflife is None else 0.5 ** (age / halflife)
-        fit = sm.WLS(
-            y.iloc[rows][seen], sm.add_constant(X.iloc[rows][seen]), weights=weights[seen]
-        ).fit()
-        table.loc[date] = [*fit.params[1:], *fit.bse[1:], fit.params.iloc[0], fit.rsquared]
+        x = X.iloc[rows][seen]
+        x = sm.add_constant(x) if fit_intercept else x
+        fit = sm.WLS(y.iloc[rows][seen], x, weights=weights[seen]).fit()
+        errors, free = forgetting_errors(y.iloc[rows][seen], x, weights[seen])
+        if halflife is None:
+            assert_allclose(errors, fit.bse, rtol=1e-9)
+        alpha = fit.params.iloc[0] if fit_intercept else 0.0
+        k = X.shape[1]
+        table.loc[date] = [*fit.params[-k:], *errors[-k:], alpha, fit.rsquared, free]
     return table
 
 
@@ -99,13 +118,24 @@ def test_betas_errors_and_r2_are_those_of_statsmodels_rolling_ols(
 
 @pytest.mark.parametrize("halflife", [None, 5.0, 40.0])
 @pytest.mark.parametrize("window", [20, None])
-def test_expanding_and_weighted_betas_are_those_of_regressions_one_by_one(window, halflife):
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_expanding_and_weighted_betas_are_those_of_regressions_one_by_one(
+    window, halflife, fit_intercept
+):
     X, y = unbalanced(n_periods=40)
-    model = FactorBetas(window, expanding=window is None, min_periods=8, halflife=halflife)
+    X = X + 0.5  # a mean that errors without an intercept have to see
+    model = FactorBetas(
+        window,
+        expanding=window is None,
+        min_periods=8,
+        halflife=halflife,
+        fit_intercept=fit_intercept,
+    )
     model.fit(X, y)
     statistics = model.rolling_statistics()
     for asset in y.columns[:3]:
-        expected = wls_loop(X, y[asset], window or 40, 8, halflife)
+        expected = wls_loop(X, y[asset], window or 40, 8, halflife, fit_intercept)
+        assert_allclose(statistics.df.xs(asset, level="asset"), expected["df"], rtol=1e-8)
         tables = {
             "beta": by_asset(model, asset),
             "error": statistics.std_errors.xs(asset, level="asset"),
@@ -126,13 +156,60 @@ def test_betas_of_the_whole_sample_are_weighted_by_the_halflife():
         seen = returns.notna()
         fit = sm.WLS(returns[seen], sm.add_constant(X[seen]), weights=weights[seen]).fit()
         assert_allclose(model.betas_.loc[asset], fit.params[1:], rtol=1e-10)
-        assert_allclose(model.std_errors_.loc[asset], fit.bse[1:], rtol=1e-10)
+        errors, free = forgetting_errors(returns[seen], sm.add_constant(X[seen]), weights[seen])
+        assert_allclose(model.std_errors_.loc[asset], errors[1:], rtol=1e-10)
+        assert_allclose(model.df_[asset], free, rtol=1e-12)
         assert_allclose(model.alphas_[asset], fit.params.iloc[0], rtol=1e-9)
         assert_allclose(model.r2_[asset], fit.rsquared, rtol=1e-10)
         assert_allclose(model.residuals_.loc[seen, asset], fit.resid, atol=1e-14)
     shuffled = np.random.default_rng(0).permutation(40)
     again = FactorBetas(halflife=9.0).fit(X.iloc[shuffled], y.iloc[shuffled])
     assert_frame_equal(again.betas_, model.betas_, rtol=1e-10)
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_weights_that_hardly_forget_have_the_errors_of_equal_ones(fit_intercept):
+    X, y = unbalanced()
+    for parameters in ({}, {"window": 24, "min_periods": 12}):
+        equal, slow = (
+            FactorBetas(**parameters, fit_intercept=fit_intercept, halflife=h).fit(X, y)
+            for h in (None, 1e9)
+        )
+        assert_frame_equal(slow.std_errors_, equal.std_errors_, rtol=1e-6)
+        assert_series_equal(slow.df_, equal.df_, rtol=1e-6)
+        k = X.shape[1] + fit_intercept
+        if parameters:
+            found, expected = slow.rolling_statistics(), equal.rolling_statistics()
+            assert_frame_equal(found.std_errors, expected.std_errors, rtol=1e-6)
+            free = (expected.n_periods - k).where(expected.std_errors.notna().all(axis=1))
+            assert_array_equal(expected.df, free)
+        else:
+            assert_array_equal(equal.df_, equal.n_periods_ - k)
+
+
+@pytest.mark.parametrize("window", [None, 300])
+def test_errors_of_weighted_betas_are_how_they_vary(window):
+    # 2,000 assets are 2,000 draws; weighted least squares' own errors are half of the truth.
+    rng = np.random.default_rng(0)
+    factor, noise = rng.normal(size=(600, 1)), rng.normal(size=(600, 2000))
+    model = FactorBetas(window, halflife=60.0).fit(factor, factor + noise)
+    spread = model.betas_.iloc[:, 0].std()
+    assert_allclose(np.sqrt((model.std_errors_.iloc[:, 0] ** 2).mean()), spread, rtol=0.06)
+    t = (model.betas_.iloc[:, 0] - 1.0) / model.std_errors_.iloc[:, 0]
+    rejected = 2.0 * stats.t.sf(t.abs(), model.df_) < 0.05
+    assert 0.035 < rejected.mean() < 0.065
+
+
+@pytest.mark.parametrize("parameters", [{}, {"window": 120}])
+def test_vasicek_weighs_betas_of_forgetting_weights_by_their_true_errors(parameters):
+    rng = np.random.default_rng(3)
+    factor, true = rng.normal(size=(240, 1)), 1.0 + 0.25 * rng.normal(size=400)
+    returns = factor * true + 2.0 * rng.normal(size=(240, 400)) * rng.uniform(0.5, 1.5, 400)
+    loss = {}
+    for shrinkage in (None, "vasicek", "vasicek-net"):
+        model = FactorBetas(halflife=30.0, shrinkage=shrinkage, **parameters).fit(factor, returns)
+        loss[shrinkage] = np.sqrt(np.mean((model.betas_.iloc[:, 0] - true) ** 2))
+    assert loss["vasicek-net"] < loss["vasicek"] < 0.85 * loss[None]
 
 
 def test_a_missing_period_ages_the_weights_of_those_before():
