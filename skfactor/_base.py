@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -20,7 +21,7 @@ from skfactor._kernels.cells import Cells, cells_of_dates
 from skfactor._kernels.moments import segment_counts
 from skfactor._kernels.segments import CHUNK, Segments, chunks, one_segment, segments_from_codes
 from skfactor._kernels.threads import run_on_threads
-from skfactor._panel import Labels, check_same_rows, group_labels
+from skfactor._panel import Labels, Panel, check_same_rows, group_labels
 from skfactor._per_date import PerDateTransformer
 from skfactor._sklearn import (
     Interval,
@@ -151,10 +152,11 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
             Not used, except to notice that X lost the index that y still has.
         dates : array-like of shape (n_rows,) or scalar, optional
             Date of each row, if it is not in the index of X. A scalar: one cross-section.
-        groupby : array-like of shape (n_rows,), optional
-            Group of each row, such as its industry: text, categories or integers. Statistics are
-            then those of the row's group (on its date). Rows without a label form a group of
-            their own. See ``min_group_size`` for small groups.
+        groupby : array-like of shape (n_rows,) or mapping, optional
+            Group of each row, such as its industry: text, categories or integers. Or the group of
+            each asset: a dict, or a Series whose index holds the assets of X and is not X's own.
+            Statistics are then those of the row's group (on its date). Rows without a label form
+            a group of their own. See ``min_group_size`` for small groups.
         weights : array-like of shape (n_rows,), optional
             Weight of each row, such as its market capitalization.
 
@@ -176,7 +178,7 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
             self._raise_if_index_was_lost(X, y, len(values))
         self.per_date_ = panel is not None
         weights = self._check_weights(weights, X, len(values))
-        groups = self._groups(groupby, X, len(values))
+        groups = self._groups(groupby, X, len(values), panel)
         if panel is None:
             self.groups_: Any = None if groups is None else groups.labels
             self._learn(values.T, groups, weights)
@@ -208,7 +210,7 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
         self._check_columns(values)
         panel = self._panel(X, dates, len(values), time_series=self.per_date_)
         weights = self._check_weights(weights, X, len(values))
-        groups = self._groups(groupby, X, len(values))
+        groups = self._groups(groupby, X, len(values), panel)
         out = np.empty_like(values)
         with single_blas_thread():
             if self.per_date_:
@@ -229,7 +231,7 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
         fitted = self.fit(X, y, dates=dates, groupby=groupby, weights=weights)
         return fitted.transform(X, dates=dates, groupby=groupby, weights=weights)
 
-    def _groups(self, groupby: Any, X: Any, n_rows: int) -> Labels | None:
+    def _groups(self, groupby: Any, X: Any, n_rows: int, panel: Panel | None) -> Labels | None:
         if groupby is None:
             if self.min_group_size is not None and self.min_group_size > 1:
                 raise ValueError(
@@ -239,8 +241,7 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
                     "out."
                 )
             return None
-        check_same_rows(X, groupby, "groupby")
-        return group_labels(groupby, n_rows)
+        return group_labels(groupby, X, n_rows, None if panel is None else panel.assets)
 
     def _check_weights(self, weights: Any, X: Any, n_rows: int) -> Float64Array | None:
         if weights is not None and self._weightless is not None:
@@ -257,8 +258,10 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
         known: pd.Index = self.groups_
         place = known.get_indexer(groups.labels)
         if (place < 0).any():
-            unseen = list(groups.labels[place < 0])
-            raise ValueError(f"The groups {unseen} were not there in fit: {list(known)}.")
+            unseen = reprlib.repr(list(groups.labels[place < 0]))
+            raise ValueError(
+                f"The groups {unseen} were not there in fit: {reprlib.repr(list(known))}."
+            )
         codes: IntArray = place[groups.codes]
         return codes
 
@@ -271,7 +274,7 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
                 "date are not kept: only what was fitted without dates can be inverted."
             )
         values = validate_features(self, X, reset=False)
-        place = self._place_in_fit(self._groups(groupby, X, len(values)))
+        place = self._place_in_fit(self._groups(groupby, X, len(values), None))
         return values, np.zeros(1, dtype=np.intp) if place is None else place
 
     def _learn(

@@ -7,6 +7,8 @@ label, and row numbers are never dates.
 
 from __future__ import annotations
 
+import reprlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -362,15 +364,105 @@ def time_index(X: Any, y: object = None, dates: Any = None) -> pd.Index | None:
     return index
 
 
-def group_labels(groupby: Any, n_rows: int) -> Labels:
-    """Groups of rows from one label a row; missing labels form a group of their own."""
-    if np.ndim(groupby) == 0:
+def group_labels(
+    groupby: Any, rows: object, n_rows: int, assets: Labels | None, rows_name: str = "X"
+) -> Labels:
+    """Groups of rows; missing labels form a group of their own.
+
+    Parameters
+    ----------
+    groupby : array-like of shape (n_rows,) or mapping
+        One label a row, or one an asset: a dict, or a Series whose index holds the assets and is
+        not that of the rows.
+    rows : object
+        As the user passed them; their index is looked at.
+    n_rows : int
+        Number of rows.
+    assets : Labels or None
+        Asset of each row, where the index or ``assets=`` say it.
+    rows_name : str, default="X"
+        What messages call the rows.
+
+    Raises
+    ------
+    ValueError
+        If there is not one label for each row, all are missing, the rows are others, or a mapping
+        comes where assets are not known.
+    """
+    if assets is None:
+        assets = _assets_of_cross_section(rows)
+    if isinstance(groupby, Mapping):
+        labels = _map_assets(pd.Series(groupby, dtype=object), assets, rows_name)
+    elif isinstance(groupby, pd.Series) and _maps_assets(groupby, rows, n_rows, assets):
+        labels = _map_assets(groupby, assets, rows_name)
+    else:
+        if np.ndim(groupby) == 0:
+            raise ValueError(
+                "groupby= takes one label a row, or a dict from asset to label; found "
+                f"{reprlib.repr(groupby)}."
+            )
+        check_same_rows(rows, groupby, "groupby", rows_name)
+        index = _index_of_values(groupby)
+        if len(index) != n_rows:
+            raise ValueError(f"groupby= has {len(index)} labels, {rows_name} has {n_rows} rows.")
+        labels = _labels_of_groups(index)
+    if not len(labels) or pd.isna(labels.labels).all():
         raise ValueError(
-            f"groupby= takes one label a row, such as X.index.map(industry); found {groupby!r}."
+            f"All labels in groupby= are missing, so all rows of {rows_name} would be one group. "
+            "Labels that are looked up by asset are passed as a dict from asset to label."
         )
-    index = _index_of_values(groupby)
-    if len(index) != n_rows:
-        raise ValueError(f"groupby= has {len(index)} labels, X has {n_rows} rows.")
+    return labels
+
+
+def _assets_of_cross_section(rows: object) -> Labels | None:
+    """Assets from a single-level index that names its rows and holds no dates."""
+    index = _index_of(rows)
+    if index is None or index.nlevels > 1 or is_dated(index) or index.hasnans:
+        return None
+    return Labels(*_ascending(*pd.factorize(index)))
+
+
+def _maps_assets(groupby: pd.Series, rows: object, n_rows: int, assets: Labels | None) -> bool:
+    """Whether a Series has one label an asset, and not one a row."""
+    index = groupby.index
+    if assets is None or index.nlevels > 1 or not assets.labels.isin(index).any():
+        return False
+    if isinstance(rows, pd.DataFrame | pd.Series) and _same_labels(rows.index, index):
+        return False
+    if len(index) == n_rows and only_numbers_rows(index):
+        by_asset = groupby.reindex(assets.labels).to_numpy()[assets.codes]
+        if not pd.Series(by_asset).equals(pd.Series(groupby.to_numpy())):
+            raise ValueError(
+                "The index of groupby= may hold assets or number the rows, and labels differ. "
+                "Pass groupby.to_dict() for one label an asset, groupby.to_numpy() for one a row."
+            )
+    return len(index) != n_rows or bool(assets.labels.isin(index).all())
+
+
+def _map_assets(label_of: pd.Series, assets: Labels | None, rows_name: str) -> Labels:
+    """Labels of rows from those of their assets; that of an asset that is not named is missing."""
+    if assets is None:
+        raise ValueError(
+            f"groupby= maps assets to labels, but the assets of the rows of {rows_name} are not "
+            "known. Index the rows by (date, asset), or pass one label a row."
+        )
+    if not label_of.index.is_unique:
+        repeated = label_of.index[label_of.index.duplicated()][0]
+        raise ValueError(f"groupby= has several labels for the asset {repeated!r}. Keep one.")
+    if not assets.labels.isin(label_of.index).any():
+        raise ValueError(
+            f"groupby= has no label for any asset of {rows_name}: its keys are such as "
+            f"{label_of.index[0]!r}, the assets such as {assets.labels[0]!r}."
+            if len(label_of)
+            else "groupby= is empty. It needs a label for each asset."
+        )
+    of_assets = _labels_of_groups(pd.Index(label_of.reindex(assets.labels)))
+    codes = of_assets.codes[assets.codes]
+    used = np.flatnonzero(np.bincount(codes, minlength=len(of_assets)))
+    return _compact(codes, of_assets.labels, used)
+
+
+def _labels_of_groups(index: pd.Index) -> Labels:
     if isinstance(index, pd.CategoricalIndex):
         return _labels_of_categories(index)
     codes, labels = pd.factorize(index, use_na_sentinel=False, sort=True)

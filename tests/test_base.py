@@ -9,13 +9,26 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from reference import MAD_TO_STD, random_panel
 from scipy.stats import norm, rankdata
+from sklearn import config_context
 from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
 
-from skfactor import FactorImputer, FactorNeutralizer, FactorRanker, FactorZScorer, Winsorizer
+from skfactor import (
+    FactorImputer,
+    FactorNeutralizer,
+    FactorRanker,
+    FactorZScorer,
+    FamaMacBeth,
+    Winsorizer,
+)
 from skfactor._kernels import segments
+from skfactor.metrics import ic, ic_by_date, ic_by_group, icir, rank_ic
+from skfactor.model_selection import PurgedKFold
+from skfactor.portfolios import long_short, long_short_weights
 
 # --- slow oracles: what becomes of x, given the values that are known and their weights ---------
 
@@ -191,3 +204,50 @@ def oracle_of_date(
         least,
     )
     return pd.DataFrame(values, rows.index, rows.columns)
+
+
+# --- groups by asset ----------------------------------------------------------------------------
+
+
+def test_groups_are_taken_by_asset_and_refused_without_a_label_everywhere():
+    X = random_panel(np.random.default_rng(4), n_dates=4, n_assets=20, missing=0.0)
+    assets = X.index.get_level_values("asset")
+    sector = {asset: ("oil", "steel")[int(asset[-1]) % 2] for asset in set(assets)}
+    rows, x, y = assets.map(sector), X["x0"], X["x1"]
+    functions = {
+        **{
+            name: lambda groupby, each=each: each.fit_transform(X, groupby=groupby)
+            for name, (each, _) in CASES.items()
+        },
+        "long_short_weights": lambda groupby: long_short_weights(x, leg_size=2, groupby=groupby),
+        "long_short": lambda groupby: long_short(x, y / 100.0, leg_size=2, groupby=groupby).weights,
+        "ic_by_group": lambda groupby: ic_by_group(y, x, groupby=groupby),
+        **{
+            metric.__name__: lambda groupby, metric=metric: metric(y, x, groupby=groupby)
+            for metric in (ic, rank_ic, icir, ic_by_date)
+        },
+    }
+    for name, function in functions.items():
+        expected = np.asarray(function(rows))
+        for mapping in (sector, pd.Series(sector), pd.Series(sector, dtype="category")):
+            assert_array_equal(np.asarray(function(mapping)), expected, err_msg=name)
+        for missing in (dict.fromkeys(sector), [None] * len(X), pd.Series(np.nan, X.index)):
+            with pytest.raises(ValueError, match="All labels in groupby= are missing"):
+                function(missing)
+
+
+def test_a_mapping_from_assets_is_routed_and_survives_cross_validation():
+    rng = np.random.default_rng(5)
+    X = random_panel(rng, n_dates=8, n_assets=16, missing=0.0)
+    y = pd.Series(rng.normal(size=len(X)), X.index)
+    assets = X.index.get_level_values("asset")
+    sector = {asset: int(asset[-1]) % 2 for asset in set(assets)}
+    with config_context(enable_metadata_routing=True):
+        search = GridSearchCV(
+            make_pipeline(FactorZScorer(), FamaMacBeth()),
+            {"factorzscorer__clip": [None, 1.0]},
+            cv=PurgedKFold(2),
+        )
+        by_asset = search.fit(X, y, groupby=sector).cv_results_["mean_test_score"]
+        by_row = search.fit(X, y, groupby=assets.map(sector).to_numpy())
+    assert_array_equal(by_asset, by_row.cv_results_["mean_test_score"])

@@ -42,7 +42,7 @@ def ic(
     dates : array-like of shape (n_rows,) or scalar, optional
         Date of each row, if it is not in the index of ``y_true`` or ``y_pred``. A scalar: one
         cross-section.
-    groupby : array-like of shape (n_rows,), optional
+    groupby : array-like of shape (n_rows,) or mapping from asset, optional
         Group of each row, such as its industry. A date's value is then the average of the
         correlations within its groups, weighted by their numbers of pairs (their sums of weights).
 
@@ -232,7 +232,7 @@ def ic_by_group(
     ----------
     y_true, y_pred, sample_weight, dates
         As in `ic`.
-    groupby : array-like of shape (n_rows,)
+    groupby : array-like of shape (n_rows,) or mapping from asset
         Group of each row, such as its industry. Rows without a label form a group of their own.
     method : {"pearson", "spearman"}, default="pearson"
         The correlation: that of `ic` or that of `rank_ic`.

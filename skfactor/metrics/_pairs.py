@@ -172,8 +172,7 @@ def read_pairs(
     segments, groups = panel.segments, None
     cells: IntArray = np.arange(len(panel.dates))
     if groupby is not None:
-        check_same_rows(y_true, groupby, "groupby", x_name="y_true")
-        labels = group_labels(groupby, n_rows)
+        labels = group_labels(groupby, y_true, n_rows, panel.assets, "y_true")
         groups = labels.labels
         codes = panel.dates.codes.astype(np.int64) * len(groups) + labels.codes
         segments, cells = segments_from_codes(codes)

@@ -40,7 +40,7 @@ def long_short_weights(
         a number. With ``groupby`` of each group.
     weighting : {"equal", "signal"}, default="equal"
         Weights within a leg: alike, or by the distance from the median of the date (and group).
-    groupby : array-like of shape (n_rows,), optional
+    groupby : array-like of shape (n_rows,) or mapping from asset, optional
         Group of each row, such as its industry. Long and short then balance within each group,
         which weighs by its number of positions.
     dates : array-like of shape (n_rows,) or scalar, optional
@@ -102,8 +102,7 @@ def long_short_weights(
     segments = panel.segments
     segment_dates: IntArray = np.arange(len(panel.dates))
     if groupby is not None:
-        check_same_rows(expected_returns, groupby, "groupby", x_name="expected_returns")
-        groups = group_labels(groupby, n_rows)
+        groups = group_labels(groupby, expected_returns, n_rows, panel.assets, "expected_returns")
         segments, cells = segments_from_codes(date_codes * len(groups) + groups.codes)
         segment_dates = cells // len(groups)
     weights = _weigh(values, segments, segment_dates, leg_size, weighting == "signal")
@@ -173,18 +172,16 @@ def long_short(
         raise ValueError(
             f"expected_returns has {np.size(expected_returns)} values, returns has {len(returns)}."
         )
-    for rows, name in ((expected_returns, "expected_returns"), (groupby, "groupby")):
-        check_same_rows(returns, rows, name, x_name="returns")
+    check_same_rows(returns, expected_returns, "expected_returns", x_name="returns")
     weights = long_short_weights(
-        np.asarray(expected_returns),
+        pd.Series(np.asarray(expected_returns), index=returns.index),
         leg_size=leg_size,
         weighting=weighting,
         groupby=groupby,
-        dates=returns.index,
         date_level=date_level,
     )
     return hold_portfolio(
-        pd.Series(weights, index=returns.index, name="weight"),
+        weights,
         returns,
         costs=costs,
         drift=drift,

@@ -13,7 +13,7 @@ from skfactor._base import PanelTransformer
 from skfactor._kernels.cells import Cells
 from skfactor._kernels.neutralize import Neutralized, neutralize
 from skfactor._kernels.segments import Segments, one_segment
-from skfactor._panel import Labels
+from skfactor._panel import Labels, Panel
 from skfactor._sklearn import Interval
 from skfactor._typing import BoolArray, Float64Array, FloatArray
 from skfactor._validation import feature_names
@@ -147,8 +147,8 @@ class FactorNeutralizer(PanelTransformer):
         self._targets = np.setdiff1d(np.arange(len(names)), self._against)
         self._target_names = [names[k] for k in self._targets]
 
-    def _groups(self, groupby: Any, X: Any, n_rows: int) -> Labels | None:
-        groups = super()._groups(groupby, X, n_rows)
+    def _groups(self, groupby: Any, X: Any, n_rows: int, panel: Panel | None) -> Labels | None:
+        groups = super()._groups(groupby, X, n_rows, panel)
         if not self.fit_intercept and groups is not None:
             raise ValueError(
                 "The dummies of groupby= add up to a constant, so there is no regression without "

@@ -166,7 +166,7 @@ EXPECTED = pd.Series([0.1, 0.2], INDEX)
         ({"leg_size": True}, r"leg_size=True has to be"),
         ({"leg_size": "10%"}, r"leg_size='10%' has to be"),
         ({"weighting": "value"}, r"weighting='value' has to be 'equal' or 'signal'"),
-        ({"groupby": ["x"]}, r"groupby= has 1 labels, X has 2 rows"),
+        ({"groupby": ["x"]}, r"groupby= has 1 labels, expected_returns has 2"),
         ({"groupby": EXPECTED.iloc[::-1]}, r"expected_returns and groupby have different indexes"),
         ({"expected_returns": EXPECTED.to_numpy()}, r"expected_returns has no dates"),
         ({"expected_returns": EXPECTED.to_frame().T}, r"found shape \(1, 2\).* stack\(\)"),
