@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import reprlib
 from abc import ABCMeta, abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-from functools import cache, partial, wraps
+from collections.abc import Callable
+from contextlib import nullcontext
+from contextvars import copy_context
+from functools import partial, wraps
 from inspect import signature
 from numbers import Integral
 from typing import Any, ClassVar, Self
@@ -15,12 +16,12 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
-from threadpoolctl import ThreadpoolController
 
 from skfactor._kernels.cells import Cells, cells_of_dates
 from skfactor._kernels.moments import segment_counts
 from skfactor._kernels.segments import CHUNK, Segments, chunks, one_segment, segments_from_codes
 from skfactor._kernels.threads import run_on_threads
+from skfactor._limits import single_blas_thread
 from skfactor._panel import Labels, Panel, check_same_rows, group_labels
 from skfactor._per_date import PerDateTransformer
 from skfactor._sklearn import (
@@ -32,19 +33,6 @@ from skfactor._sklearn import (
 )
 from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray
 from skfactor._validation import check_row_weights, like_input, validate_features
-
-
-@cache
-def _threadpools() -> ThreadpoolController:
-    """Made once: finding the loaded libraries takes longer than a small fit."""
-    return ThreadpoolController()
-
-
-@contextmanager
-def single_blas_thread() -> Iterator[None]:
-    """Run small products with one BLAS thread: handing them out costs more than it wins."""
-    with _threadpools().limit(limits=1, user_api="blas"):
-        yield
 
 
 def all_or_nothing(
@@ -61,19 +49,19 @@ def all_or_nothing(
     @wraps(fit)
     def guarded(self: BaseEstimator, *args: Any, **kwargs: Any) -> Any:
         before = vars(self).copy()
-        for name in before if forget else ():
-            if name.endswith("_") and not name.startswith("_"):
-                delattr(self, name)
         try:
+            for name in before if forget else ():
+                if name.endswith("_") and not name.startswith("_"):
+                    delattr(self, name)
             task: Any = nullcontext()
             if one_task and has_callbacks(self):
                 data = takes.bind_partial(self, *args, **kwargs).arguments
                 task = fit_task(self, data.get("X"), data.get("y"))
             with callback_management_context(self), task:
-                return fit(self, *args, **kwargs)
+                # An interrupted np.errstate stays in its context, so this is one to throw away.
+                return copy_context().run(fit, self, *args, **kwargs)
         except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
+            self.__dict__ = before  # in one step, which no second interrupt can part
             raise
 
     return guarded
@@ -212,13 +200,12 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
         weights = self._check_weights(weights, X, len(values))
         groups = self._groups(groupby, X, len(values), panel)
         out = np.empty_like(values)
-        with single_blas_thread():
-            if self.per_date_:
-                dates = self._dated(panel).segments
-                self._transform_within_dates(values.T, dates, groups, weights, out.T)
-            else:
-                self._raise_if_dated(panel)
-                self._transform_as_learned(values.T, self._place_in_fit(groups), out.T)
+        if self.per_date_:
+            dates = self._dated(panel).segments
+            self._transform_within_dates(values.T, dates, groups, weights, out.T)
+        else:
+            self._raise_if_dated(panel)
+            self._transform_as_learned(values.T, self._place_in_fit(groups), out.T)
         return like_input(self, X, out)
 
     def fit_transform(
@@ -288,6 +275,7 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
         for name, table in zip(self._statistic_names, tables, strict=True):
             setattr(self, name, table[0] if groups is None else table)
 
+    @single_blas_thread
     def _transform_as_learned(
         self, columns: FloatArray, groups: IntArray | None, out: FloatArray
     ) -> None:
@@ -299,6 +287,7 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
             tables = tuple(table[which] for table in tables)
         self._apply(columns, segments, tables, out)
 
+    @single_blas_thread
     def _transform_within_dates(
         self,
         columns: FloatArray,

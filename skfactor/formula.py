@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -18,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skfactor._base import all_or_nothing
 from skfactor._formula_text import needed_names, parse_formula
+from skfactor._limits import muted
 from skfactor._sklearn import CallbackSupportMixin, Estimator, HasMethods, fit_context, sub_fit_task
 from skfactor._validation import raise_if_repeated
 
@@ -320,11 +320,10 @@ def _materialize(
     used = {name: _plain(frame[name]) for name in frame.columns if name in needed}
     materializer = PandasMaterializer(pd.DataFrame(used, index=frame.index))
     try:
-        with warnings.catch_warnings():
-            # Categories that were not there in fit become NaN below, whatever they are cast to.
-            warnings.simplefilter("ignore", DataMismatchWarning)
-            warnings.filterwarnings("ignore", message="Constructing a Categorical")
-            matrix = materializer.get_model_matrix(formula, na_action="ignore", output="pandas")
+        # Categories that were not there in fit become NaN below, whatever they are cast to.
+        quietly = muted(materializer.get_model_matrix, DataMismatchWarning)
+        quietly = muted(quietly, text="Constructing a Categorical")
+        matrix = quietly(formula, na_action="ignore", output="pandas")
     except FormulaicError as error:
         raise ValueError(f"The formula {text!r} cannot be evaluated: {error}") from error
     spec: ModelSpec = matrix.model_spec

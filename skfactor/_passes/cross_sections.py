@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from scipy.linalg import solve_triangular
 
-from skfactor._base import single_blas_thread
 from skfactor._definite import are_explained, cholesky_factor
 from skfactor._kernels.cross_moments import (
     CrossMoments,
@@ -24,6 +23,7 @@ from skfactor._kernels.ridge import Ridge
 from skfactor._kernels.rounding import EPSILON
 from skfactor._kernels.segments import Segments
 from skfactor._kernels.threads import Done
+from skfactor._limits import single_blas_thread
 from skfactor._panel import is_time_series
 from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray
 from skfactor._warn import warn_user
@@ -49,6 +49,7 @@ class Outcome(Protocol):
         """Those with collinear or constant regressors (S,)."""
 
 
+@single_blas_thread
 def regress_panel(
     columns: FloatArray,
     returns: Float64Array,
@@ -76,16 +77,15 @@ def regress_panel(
         return complete_rows(x[:, run], y[run], None if w is None else w[run])
 
     resolution = float(np.finfo(columns.dtype).eps)
-    with single_blas_thread():
-        moments = segment_cross_moments(x, y, offsets, w, done)
-        check(moments, resolution)
-        return solve(
-            moments,
-            rows,
-            fit_intercept=fit_intercept,
-            min_rows=min_assets,
-            resolution=resolution,
-        )
+    moments = segment_cross_moments(x, y, offsets, w, done)
+    check(moments, resolution)
+    return solve(
+        moments,
+        rows,
+        fit_intercept=fit_intercept,
+        min_rows=min_assets,
+        resolution=resolution,
+    )
 
 
 def weigh_assets(
@@ -152,15 +152,26 @@ def regress_wide(
     """
     if weights is not None and weights.ndim == 2:
         return _regress_generalized(betas, returns, weights, fit_intercept, min_assets)
+    return _regress_weighted(betas, returns, weights, fit_intercept, min_assets)
+
+
+@single_blas_thread
+def _regress_weighted(
+    betas: Float64Array,
+    returns: Float64Array,
+    weights: Float64Array | None,
+    fit_intercept: bool,
+    min_assets: int,
+) -> LeastSquares:
+    """With one weight an asset, or none."""
     common = np.ascontiguousarray(betas.T)
-    with single_blas_thread():
-        return solve_least_squares(
-            masked_cross_moments(common, returns, weights),
-            lambda t: complete_rows(common, returns[t], weights),
-            fit_intercept=fit_intercept,
-            min_rows=min_assets,
-            resolution=EPSILON,
-        )
+    return solve_least_squares(
+        masked_cross_moments(common, returns, weights),
+        lambda t: complete_rows(common, returns[t], weights),
+        fit_intercept=fit_intercept,
+        min_rows=min_assets,
+        resolution=EPSILON,
+    )
 
 
 def _regress_generalized(
@@ -269,12 +280,12 @@ def report_failures(
     )
 
 
+@single_blas_thread  # the condition numbers are of many small matrices
 def date_tables(
     fits: Fits, labels: pd.Index, index: pd.Index, fit_intercept: bool
 ) -> list[pd.DataFrame]:
     """The slopes; number of assets, R squared, adjusted R squared and condition number."""
-    with single_blas_thread():  # many small matrices
-        condition = fits.condition
+    condition = fits.condition
     free = fits.n_rows - fits.n_parameters
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(free > 0, (fits.n_rows - fit_intercept) / free, np.nan)
@@ -318,7 +329,7 @@ def average_weights(
     return weights / total if total else np.full(len(weights), np.nan)
 
 
+@single_blas_thread
 def average_over_time(returns: Float64Array, weights: Float64Array | None = None) -> Float64Array:
     """Average return (n_assets,) of each asset over the dates on which it has one."""
-    with single_blas_thread():
-        return masked_mean(returns.T, weights)
+    return masked_mean(returns.T, weights)

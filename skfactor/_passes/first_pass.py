@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skfactor._base import single_blas_thread
 from skfactor._kernels.cross_moments import complete_rows, masked_cross_moments
 from skfactor._kernels.least_squares import LeastSquares, solve_least_squares
 from skfactor._kernels.masked_sums import masked_mean
 from skfactor._kernels.rounding import EPSILON, FACTOR_PIVOT, FIVE_DIGITS_LOST
 from skfactor._kernels.weighted_errors import forgetting_variances
+from skfactor._limits import single_blas_thread
 from skfactor._panel import only_numbers_rows
 from skfactor._passes.rolling_betas import shrink
 from skfactor._passes.time_series import TimeSeries
@@ -75,8 +75,7 @@ def regress_series(
     known = np.isfinite(factors).all(axis=1)
     kept = slice(None) if known.all() else known
     w = None if weights is None else weights[kept]
-    with single_blas_thread():
-        found = _regressions(factors[kept], returns[kept], w, fit_intercept, fewest)
+    found = _regressions(factors[kept], returns[kept], w, fit_intercept, fewest)
     fits, means = found.fits, found.means
     betas = fits.coefficients[:, -factors.shape[1] :]
     alphas = fits.coefficients[:, 0] if fit_intercept else np.zeros(len(betas))
@@ -110,6 +109,7 @@ class _Regressions:
     free: Float64Array  # (N,) degrees of freedom
 
 
+@single_blas_thread
 def _regressions(
     factors: Float64Array,
     returns: Float64Array,

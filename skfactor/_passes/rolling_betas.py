@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skfactor._base import single_blas_thread
 from skfactor._calendar import match_dates
 from skfactor._dates import calendar_positions, has_every_period
 from skfactor._kernels.rolling import Window
 from skfactor._kernels.rolling_least_squares import RollingLeastSquares, rolling_least_squares
 from skfactor._kernels.shrinkage import shrink_blume, shrink_vasicek
+from skfactor._limits import single_blas_thread
 from skfactor._panel import Labels, Panel, find_panel
 from skfactor._passes.time_series import TimeSeries
 from skfactor._typing import Float64Array, IntArray
@@ -55,17 +55,17 @@ class RollingSample:
     window: Window
     fit_intercept: bool
 
+    @single_blas_thread
     def estimate(self, *outputs: str) -> RollingLeastSquares:
         """Tables by name (K, T, N) or (T, N); see `rolling_least_squares`."""
         factors = np.ascontiguousarray(self.series.factors.T)
-        with single_blas_thread():
-            return rolling_least_squares(
-                factors,
-                self.series.returns,
-                self.window,
-                fit_intercept=self.fit_intercept,
-                outputs=outputs,
-            )
+        return rolling_least_squares(
+            factors,
+            self.series.returns,
+            self.window,
+            fit_intercept=self.fit_intercept,
+            outputs=outputs,
+        )
 
     def index(self) -> pd.MultiIndex:
         """All (date, asset) pairs, date by date."""

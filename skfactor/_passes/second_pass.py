@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skfactor._base import single_blas_thread
 from skfactor._kernels.cross_moments import complete_rows, segment_cross_moments
 from skfactor._kernels.least_squares import LeastSquares, solve_least_squares
 from skfactor._kernels.masked_sums import masked_mean
 from skfactor._kernels.rounding import EPSILON, SHARE_LEFT
+from skfactor._limits import single_blas_thread
 from skfactor._passes.cross_sections import average_over_time, regress_wide, weigh_assets
 from skfactor._passes.rolling_betas import RollingSample, known_places
 from skfactor._typing import Float64Array
@@ -36,6 +36,7 @@ class SecondPass:
         known = (np.isfinite(self.betas[:, t]).all(axis=0).any() for t in range(n_dates))
         return next((t for t, any_known in enumerate(known) if any_known), n_dates)
 
+    @single_blas_thread
     def pricing_errors(self, returns: pd.DataFrame, level: float, premia: Any) -> pd.Series:
         """Average return less zero-beta rate ``level`` and betas times ``premia``, (N,)."""
         values = returns.to_numpy()
@@ -43,9 +44,8 @@ class SecondPass:
             means = average_over_time(values) if self.means is None else self.means
             errors = means - (level + self.betas @ premia)
         else:
-            with single_blas_thread():
-                unexplained = values - level - np.tensordot(premia, self.betas, axes=1)
-                errors = masked_mean(unexplained.T)
+            unexplained = values - level - np.tensordot(premia, self.betas, axes=1)
+            errors = masked_mean(unexplained.T)
         return pd.Series(errors, returns.columns, name="pricing_error")
 
 
@@ -124,6 +124,7 @@ def _known_weights(sample: RollingSample, lag: int, weighting: str) -> Float64Ar
     return np.nan_to_num(_lagged(1.0 / variance, sample, lag))
 
 
+@single_blas_thread
 def _regress_by_date(
     betas: Float64Array,
     returns: Float64Array,
@@ -137,17 +138,16 @@ def _regress_by_date(
     def rows(t: int) -> tuple[Float64Array, Float64Array, Float64Array | None]:
         return complete_rows(betas[:, t], returns[t], None if weights is None else weights[t])
 
-    with single_blas_thread():
-        moments = segment_cross_moments(
-            betas.reshape(len(betas), -1),
-            returns.reshape(-1),
-            np.arange(n_dates + 1) * n_assets,
-            None if weights is None else weights.reshape(-1),
-        )
-        return solve_least_squares(
-            moments,
-            rows,
-            fit_intercept=fit_intercept,
-            min_rows=min_assets,
-            resolution=EPSILON,
-        )
+    moments = segment_cross_moments(
+        betas.reshape(len(betas), -1),
+        returns.reshape(-1),
+        np.arange(n_dates + 1) * n_assets,
+        None if weights is None else weights.reshape(-1),
+    )
+    return solve_least_squares(
+        moments,
+        rows,
+        fit_intercept=fit_intercept,
+        min_rows=min_assets,
+        resolution=EPSILON,
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any, ClassVar
@@ -11,10 +10,10 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, clone
 
-from skfactor._base import single_blas_thread
 from skfactor._kernels.cross_moments import masked_cross_moments
 from skfactor._kernels.least_squares import LeastSquares
 from skfactor._kernels.rounding import MEASURED_BETAS
+from skfactor._limits import muted, single_blas_thread
 from skfactor._panel import time_index
 from skfactor._passes.cross_sections import regress_wide, weigh_assets
 from skfactor._passes.first_pass import raise_if_collinear
@@ -187,12 +186,10 @@ class BiasCorrectedFamaMacBeth(FamaMacBeth):
         self.betas_ = self.first_pass_.betas_
         betas, instrumental = self.betas_.to_numpy(), self.method == "instrumental"
         if instrumental:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", RankDeficientWarning)  # said once, below
-                self.odd_betas_, self.even_betas_ = (
-                    self._first_pass(factor_frame[half::2], return_frame[half::2]).betas_
-                    for half in (0, 1)
-                )
+            first_pass = muted(self._first_pass, RankDeficientWarning)  # said once, below
+            self.odd_betas_, self.even_betas_ = (
+                first_pass(factor_frame[half::2], return_frame[half::2]).betas_ for half in (0, 1)
+            )
             halves = np.hstack([self.odd_betas_, self.even_betas_])
             used = np.isfinite(betas).all(axis=1) & np.isfinite(halves).all(axis=1)
         else:
@@ -314,12 +311,12 @@ class CorrectedSystem:
         return replace(fits, coefficients=coefficients, explained=explained)
 
 
+@single_blas_thread
 def _moments(
     columns: Float64Array, returns: Float64Array, weights: Float64Array | None, centred: bool
 ) -> tuple[Float64Array, Float64Array]:
     """Products (T, P, P) and means (T, P) of columns (N, P - 1) and returns (T, N)."""
-    with single_blas_thread():
-        moments = masked_cross_moments(np.ascontiguousarray(columns.T), returns, weights)
+    moments = masked_cross_moments(np.ascontiguousarray(columns.T), returns, weights)
     products = moments.products
     if not centred:
         products = products + moments.mean[:, None] * moments.mean * moments.weight

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,6 +12,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import FeatureUnion, Pipeline
 
+from skfactor._limits import muted
 from skfactor._panel import find_panel
 from skfactor._sklearn import safe_indexing
 from skfactor._typing import Float64Array, IntArray
@@ -152,14 +152,20 @@ def check_no_lookahead(
         raise ValueError(f"on_fail={on_fail!r} is neither 'raise' nor None.")
     rows = rows_by_date(X, y, None, "check_no_lookahead", "the index of X or y")
     sample = _Sample(X, y, rows.dates, rows.places(), _cut_places(cuts, rows.dates), random_state)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of thin dates and the like, which the altered data has
-        leaks = list(_find(estimator, sample, ""))
-        if not leaks and hasattr(estimator, "predict"):
-            leaks = _walk_forward_leak(estimator, sample, rows, cv, n_jobs)
+    # The altered data has thin dates and the like, of which nobody needs to hear.
+    leaks = muted(_leaks)(estimator, sample, rows, cv, n_jobs)
     if leaks and on_fail == "raise":
         raise LookaheadError(tuple(leaks))
     return tuple(leaks)
+
+
+def _leaks(
+    estimator: BaseEstimator, sample: _Sample, rows: DatedRows, cv: Any, n_jobs: int | None
+) -> list[Lookahead]:
+    leaks = list(_find(estimator, sample, ""))
+    if not leaks and hasattr(estimator, "predict"):
+        leaks = _walk_forward_leak(estimator, sample, rows, cv, n_jobs)
+    return leaks
 
 
 @dataclass(frozen=True)
@@ -335,17 +341,19 @@ def _walk_forward_leak(
     """Out-of-sample predictions up to a cut that change with what comes after it."""
     if cv is None:
         cv = WalkForwardSplit(min(3, len(sample.dates) // 2), min_train_size=len(sample.dates) // 2)
-    expected, test = predict_tests(estimator, sample.X, sample.y, rows, cv, n_jobs=n_jobs)
+    expected, test = predict_tests(
+        estimator, sample.X, sample.y, rows, cv, n_jobs=n_jobs, quiet=True
+    )
     for cut in sample.cuts:
         early = np.flatnonzero(sample.places[test] <= cut)
         if not len(early):
             continue
         X, y = sample.altered_after(cut)
-        predicted, _ = predict_tests(estimator, X, y, rows, cv, n_jobs=n_jobs)
+        predicted, _ = predict_tests(estimator, X, y, rows, cv, n_jobs=n_jobs, quiet=True)
         change = largest_changes(expected[early], predicted[early], sample.size_of("predict"))
         if not change.any():
             continue
-        again, _ = predict_tests(estimator, sample.X, sample.y, rows, cv, n_jobs=n_jobs)
+        again, _ = predict_tests(estimator, sample.X, sample.y, rows, cv, n_jobs=n_jobs, quiet=True)
         if largest_changes(expected, again, sample.size_of("predict")).any():
             raise ValueError(
                 f"{type(estimator).__name__} predicts something else each time that it is fitted. "

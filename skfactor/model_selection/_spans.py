@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-import warnings
+import re
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -25,6 +25,7 @@ _UNITS = {
     **dict.fromkeys(["YE", "BYE", "YS", "BYS"], "Y"),
     **{unit: unit for unit in ("W", "D", "B", "h", "min", "s")},
 }
+_LETTERS = re.compile(r"(?<![-A-Za-z])[A-Za-z]+")  # of the units, not of their anchors
 _MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
 
 
@@ -104,11 +105,10 @@ def make_gap(size: Size, name: str, dates: pd.Index) -> Span:
 def _unit(size: Offset, name: str) -> tuple[str, int]:
     """Frequency of the periods that an offset counts, and their number."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", FutureWarning)  # older pandas still reads "24M"
-            offset = pd.tseries.frequencies.to_offset(size)
-        unit, length = _count(offset)
-    except (ValueError, NotImplementedError, FutureWarning) as error:
+        if isinstance(size, str) and not set(_LETTERS.findall(size)) <= set(_UNITS):
+            raise ValueError(size)  # older pandas still reads "24M"
+        unit, length = _count(pd.tseries.frequencies.to_offset(size))
+    except (ValueError, NotImplementedError) as error:
         raise ValueError(
             f"{name}={size!r} is not an offset that can be counted. Pass a number of dates, or "
             "weeks, months, quarters, years, (business) days or less, such as '24ME' or '30D'."

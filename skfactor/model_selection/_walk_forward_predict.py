@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from joblib import effective_n_jobs
 from sklearn import get_config
 from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import check_cv
@@ -20,6 +21,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import has_fit_parameter
 
 from skfactor._dates import is_dated
+from skfactor._limits import muted
 from skfactor._panel import only_numbers_rows
 from skfactor._sklearn import safe_indexing, take_params
 from skfactor._typing import FloatArray, IntArray
@@ -113,18 +115,22 @@ def predict_tests(
     dates: Any = None,
     params: dict[str, Any] | None = None,
     n_jobs: int | None = None,
+    quiet: bool = False,
 ) -> tuple[FloatArray, IntArray]:
-    """Predictions, and positions of the rows that they are for."""
+    """Predictions, and positions of the rows that they are for; quiet: without warnings."""
     cv = WalkForwardSplit() if cv is None else check_cv(cv)
     routed = _route(estimator, cv, dict(params or {}), dates)
     splits = list(cv.split(X, y, **routed.splitter.split))
     _check_splits(splits, rows)
-    predicted = Parallel(n_jobs=n_jobs)(
-        delayed(_fit_and_predict)(
-            clone(estimator), X, y, train, test, routed.estimator.fit, routed.estimator.predict
-        )
+    tasks = (
+        (clone(estimator), X, y, train, test, routed.estimator.fit, routed.estimator.predict)
         for train, test in splits
     )
+    run = _fit_and_predict_quietly if quiet else _fit_and_predict
+    if effective_n_jobs(n_jobs) == 1:  # the workers set the warnings filters of all threads
+        predicted = [run(*task) for task in tasks]
+    else:
+        predicted = Parallel(n_jobs=n_jobs)(delayed(run)(*task) for task in tasks)
     return np.concatenate(predicted), np.concatenate([test for _, test in splits])
 
 
@@ -194,6 +200,10 @@ def _fit_and_predict(
     )
     later = safe_indexing(X, test)
     return np.asarray(estimator.predict(later, **take_params(X, predict_params, test)))
+
+
+def _fit_and_predict_quietly(*args: Any) -> FloatArray:
+    return muted(_fit_and_predict)(*args)
 
 
 def _label(

@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from skfactor._base import all_or_nothing, single_blas_thread
+from skfactor._base import all_or_nothing
 from skfactor._kernels.segments import one_segment
+from skfactor._limits import single_blas_thread
 from skfactor._panel import Panel, check_same_rows
 from skfactor._per_date import PerDateTransformer
 from skfactor._sklearn import Interval, StrOptions, fit_context
@@ -327,17 +328,16 @@ class PortfolioSorter(PerDateTransformer):
     ) -> Sorted:
         n_rows = len(values)
         self._raise_if_too_many(1 if panel is None else len(panel.dates), n_rows)
-        with single_blas_thread():
-            return sort_rows(
-                values.T,
-                np.zeros(n_rows, dtype=np.int64) if panel is None else panel.dates.codes,
-                one_segment(n_rows) if panel is None else panel.segments,
-                self._rules,
-                dependent=self.method == "dependent",
-                closed=self.closed,
-                universe=universe,
-                learned=learned,
-            )
+        return single_blas_thread(sort_rows)(
+            values.T,
+            np.zeros(n_rows, dtype=np.int64) if panel is None else panel.dates.codes,
+            one_segment(n_rows) if panel is None else panel.segments,
+            self._rules,
+            dependent=self.method == "dependent",
+            closed=self.closed,
+            universe=universe,
+            learned=learned,
+        )
 
     def _labels_by_date(
         self, values: FloatArray, panel: Panel, universe: BoolArray | None
