@@ -213,9 +213,15 @@ def numbers(data: Any, what: str) -> Float64Array:
 
 
 def check_level(level: Any) -> None:
-    """Raise ``ValueError`` for what is no level of confidence or significance."""
+    """Raise ``ValueError`` for what is no coverage of an interval."""
     if not isinstance(level, Real) or not 0.0 < float(level) < 1.0:
-        raise ValueError(f"level={level!r} has to lie between 0 and 1, such as 0.95 or 0.05.")
+        raise ValueError(f"level={level!r} has to lie between 0 and 1, such as 0.95.")
+
+
+def check_significance(significance: Any) -> None:
+    """Raise ``ValueError`` for what is no size of a test."""
+    if not isinstance(significance, Real) or not 0.0 < float(significance) < 1.0:
+        raise ValueError(f"significance={significance!r} has to lie between 0 and 1, such as 0.05.")
 
 
 def is_whole(value: Any) -> bool:

@@ -365,7 +365,7 @@ def full_summary(
     options: dict[str, Any] = {"kernel": kernel, "bandwidth": bandwidth, "prewhiten": prewhiten}
     j, r2 = j_test(model, **options), cross_sectional_r2(model, debiased=debiased, **options)
     pooled = 1.0 - (passes.residuals**2).sum() / (passes.centred_returns**2).sum()
-    low, high = r2.conf_int()
+    low, high = r2.conf_int().loc["r2"]
     fit = [
         (
             "Cross-sectional R2" if passes.zero_beta else "Cross-sectional R2 (uncentred)",

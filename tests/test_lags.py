@@ -206,8 +206,8 @@ USES = {
             ).statistic
         )
     ],
-    ("premium_of_covariance", "kernel"): [
-        lambda s: inference.premium_of_covariance(s.wide(), **HAC).std_errors
+    ("price_of_covariance_risk", "kernel"): [
+        lambda s: inference.price_of_covariance_risk(s.wide(), **HAC).std_errors
     ],
     ("screen_factors", "kernel"): [
         lambda s: inference.screen_factors(s.wide(), **HAC).steps.select_dtypes("number")

@@ -1,6 +1,10 @@
 """From estimates to errors and tests: influence series, covariances, frozen results."""
 
-from skfactor.inference._covariance_risk import FactorScreen, premium_of_covariance, screen_factors
+from skfactor.inference._covariance_risk import (
+    FactorScreen,
+    price_of_covariance_risk,
+    screen_factors,
+)
 from skfactor.inference._diagnostics import Diagnostics
 from skfactor.inference._grs import AlphaInference, grs_test
 from skfactor.inference._hj_distance import HJDistance, hj_distance
@@ -22,7 +26,7 @@ __all__ = [
     "grs_test",
     "hj_distance",
     "j_test",
-    "premium_of_covariance",
+    "price_of_covariance_risk",
     "rank_test",
     "screen_factors",
     "shanken_test",

@@ -17,7 +17,7 @@ from scipy import stats
 from skfactor._definite import cholesky_factor
 from skfactor._passes.two_pass import TwoPass
 from skfactor._typing import BoolArray, Float64Array
-from skfactor._validation import check_flag, check_level
+from skfactor._validation import check_flag, check_significance
 from skfactor.inference._covariance import check_covariance
 from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import PremiaInference
@@ -89,7 +89,7 @@ class CovarianceRisk:
         return enlarged, of_factors
 
 
-def premium_of_covariance(
+def price_of_covariance_risk(
     model: Any,
     covariance: str = "auto",
     *,
@@ -136,12 +136,12 @@ def premium_of_covariance(
     --------
     >>> from skfactor import FamaMacBeth
     >>> from skfactor.datasets import make_two_pass
-    >>> from skfactor.inference import premium_of_covariance
+    >>> from skfactor.inference import price_of_covariance_risk
     >>> factors, returns = make_two_pass(random_state=0, return_X_y=True)
-    >>> premium_of_covariance(FamaMacBeth().fit(factors, returns)).premia.index.tolist()
+    >>> price_of_covariance_risk(FamaMacBeth().fit(factors, returns)).premia.index.tolist()
     ['const', 'f1', 'f2', 'f3']
     """
-    passes, positions = two_pass_of(model, "premium_of_covariance")
+    passes, positions = two_pass_of(model, "price_of_covariance_risk")
     check_flag(debiased, "debiased")
     check_covariance(covariance)
     risk = CovarianceRisk(passes)
@@ -204,7 +204,7 @@ class FactorScreen:
 def screen_factors(
     model: Any,
     *,
-    level: float = 0.05,
+    significance: float = 0.05,
     kernel: str | None = None,
     bandwidth: float | str | None = None,
 ) -> FactorScreen:
@@ -212,15 +212,15 @@ def screen_factors(
 
     In each round the prices of covariance risk are estimated by GLS without the removed factors;
     the one with the smallest squared misspecification-robust t statistic, with T for divisor and
-    no small-sample correction, goes if it is below the chi-square quantile of 1 - level / (factors
-    left), which allows for their number. Useless factors are removed with a probability that tends
-    to one [1]_.
+    no small-sample correction, goes if it is below the chi-square quantile of
+    1 - significance / (factors left), which allows for their number. Useless factors are removed
+    with a probability that tends to one [1]_.
 
     Parameters
     ----------
     model : FamaMacBeth
         Fitted in wide form on complete returns; the second pass is done again by GLS.
-    level : float, default=0.05
+    significance : float, default=0.05
         Probability of keeping any factor if none is priced.
     kernel, bandwidth
         Long-run variance, as in `skfactor.FamaMacBeth.inference`.
@@ -249,7 +249,7 @@ def screen_factors(
     >>> screen_factors(FamaMacBeth().fit(factors, returns)).kept
     ['f1']
     """
-    check_level(level)
+    check_significance(significance)
     passes, positions = two_pass_of(model, "screen_factors")
     t, n = passes.returns.shape
     if t <= n + passes.factors.shape[1] + 2:
@@ -271,7 +271,7 @@ def screen_factors(
         k = factors.shape[1]
         cov, _ = long_run.covariance(risk.influence(True)[:, -k:], positions)
         squared_t = risk.prices[-k:] ** 2 / (np.diag(cov) / t)
-        threshold = float(stats.chi2.ppf(1.0 - level / k, 1))
+        threshold = float(stats.chi2.ppf(1.0 - significance / k, 1))
         step = dict.fromkeys(names, np.nan)
         step.update(zip(names[kept], squared_t, strict=True))
         steps.append({**step, "threshold": threshold})

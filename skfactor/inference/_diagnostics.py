@@ -13,7 +13,7 @@ from scipy import stats
 from skfactor._definite import are_explained, quadratic_form
 from skfactor._kernels.rounding import SAME_ESTIMATE
 from skfactor._typing import BoolArray, Float64Array, IntArray
-from skfactor._validation import check_level
+from skfactor._validation import check_significance
 from skfactor.inference._premia import TestResult
 from skfactor.inference._rank import rank_test
 from skfactor.inference._two_pass import two_pass_of
@@ -41,8 +41,8 @@ class Diagnostics:
         are missing.
     t_values : DataFrame
         One row a premium: ``fama-macbeth`` and ``krs`` t-values.
-    level : float
-        Significance level of the warnings.
+    significance : float
+        Size of the tests behind the warnings.
 
     Examples
     --------
@@ -56,17 +56,17 @@ class Diagnostics:
     rank: TestResult | None
     beta_tests: pd.DataFrame
     t_values: pd.DataFrame
-    level: float
+    significance: float
 
     @property
     def useless(self) -> list[Any]:
         """Factors whose betas do not differ significantly between assets."""
-        return list(self.beta_tests.index[self.beta_tests["p_value"] > self.level])
+        return list(self.beta_tests.index[self.beta_tests["p_value"] > self.significance])
 
     @property
     def disagreements(self) -> list[Any]:
         """Premia that one kind of error calls significant and the other does not."""
-        critical = stats.norm.ppf(1.0 - self.level / 2.0)
+        critical = stats.norm.ppf(1.0 - self.significance / 2.0)
         significant = self.t_values.abs() > critical
         return list(significant.index[significant["fama-macbeth"] != significant["krs"]])
 
@@ -76,7 +76,7 @@ class Diagnostics:
         found = []
         if self.useless:
             found.append(describe_useless(self.useless))
-        if self.rank is not None and self.rank.p_value > self.level:
+        if self.rank is not None and self.rank.p_value > self.significance:
             found.append(
                 "The betas may have less than full rank "
                 f"(p-value {self.rank.p_value:.3f}): the premia may not be identified."
@@ -136,9 +136,9 @@ def _too_few_dates(fit: Any) -> str:
     return f"inverts the residuals' covariance of {n} assets and needs {needed} dates; found {t}."
 
 
-def diagnose(model: Any, level: float) -> Diagnostics:
+def diagnose(model: Any, significance: float) -> Diagnostics:
     """See `skfactor.FamaMacBeth.diagnostics`."""
-    check_level(level)
+    check_significance(significance)
     fit: Any = getattr(model, "_two_pass", None)
     if fit is None:
         two_pass_of(model, "diagnostics")  # says why there is none
@@ -149,8 +149,8 @@ def diagnose(model: Any, level: float) -> Diagnostics:
     t_values = pd.DataFrame({kind: model.inference(kind).t_values for kind in kinds})
     rank = None
     if fit.is_complete:
-        rank = rank_test(fit.factors, fit.returns, zero_beta=fit.fit_intercept)
-    return Diagnostics(rank, beta_tests(fit), t_values, level)
+        rank = rank_test(fit.factors, fit.returns, fit_intercept=fit.fit_intercept)
+    return Diagnostics(rank, beta_tests(fit), t_values, significance)
 
 
 def beta_tests(fit: Any) -> pd.DataFrame:

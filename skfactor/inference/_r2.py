@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 from skfactor._definite import quadratic_form
@@ -14,7 +15,7 @@ from skfactor._kernels.rounding import FACTORS_LEFT
 from skfactor._passes.two_pass import TwoPass
 from skfactor._typing import Float64Array
 from skfactor._validation import check_flag, check_level
-from skfactor.inference._covariance_risk import premium_of_covariance
+from skfactor.inference._covariance_risk import price_of_covariance_risk
 from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import PremiaInference, TestResult
 from skfactor.inference._two_pass import influence_of_errors, two_pass_of
@@ -52,14 +53,31 @@ class CrossSectionalR2:
     zero: TestResult
     one: TestResult
 
-    def conf_int(self, level: float = 0.95) -> tuple[float, float]:
-        """Interval from the normal distribution, cut to 0 and 1."""
+    def conf_int(self, level: float = 0.95) -> pd.DataFrame:
+        """Interval from the normal distribution, cut to 0 and 1.
+
+        Parameters
+        ----------
+        level : float, default=0.95
+            Coverage, between 0 and 1.
+
+        Returns
+        -------
+        DataFrame of shape (1, 2)
+            Row ``"r2"``, columns ``"lower"`` and ``"upper"``.
+
+        Raises
+        ------
+        ValueError
+            If the level is not between 0 and 1.
+        """
         check_level(level)
-        half = float(stats.norm.ppf(0.5 + level / 2.0)) * self.std_error
-        return max(self.r2 - half, 0.0), min(self.r2 + half, 1.0)
+        half = stats.norm.ppf(0.5 + level / 2.0) * self.std_error
+        ends = np.clip([self.r2 - half, self.r2 + half], 0.0, 1.0)
+        return pd.DataFrame([ends], index=["r2"], columns=["lower", "upper"])
 
     def __str__(self) -> str:
-        low, high = self.conf_int()
+        low, high = self.conf_int().loc["r2"]
         interval = f"95% [{low:.4f}, {high:.4f}]"
         return (
             f"Cross-sectional R2 = {self.r2:.4f} ({self.std_error:.4f}), {interval}"
@@ -289,9 +307,9 @@ def compare_r2(
             raise ValueError(
                 "compare_r2 of nested models needs one set of weights, and with weighting='wls' "
                 "each model weighs assets by its own residuals. Use weighting='ols' or 'gls', or "
-                "test the prices by premium_of_covariance."
+                "test the prices by price_of_covariance_risk."
             )
-        prices = premium_of_covariance(
+        prices = price_of_covariance_risk(
             of_large,
             "krs",
             kernel=kernel,

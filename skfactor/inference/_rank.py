@@ -24,7 +24,7 @@ def rank_test(
     rank: int | None = None,
     *,
     method: str = "cragg-donald",
-    zero_beta: bool = True,
+    fit_intercept: bool = True,
     kernel: str | None = None,
     bandwidth: float | str | None = None,
 ) -> TestResult:
@@ -51,7 +51,7 @@ def rank_test(
         ``"cragg-donald"`` [1]_ is T times the sum of the K - q smallest squared singular values,
         for homoskedastic and serially uncorrelated residuals. ``"kleibergen-paap"`` [2]_ holds
         with heteroskedasticity and, with a kernel, serial correlation.
-    zero_beta : bool, default=True
+    fit_intercept : bool, default=True
         Whether the second pass estimates a zero-beta rate, for which [1, B] has to have full rank:
         the test is then of the betas' differences across assets.
     kernel : {None, "bartlett", "parzen", "quadratic-spectral"}, default=None
@@ -104,10 +104,10 @@ def rank_test(
         raise ValueError("A kernel or bandwidth is for method='kleibergen-paap'; leave it out.")
     long_run = LongRun(kernel, bandwidth)
     sample = read_factor_sample(factors, returns)
-    if zero_beta:
+    if fit_intercept:
         sample = _differences(sample)
     n_dates, n_assets, n_factors = sample.shape
-    rank = _check_rank(rank, n_assets, n_factors, zero_beta)
+    rank = _check_rank(rank, n_assets, n_factors, fit_intercept)
     roots = _covariance_roots(sample)
     theta = roots.standardized_betas()
     df = (n_factors - rank) * (n_assets - rank)
@@ -123,7 +123,7 @@ def rank_test(
         deviations, series = _rank_deviations(theta, *roots.standardized(sample), rank)
         covariance, _ = long_run.covariance(series, sample.positions)
         statistic = n_dates * float(deviations @ np.linalg.solve(covariance, deviations))
-    what = "the betas' differences across assets have" if zero_beta else "the betas have"
+    what = "the betas' differences across assets have" if fit_intercept else "the betas have"
     null = f"{what} a rank of at most {rank}, full rank is {n_factors}"
     return TestResult(statistic, float(stats.chi2.sf(statistic, df)), (df,), "chi2", null)
 
@@ -137,17 +137,17 @@ def _differences(sample: FactorSample) -> FactorSample:
     n_assets = sample.shape[1]
     if n_assets < 2:
         raise ValueError(
-            "A zero-beta rate needs at least 2 assets. Pass zero_beta=False for a single one."
+            "A zero-beta rate needs at least 2 assets. Pass fit_intercept=False for a single one."
         )
     returns = sample.returns @ helmert(n_assets).T
     return FactorSample(sample.factors, returns, sample.positions)
 
 
-def _check_rank(rank: int | None, n_assets: int, n_factors: int, zero_beta: bool) -> int:
+def _check_rank(rank: int | None, n_assets: int, n_factors: int, fit_intercept: bool) -> int:
     rank = n_factors - 1 if rank is None else rank
     highest = min(n_assets, n_factors) - 1
     if not is_whole(rank) or not 0 <= rank <= highest:
-        rows = "differences of assets" if zero_beta else "assets"
+        rows = "differences of assets" if fit_intercept else "assets"
         raise ValueError(
             f"rank={rank!r} has to be a whole number from 0 to {highest}: there are {n_assets} "
             f"{rows} and {n_factors} factors."

@@ -335,7 +335,7 @@ class PremiaModel(CallbackSupportMixin, RegressorMixin, Estimator):  # type: ign
         notes = (*inference.notes, note) if note else inference.notes
         return replace(inference, notes=notes).summary()
 
-    def diagnostics(self, level: float = 0.05) -> Diagnostics:
+    def diagnostics(self, significance: float = 0.05) -> Diagnostics:
         """Warning signs of a two-pass model: useless factors, weak identification.
 
         A rank test of the betas, an F test for each factor that the betas on it are all the same,
@@ -344,8 +344,8 @@ class PremiaModel(CallbackSupportMixin, RegressorMixin, Estimator):  # type: ign
 
         Parameters
         ----------
-        level : float, default=0.05
-            Significance level of the warnings.
+        significance : float, default=0.05
+            Size of the tests behind the warnings.
 
         Returns
         -------
@@ -362,7 +362,7 @@ class PremiaModel(CallbackSupportMixin, RegressorMixin, Estimator):  # type: ign
         .. [1] Kan, R. and C. Zhang (1999), "Two-Pass Tests of Asset Pricing Models with Useless
            Factors", Journal of Finance 54(1), 203-235. https://doi.org/10.1111/0022-1082.00102
         """
-        return diagnose(self, level)
+        return diagnose(self, significance)
 
     def _obstacle_to(self, covariance: str) -> str:
         """Why a kind of covariance does not hold; empty if it holds."""

@@ -74,11 +74,28 @@ class MeanInference:
         """Mean by standard deviation over dates: for ICs the ICIR, for returns the Sharpe ratio."""
         return self.mean / self.std if self.std > 0.0 else float("nan")
 
-    def conf_int(self, level: float = 0.95) -> tuple[float, float]:
-        """Confidence interval of the mean."""
+    def conf_int(self, level: float = 0.95) -> pd.DataFrame:
+        """Confidence interval of the mean.
+
+        Parameters
+        ----------
+        level : float, default=0.95
+            Coverage, between 0 and 1.
+
+        Returns
+        -------
+        DataFrame of shape (1, 2)
+            One row with the name of the series, columns ``"lower"`` and ``"upper"``.
+
+        Raises
+        ------
+        ValueError
+            If the level is not between 0 and 1.
+        """
         check_level(level)
-        half = float(stats.t.ppf(0.5 + level / 2.0, self.df)) * self.std_error
-        return self.mean - half, self.mean + half
+        half = stats.t.ppf(0.5 + level / 2.0, self.df) * self.std_error
+        ends = [self.mean - half, self.mean + half]
+        return pd.DataFrame([ends], index=[self.name], columns=["lower", "upper"])
 
     def to_series(self) -> pd.Series:
         """Mean, standard error, t, p-value, ratio and number of dates, as a row of a table."""

@@ -60,7 +60,7 @@ def r2_zero(y_true: Any, y_pred: Any, *, sample_weight: Any = None) -> float:
 
 
 def cross_sectional_r2_score(
-    y_true: Any, y_pred: Any, *, sample_weight: Any = None, zero_beta: bool = True
+    y_true: Any, y_pred: Any, *, sample_weight: Any = None, fit_intercept: bool = True
 ) -> float:
     """R squared of average returns: how well expected returns explain why assets differ.
 
@@ -77,7 +77,7 @@ def cross_sectional_r2_score(
         Expected returns, as `skfactor.FamaMacBeth.predict` gives them in wide form.
     sample_weight : array-like of shape (n_periods,), optional
         Weight of each period in the averages.
-    zero_beta : bool, default=True
+    fit_intercept : bool, default=True
         Whether the variation of average returns is taken around their mean, or around zero: for
         models without a zero-beta rate.
 
@@ -115,7 +115,7 @@ def cross_sectional_r2_score(
     True
     """
     actual, expected = _averages(y_true, y_pred, sample_weight, "cross_sectional_r2_score")
-    around = actual.mean() if zero_beta else 0.0
+    around = actual.mean() if fit_intercept else 0.0
     deviation = actual - around
     total = float(deviation @ deviation)
     if total <= len(actual) * (ROUNDING_UNITS * EPSILON * abs(around)) ** 2:

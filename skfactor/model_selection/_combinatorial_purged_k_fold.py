@@ -25,10 +25,11 @@ class CombinatorialPurgedKFold(DateSplitter):
 
     Parameters
     ----------
-    n_folds : int
+    n_folds : int, default=6
         Number of folds, at least 2; sizes as in `PurgedKFold`.
-    n_test_folds : int
-        Number of folds tested together, less than ``n_folds``.
+    n_test_folds : int, default=2
+        Number of folds tested together, less than ``n_folds``. The defaults make 15 splits and 5
+        paths.
     purge, embargo : int or offset, default=0
         As in `PurgedKFold`, around each tested fold.
 
@@ -73,7 +74,7 @@ class CombinatorialPurgedKFold(DateSplitter):
     """
 
     def __init__(
-        self, n_folds: int, n_test_folds: int, *, purge: Size = 0, embargo: Size = 0
+        self, n_folds: int = 6, n_test_folds: int = 2, *, purge: Size = 0, embargo: Size = 0
     ) -> None:
         check_count(n_folds, "n_folds", minimum=2)
         check_count(n_test_folds, "n_test_folds", minimum=1)

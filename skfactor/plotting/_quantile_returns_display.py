@@ -112,7 +112,7 @@ class QuantileReturnsDisplay:
     def _draw_means(self, panel: Any, level: float, kwargs: dict[str, Any]) -> None:
         inferred = [infer_mean(column, horizon=self.horizon) for _, column in self.returns.items()]
         means = np.array([each.mean for each in inferred])
-        bounds = np.array([each.conf_int(level) for each in inferred])
+        bounds = np.vstack([each.conf_int(level) for each in inferred])
         at = np.arange(len(means))
         self.bars_ = panel.bar(at, means, **styled(kwargs, "Patch", color=COLORS[0]))
         sides = np.abs(bounds - means[:, None]).T

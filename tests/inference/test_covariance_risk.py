@@ -18,7 +18,7 @@ from scipy import stats
 
 from skfactor import FamaMacBeth
 from skfactor._passes.two_pass import TwoPass
-from skfactor.inference import premium_of_covariance, screen_factors
+from skfactor.inference import price_of_covariance_risk, screen_factors
 from skfactor.inference._covariance_risk import CovarianceRisk
 
 each_model = pytest.mark.parametrize("zero_beta", [True, False])
@@ -48,7 +48,7 @@ def test_influence_is_the_derivative_with_respect_to_the_dates_weights(weighting
 def test_prices_are_premia_over_the_covariance_of_the_factors(weighting):
     factors, returns = mispriced()
     model = FamaMacBeth(weighting=weighting).fit(factors, returns)
-    prices = premium_of_covariance(model).premia
+    prices = price_of_covariance_risk(model).premia
     expected = np.linalg.solve(np.cov(factors.T, ddof=0), model.premia_[1:])
     assert_allclose(prices[1:], expected, rtol=1e-9)
     assert_allclose(prices.iloc[0], model.premia_.iloc[0], rtol=1e-9)
@@ -61,7 +61,7 @@ def test_errors_are_those_of_the_influence(kind, kernel):
     risk = CovarianceRisk(TwoPass(returns, factors, "ols", True))
     series = risk.influence(kind == "krs")
     expected = long_run_by_pairs(series, np.arange(120), kernel, 4.0) / (120 - 3)
-    found = premium_of_covariance(
+    found = price_of_covariance_risk(
         FamaMacBeth().fit(factors, returns), kind, kernel=kernel, bandwidth=4
     )
     assert_allclose(found.cov, expected, rtol=1e-8, atol=1e-12)
@@ -71,7 +71,7 @@ def test_errors_are_those_of_the_influence(kind, kernel):
 def test_fama_macbeth_errors_are_those_of_the_slopes_on_covariances():
     factors, returns = mispriced()
     model = FamaMacBeth().fit(factors, returns)
-    found = premium_of_covariance(model, "fama-macbeth")
+    found = price_of_covariance_risk(model, "fama-macbeth")
     f, r = factors - factors.mean(axis=0), returns - returns.mean(axis=0)
     x = np.column_stack([np.ones(8), r.T @ f / 120])
     slopes = np.linalg.lstsq(x, returns.T, rcond=None)[0]
@@ -83,7 +83,7 @@ def test_shanken_and_gmm_agree_where_residuals_are_independent_of_the_factors():
     rng = np.random.default_rng(0)
     X, y = random_two_pass(rng, n_periods=100_000, n_assets=6)
     model = FamaMacBeth().fit(X, y)
-    found = [premium_of_covariance(model, kind).std_errors for kind in ("shanken", "gmm")]
+    found = [price_of_covariance_risk(model, kind).std_errors for kind in ("shanken", "gmm")]
     assert_allclose(found[0], found[1], rtol=0.02)
 
 
@@ -113,9 +113,9 @@ def test_mistakes_raise():
     X, y = french_two_pass()
     model = FamaMacBeth().fit(X, y)
     with pytest.raises(ValueError, match=r"'white' is unknown"):
-        premium_of_covariance(model, "white")
-    with pytest.raises(ValueError, match=r"level=5 has to lie between 0 and 1"):
-        screen_factors(model, level=5)
+        price_of_covariance_risk(model, "white")
+    with pytest.raises(ValueError, match=r"significance=5 has to lie between 0 and 1"):
+        screen_factors(model, significance=5)
     short = FamaMacBeth().fit(X[:20], y[:20])
     with pytest.raises(ValueError, match=r"covariance of 18 assets and needs more dates; found 20"):
         screen_factors(short)

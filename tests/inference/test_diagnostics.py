@@ -70,7 +70,7 @@ def test_disagreement_is_between_the_two_t_values():
     assert_allclose(diagnostics.t_values, pd.DataFrame(expected))
     # A level between the two p-values of the market's premium makes them disagree.
     levels = sorted(model.inference(kind).p_values["const"] for kind in expected)
-    between = model.diagnostics(level=sum(levels) / 2)
+    between = model.diagnostics(significance=sum(levels) / 2)
     assert "const" in between.disagreements
     assert any("disagree" in warning for warning in between.warnings)
 
@@ -83,8 +83,8 @@ def test_the_summary_shows_a_line_for_a_useless_factor():
 
 def test_mistakes_raise():
     X, y = useless()
-    with pytest.raises(ValueError, match="level=0 has to lie between"):
-        FamaMacBeth().fit(X, y).diagnostics(level=0)
+    with pytest.raises(ValueError, match="significance=0 has to lie between"):
+        FamaMacBeth().fit(X, y).diagnostics(significance=0)
     with pytest.raises(ValueError, match=r"of 8 assets and needs 12 dates; found 10"):
         FamaMacBeth().fit(X[:10], y[:10]).diagnostics()
     index = pd.MultiIndex.from_product([range(2000, 2006), list("abcdef")], names=["year", "asset"])

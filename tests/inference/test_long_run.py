@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose
 from skfactor import FamaMacBeth, TradedFactorModel
 from skfactor._kernels.long_run import KERNELS
 from skfactor.datasets import make_panel, make_two_pass
-from skfactor.inference import cross_sectional_r2, j_test, premium_of_covariance
+from skfactor.inference import cross_sectional_r2, j_test, price_of_covariance_risk
 from skfactor.inference._long_run import RULES, LongRun
 
 WIDE = ("fama-macbeth", "shanken", "gmm", "krs")
@@ -71,7 +71,7 @@ def test_debiased_and_covariance_are_what_they_are(model):
 
 @pytest.mark.parametrize("name", ["newey-west", "NeweyWest", "hac", "HAC"])
 def test_a_covariance_that_goes_by_the_name_of_a_kernel_says_what_to_type(model, name):
-    for ask in (model.inference, model.summary, lambda c: premium_of_covariance(model, c)):
+    for ask in (model.inference, model.summary, lambda c: price_of_covariance_risk(model, c)):
         with pytest.raises(ValueError, match=rf"'{name}' is unknown; .* are kernel='bartlett', wi"):
             ask(name)
 

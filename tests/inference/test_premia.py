@@ -21,7 +21,7 @@ from skfactor.inference import (
     PremiaInference,
     TestResult,
     j_test,
-    premium_of_covariance,
+    price_of_covariance_risk,
     screen_factors,
 )
 
@@ -350,7 +350,7 @@ def test_what_follows_from_a_fit_does_not_follow_its_tables():
         lambda model: str(model.summary()),
         lambda model: str(model.diagnostics()),
         lambda model: str(screen_factors(model).steps),
-        lambda model: str(premium_of_covariance(model)),
+        lambda model: str(price_of_covariance_risk(model)),
         lambda model: str(j_test(model, kernel="bartlett")),
         lambda model: str(model.portfolio_betas(equal)),
     ]

@@ -17,7 +17,7 @@ from scipy import stats
 
 from skfactor import FamaMacBeth
 from skfactor._passes.two_pass import TwoPass
-from skfactor.inference import compare_r2, cross_sectional_r2, premium_of_covariance
+from skfactor.inference import compare_r2, cross_sectional_r2, price_of_covariance_risk
 from skfactor.inference._r2 import r2_influence, r2_of
 
 each_model = pytest.mark.parametrize("zero_beta", [True, False])
@@ -52,7 +52,7 @@ def test_error_is_that_of_the_influence(weighting):
     influence = r2_influence(TwoPass(returns, factors, weighting, True))
     found = cross_sectional_r2(model, debiased=False)
     assert_allclose(found.std_error, influence.std() / np.sqrt(120), rtol=1e-9)
-    low, high = found.conf_int(0.9)
+    low, high = found.conf_int(0.9).loc["r2"]
     assert_allclose(
         (low, high), np.clip(found.r2 + stats.norm.ppf([0.05, 0.95]) * found.std_error, 0, 1)
     )
@@ -102,7 +102,7 @@ def test_prints_its_figures():
 def test_nested_models_are_compared_by_the_prices_of_the_additional_factors():
     X, y = french_two_pass()
     large, small = FamaMacBeth().fit(X, y), FamaMacBeth().fit(X[["MktRF", "HML"]], y)
-    expected = premium_of_covariance(large, "krs").wald_test(["SMB", "Mom"])
+    expected = price_of_covariance_risk(large, "krs").wald_test(["SMB", "Mom"])
     for models in ((large, small), (small, large)):
         found = compare_r2(*models)
         assert_allclose(found.statistic, expected.statistic, rtol=1e-11)

@@ -64,7 +64,7 @@ def _as_kleibergen_and_paap_write_it(factors, returns, rank, kernel=None, lags=0
 @pytest.mark.parametrize("rank", [0, 1, 2, None])
 def test_cragg_donald_is_a_sum_of_canonical_correlations(french, rank):
     factors, returns = french
-    test = rank_test(factors, returns, rank, zero_beta=False)
+    test = rank_test(factors, returns, rank, fit_intercept=False)
     rho = CanCorr(returns.to_numpy(), factors.to_numpy()).cancorr
     q = 2 if rank is None else rank
     expected = len(factors) * np.sum((rho**2 / (1.0 - rho**2))[q:])
@@ -82,7 +82,7 @@ def test_kleibergen_paap_is_the_authors_formula(french, rank, kernel, lags):
     expected, df = _as_kleibergen_and_paap_write_it(factors, returns, rank, kernel, lags)
     bandwidth = None if kernel is None else lags
     test = rank_test(
-        factors, returns, rank, zero_beta=False, kernel=kernel, bandwidth=bandwidth, **KP
+        factors, returns, rank, fit_intercept=False, kernel=kernel, bandwidth=bandwidth, **KP
     )
     assert_allclose(test.statistic, expected, rtol=1e-8)
     assert test.df == (df,)
@@ -92,7 +92,7 @@ def test_kleibergen_paap_is_the_authors_formula(french, rank, kernel, lags):
 def test_with_a_zero_beta_rate_it_is_the_test_of_returns_over_one_asset(french, method):
     factors, returns = french
     over = returns.iloc[:, 1:].sub(returns.iloc[:, 0], axis=0)
-    expected = rank_test(factors, over, zero_beta=False, method=method)
+    expected = rank_test(factors, over, fit_intercept=False, method=method)
     test = rank_test(factors, returns, method=method)
     assert_allclose(test.statistic, expected.statistic, rtol=1e-9)
     assert test.df == expected.df == (6 - 3 + 1,)
@@ -115,7 +115,7 @@ def test_rank_zero_of_one_asset_is_the_wald_test_that_its_betas_are_zero(
     factors, returns = french[0], french[1]["S1V1"]
     fit = sm.OLS(returns, sm.add_constant(factors)).fit(**covariance)
     expected = fit.wald_test(np.eye(4)[1:], use_f=False, scalar=True).statistic
-    test = rank_test(factors, returns, 0, zero_beta=False, **KP, **options)
+    test = rank_test(factors, returns, 0, fit_intercept=False, **KP, **options)
     assert_allclose(test.statistic, expected, rtol=1e-8)
 
 
@@ -125,7 +125,7 @@ def test_with_an_identity_for_the_covariance_kleibergen_paap_is_cragg_donald(fre
     roots = _covariance_roots(sample)
     x, y = roots.standardized(sample)
     deviations, series = _rank_deviations(roots.standardized_betas(), x, y, rank)
-    expected = rank_test(*french, rank, zero_beta=False).statistic
+    expected = rank_test(*french, rank, fit_intercept=False).statistic
     assert_allclose(len(x) * deviations @ deviations, expected, rtol=1e-10)
     assert series.shape == (len(x), len(deviations))
     # What is estimated in the standardized coordinates has covariance I.
@@ -137,9 +137,9 @@ def test_with_an_identity_for_the_covariance_kleibergen_paap_is_cragg_donald(fre
 
 
 @pytest.mark.parametrize("method", ["cragg-donald", "kleibergen-paap"])
-@pytest.mark.parametrize("zero_beta", [True, False])
-def test_a_useless_factor_is_told_and_real_ones_are_not_doubted(method, zero_beta):
-    options = {"method": method, "zero_beta": zero_beta}
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_a_useless_factor_is_told_and_real_ones_are_not_doubted(method, fit_intercept):
+    options = {"method": method, "fit_intercept": fit_intercept}
     useless = np.array(
         [rank_test(*_draw(seed, useless=1), **options).p_value for seed in range(400)]
     )
@@ -164,12 +164,12 @@ def test_mixing_factors_or_assets_gives_the_same_statistic(french, method):
     mixed = rank_test(
         factors @ rng.normal(size=(3, 3)),
         returns @ rng.normal(size=(7, 7)),
-        zero_beta=False,
+        fit_intercept=False,
         method=method,
     )
-    expected = rank_test(factors, returns, zero_beta=False, method=method)
+    expected = rank_test(factors, returns, fit_intercept=False, method=method)
     assert_allclose(mixed.statistic, expected.statistic, rtol=1e-7)
-    units = rank_test(factors * [1.0, 1e-18, 1e9], returns, zero_beta=False, method=method)
+    units = rank_test(factors * [1.0, 1e-18, 1e9], returns, fit_intercept=False, method=method)
     assert_allclose(units.statistic, expected.statistic, rtol=1e-7)
 
 
@@ -177,7 +177,7 @@ def test_a_zero_beta_rate_makes_betas_that_are_all_alike_useless():
     rng = np.random.default_rng(0)
     factors = rng.normal(size=(300, 1))
     returns = factors + rng.normal(size=(300, 5))
-    assert rank_test(factors, returns, zero_beta=False).p_value < 1e-10
+    assert rank_test(factors, returns, fit_intercept=False).p_value < 1e-10
     assert rank_test(factors, returns).p_value > 0.05
 
 
@@ -216,4 +216,4 @@ def test_options_that_mean_nothing_raise(options, message):
 def test_an_asset_that_is_a_factor_raises():
     factors, returns = _draw(0)
     with pytest.raises(ValueError, match="residual covariance of the assets is singular"):
-        rank_test(factors, np.c_[returns, factors[:, 0]], zero_beta=False)
+        rank_test(factors, np.c_[returns, factors[:, 0]], fit_intercept=False)

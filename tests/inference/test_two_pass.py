@@ -23,7 +23,7 @@ from skfactor.formula import FormulaRegressor
 from skfactor.inference import (
     cross_sectional_r2,
     j_test,
-    premium_of_covariance,
+    price_of_covariance_risk,
     screen_factors,
     shanken_test,
 )
@@ -229,7 +229,14 @@ def test_automatic_lags_and_prewhitening_are_reported(bandwidth, prewhiten):
 
 @pytest.mark.parametrize(
     "test",
-    [j_test, shanken_test, cross_sectional_r2, premium_of_covariance, screen_factors, full_summary],
+    [
+        j_test,
+        shanken_test,
+        cross_sectional_r2,
+        price_of_covariance_risk,
+        screen_factors,
+        full_summary,
+    ],
 )
 def test_tests_of_averages_over_all_dates_refuse_other_averages(test):
     factors, returns = mispriced()
@@ -269,7 +276,7 @@ def _rounded_combination():
 
 
 @pytest.mark.parametrize(
-    "test", [j_test, shanken_test, cross_sectional_r2, screen_factors, premium_of_covariance]
+    "test", [j_test, shanken_test, cross_sectional_r2, screen_factors, price_of_covariance_risk]
 )
 @pytest.mark.parametrize("share_missing", [0.0, 0.05])
 def test_factors_that_are_combinations_but_for_rounding_are_refused(test, share_missing):

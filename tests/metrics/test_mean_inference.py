@@ -24,7 +24,9 @@ def test_without_overlap_it_is_the_t_test():
     found, expected = infer_mean(s), stats.ttest_1samp(s, 0.0)
     assert_allclose(found.t_value, expected.statistic, rtol=1e-12)
     assert_allclose(found.p_value, expected.pvalue, rtol=1e-12)
-    assert_allclose(found.conf_int(0.9), expected.confidence_interval(0.9), rtol=1e-12)
+    interval = found.conf_int(0.9)
+    assert_allclose(interval.loc["ic"], expected.confidence_interval(0.9), rtol=1e-12)
+    assert list(interval.columns) == ["lower", "upper"]
     assert_allclose(found.std_error, s.sem(), rtol=1e-12)
     assert_allclose(found.information_ratio, s.mean() / s.std(), rtol=1e-12)
     assert found.name == "ic"

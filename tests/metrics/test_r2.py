@@ -64,7 +64,7 @@ def test_averages_are_over_the_periods_that_have_both(tables):
     rmse = np.sqrt(((actual - expected) ** 2).mean())
     assert_allclose(pricing_rmse(y, p), rmse, rtol=1e-12)
     around_zero = 1 - ((actual - expected) ** 2).sum() / (actual**2).sum()
-    assert_allclose(cross_sectional_r2_score(y, p, zero_beta=False), around_zero, rtol=1e-12)
+    assert_allclose(cross_sectional_r2_score(y, p, fit_intercept=False), around_zero, rtol=1e-12)
 
 
 def test_score_of_the_wide_model_is_the_same():

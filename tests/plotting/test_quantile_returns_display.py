@@ -33,7 +33,7 @@ def test_overlapping_horizons_widen_the_intervals(data):
     returns = quantile_returns_by_date(y, X["x1"], n_quantiles=3)
     display = QuantileReturnsDisplay(returns, horizon=4).plot(kind="mean", level=0.9)
     ends = [segment[:, 1] for segment in display.intervals_[2][0].get_segments()]
-    assert_allclose(ends[0], infer_mean(returns[1], horizon=4).conf_int(0.9))
+    assert_allclose(ends[0], infer_mean(returns[1], horizon=4).conf_int(0.9).iloc[0])
 
 
 def test_an_estimator_sorts_by_its_predictions(data):
