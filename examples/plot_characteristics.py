@@ -59,7 +59,7 @@ SplitDisplay.from_splitter(yearly, X)
 # premia that are known; estimates vary, and so does the choice, and both take something off.
 
 realized = y[expected.index]
-evaluation = evaluate_forecasts(expected, realized, n_quantiles=5)
+evaluation = evaluate_forecasts(realized, expected, n_quantiles=5)
 print(evaluation.summary())
 truth = panel.data.loc[expected.index] @ panel.premia.drop("const")
 print(f"Rank IC {rank_ic(realized, expected):.3f}, by true premia {rank_ic(realized, truth):.3f}")

@@ -34,7 +34,7 @@ RiskDisplay(risk).plot(share=True)
 # In sample the hedge is perfect: betas of the whole span bring the exposures over the whole span to
 # zero. Nobody could have held it, because nobody knew them before the end.
 
-known_after = hedge(industries, factors, weights=weights)
+known_after = hedge(factors, industries, weights=weights)
 print(f"Largest exposure that remains: {known_after.remaining['beta'].abs().max():.3f}")
 
 # %%
@@ -43,7 +43,7 @@ print(f"Largest exposure that remains: {known_after.remaining['beta'].abs().max(
 # volatility says that little is lost by it here.
 
 rolling = FactorBetas(window=60, lag=1)
-known_before = hedge(industries, factors, weights=weights, betas=rolling)
+known_before = hedge(factors, industries, weights=weights, betas=rolling)
 print(known_before.remaining.round(3))
 held = known_before.returns.dropna().index
 volatility = {
@@ -59,7 +59,7 @@ print(pd.Series(volatility).mul(100.0 * 12.0**0.5).round(1).to_string())
 # and keeps the market's at 0.3.
 
 partly = hedge(
-    industries, factors, weights=weights, betas=rolling,
+    factors, industries, weights=weights, betas=rolling,
     names=["MktRF", "SMB"], target=pd.Series({"MktRF": 0.3, "SMB": 0.0}),
 )  # fmt: skip
 print(partly.remaining["beta"].round(2).to_string())
@@ -71,7 +71,7 @@ print(partly.remaining["beta"].round(2).to_string())
 
 last = held[-120:]
 exposures = -known_before.positions.loc[last]  # the target was zero
-parts = attribute(known_before.unhedged[last], exposures, factors.loc[last])
+parts = attribute(exposures, factors.loc[last], known_before.unhedged[last])
 total = parts.linked().iloc[-1]
 print(f"Compound return {last[0]} to {last[-1]}, percent: {100.0 * total.sum():.1f}, of which")
 print(total.mul(100.0).round(1).to_string())

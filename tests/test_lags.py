@@ -215,13 +215,13 @@ USES = {
     ("infer_mean", "horizon"): [lambda s: metrics.infer_mean(s.factors["f"], horizon=5).std_error],
     ("evaluate_forecasts", "horizon"): [
         lambda s: (
-            metrics.evaluate_forecasts(s.X["f"], s.y, n_quantiles=2, horizon=4)
+            metrics.evaluate_forecasts(s.y, s.X["f"], n_quantiles=2, horizon=4)
             .to_frame()
             .select_dtypes("number")
         )
     ],
     ("evaluate_forecasts", "max_lag"): [
-        lambda s: metrics.evaluate_forecasts(s.X["f"], s.y, n_quantiles=2, max_lag=4).decay
+        lambda s: metrics.evaluate_forecasts(s.y, s.X["f"], n_quantiles=2, max_lag=4).decay
     ],
     ("rank_autocorrelation", "lag"): [lambda s: metrics.rank_autocorrelation(s.X["f"], lag=4)],
     ("quantile_turnover", "lag"): [

@@ -54,7 +54,7 @@ class ForecastEvaluation:
     >>> from skfactor.datasets import make_panel
     >>> from skfactor.metrics import evaluate_forecasts
     >>> X, y = make_panel(random_state=0, return_X_y=True)
-    >>> evaluation = evaluate_forecasts(0.01 * X["x1"], y, n_quantiles=5)
+    >>> evaluation = evaluate_forecasts(y, 0.01 * X["x1"], n_quantiles=5)
     >>> evaluation.decay.index.tolist()
     [0, 1, 2, 3, 4, 5]
     """

@@ -43,8 +43,8 @@ _NAME = "evaluate_forecasts"
 
 
 def evaluate_forecasts(
-    expected: Any,
-    realized: Any,
+    y_true: Any,
+    y_pred: Any,
     *,
     n_quantiles: int = 10,
     horizon: int = 1,
@@ -61,11 +61,11 @@ def evaluate_forecasts(
 
     Parameters
     ----------
-    expected : array-like of shape (n_rows,)
-        Expected returns made before the outcome was known, such as those of
+    y_true : array-like of shape (n_rows,)
+        Realized returns. Pairs with a NaN are left out.
+    y_pred : array-like of shape (n_rows,)
+        Expected returns of the same rows, made before the outcome was known, such as those of
         `skfactor.model_selection.walk_forward_predict`.
-    realized : array-like of shape (n_rows,)
-        The returns that they are expectations of, in the same rows. Pairs with a NaN are left out.
     n_quantiles : int, default=10
         Number of quantiles of the expected returns, as in `long_short_sharpe`.
     horizon : int, default=1
@@ -75,7 +75,7 @@ def evaluate_forecasts(
         Longest lag of the decay: the rank IC of expectations with the returns that many dates after
         those that they are for. By default 5, or as far as the sample goes, where assets are known.
     dates, assets : array-like of shape (n_rows,), optional
-        Date and asset of each row, if they are not in the index of ``expected`` or ``realized``.
+        Date and asset of each row, if they are not in the index of ``y_true`` or ``y_pred``.
 
     Returns
     -------
@@ -109,12 +109,12 @@ def evaluate_forecasts(
     >>> X, y = make_panel(random_state=0, return_X_y=True)
     >>> early = X.index.get_level_values("date") < "2013-01"
     >>> model = FamaMacBeth().fit(X[early], y[early])
-    >>> evaluation = evaluate_forecasts(model.predict(X[~early]), y[~early], n_quantiles=5)
+    >>> evaluation = evaluate_forecasts(y[~early], model.predict(X[~early]), n_quantiles=5)
     >>> bool(evaluation.slope.t_value > 2.0)
     True
     """
     check_horizon(horizon)
-    pairs = read_pairs(realized, expected, metric=_NAME, dates=dates)
+    pairs = read_pairs(y_true, y_pred, metric=_NAME, dates=dates)
     moments = segment_pair_moments(pairs.predicted, pairs.actual, pairs.offsets)
     slope = moments.slope
     by_date = pd.DataFrame(
@@ -140,10 +140,10 @@ def evaluate_forecasts(
         name: infer_values(by_date[name].to_numpy(), positions, name, horizon)
         for name in ("slope", "intercept", "ic", "rank_ic", "spread")
     }
-    panel = panel_of(expected, realized, len(np.asarray(realized)), dates, assets, _NAME)
+    panel = panel_of(y_true, y_pred, len(np.asarray(y_true)), dates, assets, _NAME)
     lags: dict[int, MeanInference] = {}
     if panel.assets is not None or max_lag:
-        columns = [read_column(data, "", _NAME) for data in (expected, realized)]
+        columns = [read_column(data, "", _NAME) for data in (y_pred, y_true)]
         rows = asset_rows(panel, np.arange(len(columns[0])), _NAME)
         lags = _decay(columns[0], columns[1], rows, max_lag, horizon)
     error, level = (pairs.actual - pairs.predicted), pairs.actual

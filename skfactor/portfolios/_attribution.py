@@ -37,7 +37,7 @@ class Attribution:
     >>> french = load_french().loc["2016":]
     >>> factors, returns = french[["MktRF", "SMB", "HML"]], french["BusEq"] - french["RF"]
     >>> betas = FactorBetas().fit(factors, returns).betas_.iloc[0]
-    >>> attribute(returns, betas, factors).linked().iloc[-1].round(4)
+    >>> attribute(betas, factors, returns).linked().iloc[-1].round(4)
     MktRF       0.2455
     SMB        -0.0147
     HML        -0.0674
@@ -91,22 +91,22 @@ class Attribution:
 
 
 def attribute(
-    returns: pd.Series,
     exposures: pd.Series | pd.DataFrame,
     factor_returns: pd.DataFrame,
+    returns: pd.Series,
 ) -> Attribution:
     """Split the returns of a portfolio or asset into those of its factors and a specific rest.
 
     Parameters
     ----------
-    returns : Series of shape (n_dates,)
-        Returns of the portfolio, indexed by date.
     exposures : Series of shape (n_factors,) or DataFrame of shape (n_dates, n_factors)
         Exposures to the factors, the same on all dates or one row a date: those with which the
         return in the same row was earned. `skfactor.FactorBetas` estimates them.
     factor_returns : DataFrame of shape (n_dates, n_factors)
         Returns of the factors, such as ``FamaMacBeth.lambdas_`` or traded factors. The factors are
         those of the exposures, in any order; others are left out.
+    returns : Series of shape (n_dates,)
+        Returns of the portfolio, indexed by date.
 
     Returns
     -------
@@ -132,7 +132,7 @@ def attribute(
     >>> months = pd.period_range("2024-01", periods=2, freq="M")
     >>> returns = pd.Series([0.03, -0.01], months)
     >>> factors = pd.DataFrame({"market": [0.02, -0.01], "value": [0.01, 0.02]}, months)
-    >>> attribute(returns, pd.Series({"market": 1.0, "value": 0.5}), factors).contributions
+    >>> attribute(pd.Series({"market": 1.0, "value": 0.5}), factors, returns).contributions
              market  value  specific
     2024-01    0.02  0.005     0.005
     2024-02   -0.01  0.010    -0.010

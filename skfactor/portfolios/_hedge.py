@@ -47,7 +47,7 @@ class Hedge:
     >>> from skfactor.portfolios import hedge
     >>> french = load_french()
     >>> small_growth = french["S1V1"] - french["RF"]
-    >>> hedged = hedge(small_growth, french[["MktRF", "SMB", "HML"]], names=["MktRF", "SMB"])
+    >>> hedged = hedge(french[["MktRF", "SMB", "HML"]], small_growth, names=["MktRF", "SMB"])
     >>> hedged.remaining["beta"].abs().round(3)
     factor
     MktRF    0.000
@@ -69,8 +69,8 @@ class Hedge:
 
 
 def hedge(
-    returns: pd.Series | pd.DataFrame,
     factors: pd.DataFrame,
+    returns: pd.Series | pd.DataFrame,
     *,
     weights: pd.Series | pd.DataFrame | None = None,
     names: Sequence[str] | None = None,
@@ -84,11 +84,11 @@ def hedge(
 
     Parameters
     ----------
-    returns : Series of shape (n_dates,) or DataFrame of shape (n_dates, n_assets)
-        Returns of the portfolio; or of assets, with ``weights``.
     factors : DataFrame of shape (n_dates, n_factors)
         Returns of the factors. To hedge with them they have to be traded, and like the returns
         either in excess of the risk-free rate or long-short.
+    returns : Series of shape (n_dates,) or DataFrame of shape (n_dates, n_assets)
+        Returns of the portfolio; or of assets, with ``weights``.
     weights : Series of shape (n_assets,) or DataFrame of shape (n_dates, n_assets), optional
         Weights of the assets in the portfolio, on all dates alike or those with which the return
         of the same row is earned. Assets that are not named weigh nothing.
@@ -124,7 +124,7 @@ def hedge(
     >>> from skfactor.portfolios import hedge
     >>> factors, returns = make_two_pass(random_state=0, return_X_y=True)
     >>> weights = pd.Series(1.0 / returns.shape[1], returns.columns)
-    >>> bool(hedge(returns, factors, weights=weights).remaining["beta"].abs().max() < 1e-12)
+    >>> bool(hedge(factors, returns, weights=weights).remaining["beta"].abs().max() < 1e-12)
     True
     """
     if not isinstance(factors, pd.DataFrame):

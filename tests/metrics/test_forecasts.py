@@ -29,7 +29,7 @@ PAIRS = pd.DataFrame({"x": EXPECTED, "y": REALIZED}).dropna()
 
 @pytest.fixture(scope="module")
 def evaluation():
-    return evaluate_forecasts(EXPECTED, REALIZED, n_quantiles=5)
+    return evaluate_forecasts(REALIZED, EXPECTED, n_quantiles=5)
 
 
 # --- known values -------------------------------------------------------------------------------
@@ -97,7 +97,7 @@ def test_decay_is_the_rank_ic_with_returns_of_later_dates(evaluation):
 
 
 def test_overlapping_horizons_have_lags_everywhere():
-    found = evaluate_forecasts(EXPECTED, REALIZED, n_quantiles=5, horizon=4)
+    found = evaluate_forecasts(REALIZED, EXPECTED, n_quantiles=5, horizon=4)
     for name in ("slope", "ic", "rank_ic", "spread"):
         expected = infer_mean(found.by_date[name], horizon=4)
         assert getattr(found, name) == expected
@@ -115,7 +115,7 @@ def test_expectations_that_come_true_have_a_slope_of_one():
 
 
 def test_expectations_twice_too_wide_have_half_the_slope(evaluation):
-    found = evaluate_forecasts(2.0 * EXPECTED, REALIZED, n_quantiles=5)
+    found = evaluate_forecasts(REALIZED, 2.0 * EXPECTED, n_quantiles=5)
     assert_allclose(found.slope.mean, evaluation.slope.mean / 2.0, rtol=1e-10)
     assert_allclose(found.slope.t_value, evaluation.slope.t_value, rtol=1e-9)
     assert_allclose(found.spread.mean, evaluation.spread.mean, rtol=1e-10)
@@ -123,14 +123,14 @@ def test_expectations_twice_too_wide_have_half_the_slope(evaluation):
 
 def test_order_of_rows_does_not_matter(evaluation):
     order = np.random.default_rng(0).permutation(len(EXPECTED))
-    shuffled = [data.swaplevel().iloc[order] for data in (EXPECTED, REALIZED)]
+    shuffled = [data.swaplevel().iloc[order] for data in (REALIZED, EXPECTED)]
     found = evaluate_forecasts(*shuffled, n_quantiles=5)
     assert_frame_equal(found.to_frame(), evaluation.to_frame(), rtol=1e-9)
     assert_frame_equal(found.decay, evaluation.decay, rtol=1e-9)
 
 
 def test_arrays_with_dates_have_all_but_the_decay(evaluation):
-    arrays = EXPECTED.to_numpy(), REALIZED.to_numpy()
+    arrays = REALIZED.to_numpy(), EXPECTED.to_numpy()
     labels = {name + "s": EXPECTED.index.get_level_values(name) for name in ("date", "asset")}
     found = evaluate_forecasts(*arrays, n_quantiles=5, dates=labels["dates"])
     assert_frame_equal(found.to_frame(), evaluation.to_frame(), rtol=1e-12)
@@ -140,11 +140,11 @@ def test_arrays_with_dates_have_all_but_the_decay(evaluation):
 
 
 def test_decay_goes_as_far_as_asked_or_as_the_sample():
-    longer = evaluate_forecasts(EXPECTED, REALIZED, n_quantiles=5, max_lag=8)
+    longer = evaluate_forecasts(REALIZED, EXPECTED, n_quantiles=5, max_lag=8)
     assert list(longer.decay.index) == list(range(9))
-    assert list(evaluate_forecasts(EXPECTED, REALIZED, max_lag=0).decay.index) == [0]
+    assert list(evaluate_forecasts(REALIZED, EXPECTED, max_lag=0).decay.index) == [0]
     few = EXPECTED.index.get_level_values("date") <= EXPECTED.index.levels[0][3]
-    short = evaluate_forecasts(EXPECTED[few], REALIZED[few], n_quantiles=5)
+    short = evaluate_forecasts(REALIZED[few], EXPECTED[few], n_quantiles=5)
     assert list(short.decay.index) == [0, 1, 2]
 
 
@@ -160,7 +160,7 @@ def test_summary_shows_the_figures_in_text_latex_and_html(evaluation):
     latex = evaluation.summary().as_latex()
     assert latex.count(r"\begin{tabular}") == 4
     assert "<table" in evaluation._repr_html_()
-    overlapping = evaluate_forecasts(EXPECTED, REALIZED, n_quantiles=5, horizon=3)
+    overlapping = evaluate_forecasts(REALIZED, EXPECTED, n_quantiles=5, horizon=3)
     assert "Newey-West with 2 lags" in str(overlapping)
 
 
@@ -175,7 +175,7 @@ def test_it_is_frozen(evaluation):
 def test_constant_expectations_of_a_date_are_counted_once():
     constant = EXPECTED.where(EXPECTED.index.get_level_values("date") != "2020-01-31", 0.01)
     with pytest.warns(UndefinedMetricWarning, match="slope is undefined on 1 of 24") as caught:
-        found = evaluate_forecasts(constant, REALIZED, n_quantiles=5)
+        found = evaluate_forecasts(REALIZED, constant, n_quantiles=5)
     assert len(caught) == 1
     assert caught[0].filename == __file__
     assert found.slope.n_dates == 23
@@ -193,7 +193,7 @@ def test_without_a_spread_the_rest_is_there(case):
         rank = EXPECTED.groupby(level="date").rank(pct=True)
         expected = (rank > 0.2).astype(float).where(rank.notna())
     with pytest.warns(UndefinedMetricWarning) as caught:
-        found = evaluate_forecasts(expected, REALIZED, n_quantiles=n_quantiles)
+        found = evaluate_forecasts(REALIZED, expected, n_quantiles=n_quantiles)
     texts = [str(warning.message) for warning in caught]
     if case == "constant":
         assert len(texts) == 1
@@ -212,7 +212,7 @@ def test_without_a_spread_the_rest_is_there(case):
 
 def test_constant_outcomes_have_a_slope_and_no_correlation():
     constant = REALIZED * 0.0 + 0.01
-    found = evaluate_forecasts(EXPECTED, constant, n_quantiles=5)
+    found = evaluate_forecasts(constant, EXPECTED, n_quantiles=5)
     assert_allclose(found.slope.mean, 0.0, atol=1e-12)
     assert np.isnan(found.ic.mean)
     assert str(found)
@@ -245,22 +245,22 @@ def test_an_empty_sample_raises():
 )
 def test_options_are_checked(options, message):
     with pytest.raises(ValueError, match=message):
-        evaluate_forecasts(EXPECTED, REALIZED, **{"n_quantiles": 5, **options})
+        evaluate_forecasts(REALIZED, EXPECTED, **{"n_quantiles": 5, **options})
 
 
 def test_lags_without_assets_raise():
     dates = EXPECTED.index.get_level_values("date")
     with pytest.raises(ValueError, match="which row is which asset"):
-        evaluate_forecasts(EXPECTED.to_numpy(), REALIZED.to_numpy(), dates=dates, max_lag=3)
+        evaluate_forecasts(REALIZED.to_numpy(), EXPECTED.to_numpy(), dates=dates, max_lag=3)
 
 
 def test_mistakes_raise():
     with pytest.raises(ValueError, match="there are no dates"):
-        evaluate_forecasts(EXPECTED.to_numpy(), REALIZED.to_numpy())
+        evaluate_forecasts(REALIZED.to_numpy(), EXPECTED.to_numpy())
     with pytest.raises(ValueError, match="have different indexes"):
-        evaluate_forecasts(EXPECTED, REALIZED[::-1])
+        evaluate_forecasts(REALIZED, EXPECTED[::-1])
     one = EXPECTED.index.get_level_values("date") == "2020-01-31"
     with pytest.raises(ValueError, match="only 1 of 1 dates have a value"):
-        evaluate_forecasts(EXPECTED[one], REALIZED[one], n_quantiles=5)
+        evaluate_forecasts(REALIZED[one], EXPECTED[one], n_quantiles=5)
     with pytest.raises(ValueError, match="y_true has 3 columns"):
         evaluate_forecasts(np.ones((4, 3)), np.ones((4, 3)))

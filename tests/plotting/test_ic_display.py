@@ -32,7 +32,7 @@ def test_lines_and_counts_are_those_of_the_ic(data):
 
 def test_decay_of_evaluated_forecasts_is_drawn(data):
     X, y = data
-    evaluation = evaluate_forecasts(X["x1"], y, n_quantiles=5, max_lag=3)
+    evaluation = evaluate_forecasts(y, X["x1"], n_quantiles=5, max_lag=3)
     display = ICDisplay.from_evaluation(evaluation, level=0.9)
     assert_allclose(display.line_.get_ydata(), evaluation.by_date["rank_ic"])
     assert_allclose([bar.get_height() for bar in display.bars_], evaluation.decay["mean"])

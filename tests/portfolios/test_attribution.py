@@ -35,7 +35,7 @@ def betas(french):
 def test_the_specific_part_of_fitted_betas_is_alpha_and_residual(french, betas):
     returns, factors = french
     model = FactorBetas().fit(factors, returns)
-    parts = attribute(returns, betas, factors).contributions
+    parts = attribute(betas, factors, returns).contributions
     assert_frame_equal(parts[FACTORS], factors * betas)
     expected = model.residuals_.iloc[:, 0] + model.alphas_.iloc[0]
     assert_allclose(parts["specific"], expected, atol=1e-15)
@@ -43,7 +43,7 @@ def test_the_specific_part_of_fitted_betas_is_alpha_and_residual(french, betas):
 
 def test_contributions_add_up_on_each_date_and_over_time(french, betas):
     returns, factors = french
-    split = attribute(returns, betas, factors)
+    split = attribute(betas, factors, returns)
     assert_series_equal(split.returns, returns)
     size = split.contributions.abs().sum(axis=1)
     assert ((split.contributions.sum(axis=1) - returns).abs() <= 1e-15 * size).all()
@@ -62,7 +62,7 @@ def test_contributions_add_up_on_each_date_and_over_time(french, betas):
 
 def test_linking_is_carinos_formula_at_every_date(french, betas):
     returns, factors = french
-    split = attribute(returns.iloc[:24], betas, factors.iloc[:24])
+    split = attribute(betas, factors.iloc[:24], returns.iloc[:24])
     linked = split.linked()
     for end in (1, 2, 24):
         r = returns.iloc[:end]
@@ -77,7 +77,7 @@ def test_first_dates_and_dates_without_a_return_are_plain():
     months = pd.period_range("2024-01", periods=3, freq="M")
     factors = pd.DataFrame({"f": [0.1, 0.05, -0.2]}, months)
     returns = pd.Series([0.0, 0.02, 0.0], months)
-    linked = attribute(returns, pd.Series({"f": 1.0}), factors).linked()
+    linked = attribute(pd.Series({"f": 1.0}), factors, returns).linked()
     assert linked.iloc[0].tolist() == pytest.approx([0.1, -0.1])
     assert linked.sum(axis=1).tolist() == pytest.approx([0.0, 0.02, 0.02])
     assert np.isfinite(linked).all(axis=None)
@@ -88,7 +88,7 @@ def test_first_dates_and_dates_without_a_return_are_plain():
 def test_any_returns_add_up(rows):
     index = pd.period_range("2000-01", periods=len(rows), freq="M")
     table = pd.DataFrame(rows, index, ["r", "f", "b"])
-    split = attribute(table["r"], table[["b"]].set_axis(["f"], axis=1), table[["f"]])
+    split = attribute(table[["b"]].set_axis(["f"], axis=1), table[["f"]], table["r"])
     for linked, total in (
         (split.linked(), (1.0 + table["r"]).prod() - 1.0),
         (split.linked("sum"), table["r"].sum()),
@@ -101,23 +101,23 @@ def test_exposures_may_change_from_date_to_date(french, betas):
     returns, factors = french
     moving = pd.DataFrame([betas] * len(returns), returns.index)
     moving.iloc[7:] *= 2.0
-    parts = attribute(returns, moving, factors).contributions
+    parts = attribute(moving, factors, returns).contributions
     assert_frame_equal(parts[FACTORS].iloc[7:], (2.0 * factors * betas).iloc[7:])
-    constant = attribute(returns, betas, factors).contributions
+    constant = attribute(betas, factors, returns).contributions
     assert_frame_equal(parts.iloc[:7], constant.iloc[:7])
 
 
 def test_order_of_rows_and_factors_does_not_matter(french, betas):
     returns, factors = french
-    expected = attribute(returns, betas, factors)
+    expected = attribute(betas, factors, returns)
     order = np.random.default_rng(0).permutation(len(returns))
-    found = attribute(returns.iloc[order], betas[::-1], factors.iloc[order].assign(other=1.0))
+    found = attribute(betas[::-1], factors.iloc[order].assign(other=1.0), returns.iloc[order])
     assert_frame_equal(found.contributions[expected.contributions.columns], expected.contributions)
     assert_series_equal(found.returns, expected.returns)
 
 
 def test_the_result_is_frozen(french, betas):
-    split = attribute(french[0], betas, french[1])
+    split = attribute(betas, french[1], french[0])
     assert isinstance(split, Attribution)
     with pytest.raises(AttributeError):
         split.returns = None

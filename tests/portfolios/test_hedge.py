@@ -47,7 +47,7 @@ def assert_table(table, fit, names=FACTORS):
 
 def test_a_full_hedge_leaves_no_beta_in_sample(french):
     factors, returns = french
-    hedged = hedge(returns["BusEq"], factors)
+    hedged = hedge(factors, returns["BusEq"])
     fit = ols(returns["BusEq"], factors)
     assert_table(hedged.betas, fit)
     assert_allclose(hedged.positions, np.tile(-fit.params[FACTORS], (len(factors), 1)), rtol=1e-10)
@@ -59,7 +59,7 @@ def test_a_full_hedge_leaves_no_beta_in_sample(french):
 
 def test_what_is_compared_is_mean_volatility_and_fit_before_and_after(french):
     factors, returns = french
-    hedged = hedge(returns["BusEq"], factors)
+    hedged = hedge(factors, returns["BusEq"])
     fit = ols(returns["BusEq"], factors)
     expected = pd.DataFrame(
         {
@@ -75,20 +75,20 @@ def test_what_is_compared_is_mean_volatility_and_fit_before_and_after(french):
 def test_chosen_exposures_reach_their_target_and_others_stay(french):
     factors, returns = french
     target = pd.Series({"HML": 0.5, "MktRF": 1.0})
-    hedged = hedge(returns["Money"], factors, names=["MktRF", "HML"], target=target)
+    hedged = hedge(factors, returns["Money"], names=["MktRF", "HML"], target=target)
     before = ols(returns["Money"], factors).params
     after = ols(hedged.returns, factors).params
     assert_allclose(after[["MktRF", "HML"]], [1.0, 0.5], atol=1e-12)
     assert_allclose(after[["SMB", "Mom"]], before[["SMB", "Mom"]], atol=1e-12)
     assert list(hedged.positions.columns) == ["MktRF", "HML"]
     assert_table(hedged.remaining, ols(hedged.returns, factors))
-    one = hedge(returns["Money"], factors, names="MktRF", target=1.0)
+    one = hedge(factors, returns["Money"], names="MktRF", target=1.0)
     assert ols(one.returns, factors).params["MktRF"] == pytest.approx(1.0, abs=1e-12)
 
 
 def test_weights_of_assets_make_the_portfolio(french, weights):
     factors, returns = french
-    hedged = hedge(returns, factors, weights=weights)
+    hedged = hedge(factors, returns, weights=weights)
     portfolio = returns[weights.index] @ weights
     assert_allclose(hedged.unhedged, portfolio, rtol=1e-13)
     assert_table(hedged.betas, ols(portfolio, factors))
@@ -101,7 +101,7 @@ def test_weights_may_change_from_date_to_date(french, weights):
     factors, returns = french
     moving = pd.DataFrame([weights] * len(returns), returns.index)
     moving.iloc[100:] *= 0.5
-    hedged = hedge(returns, factors, weights=moving)
+    hedged = hedge(factors, returns, weights=moving)
     portfolio = (returns[weights.index] * moving).sum(axis=1)
     assert_allclose(hedged.unhedged, portfolio, rtol=1e-12)
     assert_table(hedged.betas, ols(portfolio, factors))
@@ -112,7 +112,7 @@ def test_dates_without_a_return_of_a_held_asset_are_left_out(french, weights):
     returns = returns.copy()
     returns.iloc[5, returns.columns.get_loc("BusEq")] = np.nan
     returns.iloc[9, returns.columns.get_loc("Hlth")] = np.nan  # not held
-    hedged = hedge(returns, factors, weights=weights)
+    hedged = hedge(factors, returns, weights=weights)
     assert hedged.returns.isna().to_numpy().nonzero()[0].tolist() == [5]
     portfolio = returns[weights.index].mul(weights).sum(axis=1, skipna=False)
     assert_table(hedged.betas, ols(portfolio, factors))
@@ -121,7 +121,7 @@ def test_dates_without_a_return_of_a_held_asset_are_left_out(french, weights):
 
 def test_betas_say_how_exposures_are_estimated(french):
     factors, returns = french
-    hedged = hedge(returns["Money"], factors, betas=FactorBetas(fit_intercept=False))
+    hedged = hedge(factors, returns["Money"], betas=FactorBetas(fit_intercept=False))
     fit = sm.OLS(returns["Money"], factors).fit()
     assert_table(hedged.betas, fit)
     assert hedged.remaining["beta"].abs().max() < 1e-12
@@ -142,7 +142,7 @@ class LaterBetas(FactorBetas):
 
 def test_exposures_are_those_that_the_first_pass_gives_to_each_date(french):
     factors, returns = french
-    hedged = hedge(returns["Money"], factors, betas=LaterBetas())
+    hedged = hedge(factors, returns["Money"], betas=LaterBetas())
     early = ols(returns["Money"].iloc[:100], factors.iloc[:100]).params[FACTORS]
     assert hedged.positions.iloc[:100].isna().all(axis=None)
     assert_allclose(hedged.positions.iloc[100:], np.tile(-early, (347, 1)), rtol=1e-10)
@@ -153,15 +153,15 @@ def test_exposures_are_those_that_the_first_pass_gives_to_each_date(french):
 
 def test_rows_without_dates_are_hedged_as_they_come(french):
     factors, returns = (frame.reset_index(drop=True) for frame in french)
-    hedged = hedge(returns["Money"], factors)
-    assert_allclose(hedged.returns, hedge(R["Money"], F).returns, rtol=1e-10, atol=1e-15)
+    hedged = hedge(factors, returns["Money"])
+    assert_allclose(hedged.returns, hedge(F, R["Money"]).returns, rtol=1e-10, atol=1e-15)
 
 
 def test_order_of_rows_and_of_weights_does_not_matter(french, weights):
     factors, returns = french
-    expected = hedge(returns, factors, weights=weights)
+    expected = hedge(factors, returns, weights=weights)
     order = np.random.default_rng(0).permutation(len(returns))
-    found = hedge(returns.iloc[order], factors.iloc[order], weights=weights[::-1])
+    found = hedge(factors.iloc[order], returns.iloc[order], weights=weights[::-1])
     assert_series_equal(found.returns, expected.returns, rtol=1e-10, atol=1e-15)
     assert_frame_equal(found.remaining[["std_error"]], expected.remaining[["std_error"]])
     assert_index_equal(found.positions.index, returns.index)
@@ -174,7 +174,7 @@ def test_rolling_exposures_hedge_the_next_dates(french):
     factors, returns = french
     window, lag = 36, 1
     rolling = RollingOLS(returns["BusEq"], sm.add_constant(factors), window=window).fit().params
-    hedged = hedge(returns["BusEq"], factors, betas=rolling.shift(lag))
+    hedged = hedge(factors, returns["BusEq"], betas=rolling.shift(lag))
     for t in (window, 100, len(factors) - 1):
         past = slice(t - window, t)
         fit = ols(returns["BusEq"].iloc[past], factors.iloc[past])
@@ -193,8 +193,8 @@ def test_rolling_exposures_hedge_the_next_dates(french):
 def test_rolling_betas_are_those_known_the_month_before(french):
     factors, returns = french
     rolling = RollingOLS(returns["BusEq"], sm.add_constant(factors), window=36).fit().params
-    hedged = hedge(returns["BusEq"], factors, betas=FactorBetas(window=36, lag=2))
-    expected = hedge(returns["BusEq"], factors, betas=rolling.shift(2))
+    hedged = hedge(factors, returns["BusEq"], betas=FactorBetas(window=36, lag=2))
+    expected = hedge(factors, returns["BusEq"], betas=rolling.shift(2))
     assert_frame_equal(hedged.positions, expected.positions, check_freq=False, rtol=1e-8)
     assert_frame_equal(hedged.comparison, expected.comparison, rtol=1e-8)
 
@@ -202,20 +202,20 @@ def test_rolling_betas_are_those_known_the_month_before(french):
 def test_constant_exposures_are_used_as_they_are(french):
     factors, returns = french
     betas = pd.Series({"HML": 0.1, "MktRF": 1.0, "Mom": 0.0, "SMB": -0.2})
-    hedged = hedge(returns["Money"], factors, betas=betas)
+    hedged = hedge(factors, returns["Money"], betas=betas)
     assert_allclose(hedged.returns, returns["Money"] - factors @ betas[FACTORS], atol=1e-15)
     order = np.random.default_rng(0).permutation(len(returns))
     moving = pd.DataFrame([betas] * len(returns), returns.index).mul(
         np.arange(len(returns)), axis=0
     )
-    one = hedge(returns["Money"], factors, betas=moving)
-    two = hedge(returns["Money"].iloc[order], factors.iloc[order], betas=moving.iloc[order])
+    one = hedge(factors, returns["Money"], betas=moving)
+    two = hedge(factors.iloc[order], returns["Money"].iloc[order], betas=moving.iloc[order])
     assert_series_equal(two.returns, one.returns)
 
 
 def test_the_result_is_frozen(french):
     factors, returns = french
-    hedged = hedge(returns["Money"], factors)
+    hedged = hedge(factors, returns["Money"])
     assert isinstance(hedged, Hedge)
     with pytest.raises(AttributeError):
         hedged.returns = None
