@@ -11,6 +11,7 @@ from numpy.linalg import LinAlgError
 from sklearn.base import BaseEstimator
 from sklearn.base import _fit_context as fit_context
 from sklearn.metrics._scorer import _BaseScorer as BaseScorer
+from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils import estimator_html_repr
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -43,6 +44,7 @@ DOCUMENTATION = "https://skfactor.readthedocs.io/en/stable"
 __all__ = [
     "DOCUMENTATION",
     "BaseScorer",
+    "BaseSearchCV",
     "CallbackSupportMixin",
     "Estimator",
     "HasMethods",

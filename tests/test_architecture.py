@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 # from beside itself.
 ARRAYS = "_typing exceptions _kernels _definite"
 ROWS = f"{ARRAYS} _warn _limits _dates _calendar _panel _validation _sklearn"
-FITS = f"{ROWS} _fitting _per_date _base _passes _risk_model preprocessing inference"
+FITS = f"{ROWS} _known_targets _fitting _per_date _base _passes _risk_model preprocessing inference"
 MAY_IMPORT = {
     part: set(others.split())
     for part, others in {
@@ -35,6 +35,7 @@ MAY_IMPORT = {
         "_dates": "_typing exceptions",
         "_calendar": "_typing exceptions _dates",
         "_sklearn": "_typing exceptions _kernels",
+        "_known_targets": "_typing _sklearn",
         "_panel": "_typing exceptions _kernels _warn _limits _dates _calendar",
         "_validation": "_typing exceptions _kernels _warn _limits _dates _calendar _panel _sklearn",
         "_fitting": ROWS,

@@ -34,20 +34,49 @@ def account_holdings(
     without ``drift``. Where a return is NaN so are those of its date and, with ``drift``, the
     trades of the next.
     """
-    account = Account(*np.empty((3, len(offsets) - 1)))
-    before = np.zeros(len(unit_costs))
-    for date, (start, stop) in enumerate(pairwise(offsets)):
-        held, w, r = assets[start:stop], weights[start:stop], returns[start:stop]
-        trades = -before
-        trades[held] += w
-        np.abs(trades, out=trades)
-        earned, cost = w @ r, trades @ unit_costs
-        account.returns[date], account.costs[date] = earned, cost
-        account.turnover[date] = trades.sum()
-        before = np.zeros(len(unit_costs))
-        if np.isnan(earned) and drift:
-            before[:] = np.nan
-            continue
-        growth = 1.0 + earned - (0.0 if np.isnan(cost) else cost)
-        before[held] = w * (1.0 + r) / growth if drift else w
-    return account
+    n_dates = len(offsets) - 1
+    dates = np.repeat(np.arange(n_dates), np.diff(offsets))
+    earned = np.bincount(dates, weights * returns, n_dates)
+    left = weights * (1.0 + returns) if drift else weights
+    date, now, before, unit = _trades(weights, left, dates, assets, unit_costs, n_dates)
+    growth = 1.0 + earned if drift else np.ones(n_dates)
+    starts = np.searchsorted(date, np.arange(n_dates + 1))
+    if drift and unit.any():
+        for t, (start, stop) in enumerate(pairwise(starts)):  # costs slow growth, which costs
+            rows = slice(start, stop)
+            trades = np.abs(now[rows] - before[rows] / (growth[t - 1] if t else 1.0))
+            cost = trades @ unit[rows]
+            growth[t] -= 0.0 if np.isnan(cost) else cost
+    grown = np.concatenate(([1.0], growth[:-1]))
+    trades = np.abs(now - before / grown[date])
+    turnover, costs = (np.bincount(date, t, n_dates) for t in (trades, trades * unit))
+    return Account(earned, turnover, costs)
+
+
+def _trades(
+    weights: Float64Array,
+    left: Float64Array,
+    dates: IntArray,
+    assets: IntArray,
+    unit_costs: Float64Array,
+    n_dates: int,
+) -> tuple[IntArray, Float64Array, Float64Array, Float64Array]:
+    """Of all who are held on a date or were on the one before, in order of dates.
+
+    The date, the weight now, what was left of the one before, and the cost of trading one unit.
+    """
+    n_assets = np.int64(len(unit_costs))
+    cells = dates.astype(np.int64) * n_assets + assets
+    order = np.argsort(cells, kind="stable")  # of rows that are in order it takes one look
+    cells = cells[order]
+    place = np.minimum(np.searchsorted(cells, cells + n_assets), max(len(cells) - 1, 0))
+    stays = cells[place] == cells + n_assets
+    before = np.zeros(len(cells))
+    before[place[stays]] = left[order][stays]
+    sold = np.flatnonzero(~stays & (dates[order] < n_dates - 1))
+    date = np.concatenate([dates[order], dates[order][sold] + 1])
+    now = np.concatenate([weights[order], np.zeros(len(sold))])
+    before = np.concatenate([before, left[order][sold]])
+    unit = unit_costs[np.concatenate([assets[order], assets[order][sold]])]
+    by_date = np.argsort(date, kind="stable")
+    return date[by_date], now[by_date], before[by_date], unit[by_date]

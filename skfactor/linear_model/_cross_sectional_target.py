@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skfactor._base import all_or_nothing
 from skfactor._dates import is_dated
+from skfactor._known_targets import unknown_left_out
 from skfactor._panel import only_numbers_rows, time_index
 from skfactor._sklearn import CallbackSupportMixin, Estimator, HasMethods, fit_context, sub_fit_task
 from skfactor._typing import Float64Array
@@ -129,7 +130,8 @@ class CrossSectionalTargetRegressor(
         X : array-like of shape (n_rows, n_features)
             What the regressor takes.
         y : array-like of shape (n_rows,) or (n_periods, n_assets)
-            Returns.
+            Returns. Rows without one are transformed by all steps of the regressor; only a last
+            one that is not of this package is fitted without them.
         **fit_params
             ``dates``, ``groupby``, ``weights``, ``sample_weight`` and others. With metadata
             routing enabled they go to whom requests them; without, to whose method has a
@@ -155,7 +157,10 @@ class CrossSectionalTargetRegressor(
         self.transformer_ = clone(self._transformer())
         transformed = self._transform(X, y, target, fit_params, params, fit=True)
         self.regressor_ = clone(self._regressor())
-        with sub_fit_task(self, X, y, self.regressor_, "fit-regressor"):
+        with (
+            sub_fit_task(self, X, y, self.regressor_, "fit-regressor"),
+            unknown_left_out(self.regressor_),
+        ):
             self.regressor_.fit(X, transformed, **params["regressor"]["fit"])
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(self.regressor_, name):
@@ -201,7 +206,9 @@ class CrossSectionalTargetRegressor(
         params = self._route("score", score_params)
         target = validate_target(self, X, y)
         transformed = self._transform(X, y, target, score_params, params, fit=False)
-        return float(self.regressor_.score(X, transformed, **params["regressor"]["score"]))
+        with unknown_left_out(self.regressor_):
+            score = self.regressor_.score(X, transformed, **params["regressor"]["score"])
+        return float(score)
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Which metadata goes where: to the transformer and the regressor, as they request."""

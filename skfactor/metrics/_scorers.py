@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
-from sklearn import config_context, get_config
-from sklearn.utils.metadata_routing import get_routing_for_object
+from sklearn import config_context
 
 from skfactor._dates import is_dated
 from skfactor._panel import check_same_rows
 from skfactor._sklearn import BaseScorer
 from skfactor.metrics._ic import ic, icir, rank_ic
+from skfactor.metrics._predict import metadata_of_predict, predictor
 from skfactor.metrics._quantiles import long_short_sharpe
 from skfactor.metrics._r2 import cross_sectional_r2_score, pricing_rmse, r2_zero
 from skfactor.metrics._stability import quantile_turnover, rank_autocorrelation
@@ -31,7 +31,11 @@ class ForecastScorer(BaseScorer):  # type: ignore[misc]  # scikit-learn is untyp
     - with metadata routing, ``dates``, ``assets``, ``groupby`` and ``weights`` are requested and
       handed on to ``predict`` where a step of the estimator wants them, so that pipelines on plain
       arrays can be scored. A metric gets of them what it has a parameter for, but ``groupby`` only
-      if the scorer was made with ``within_groups=True``.
+      if the scorer was made with ``within_groups=True``;
+    - a fitted search is scored through its best estimator, since its own ``predict`` takes no
+      metadata;
+    - ``sample_weight`` goes to the metric where ``set_score_request(sample_weight=True)`` asks for
+      it. Metadata that neither the metric nor ``predict`` has a use for is refused.
 
     Parameters
     ----------
@@ -77,8 +81,40 @@ class ForecastScorer(BaseScorer):  # type: ignore[misc]  # scikit-learn is untyp
         if within_groups and "groupby" not in parameters:
             raise TypeError(f"{metric.__name__} has no groupby, so it cannot look within groups.")
         self._accepts = set(parameters)
+        self._usable = {*_METADATA, *self._accepts} - {"y_true", "y_pred"}
         with config_context(enable_metadata_routing=True):
             self.set_score_request(**dict.fromkeys(_METADATA, True))
+
+    def set_score_request(self, **kwargs: Any) -> ForecastScorer:
+        """Say which metadata the scorer asks for.
+
+        Parameters
+        ----------
+        **kwargs
+            For each name True, False, None, or the name under which it is passed.
+
+        Returns
+        -------
+        ForecastScorer
+            The scorer itself.
+
+        Raises
+        ------
+        TypeError
+            If neither the metric nor ``predict`` has a use for a name.
+        """
+        self._raise_if_useless([name for name, request in kwargs.items() if request])
+        requested: ForecastScorer = super().set_score_request(**kwargs)
+        return requested
+
+    def _raise_if_useless(self, names: list[str]) -> None:
+        useless = sorted(set(names) - self._usable)
+        if useless:
+            raise TypeError(
+                f"{self!r} has no use for {useless}: {self._score_func.__name__} takes "
+                f"{sorted(self._usable & self._accepts)}. Do not request or pass what would be "
+                "ignored."
+            )
 
     def __call__(self, estimator: Any, X: Any, y_true: Any, **metadata: Any) -> float:
         """Score the predictions for X.
@@ -109,9 +145,11 @@ class ForecastScorer(BaseScorer):  # type: ignore[misc]  # scikit-learn is untyp
         **metadata: Any,
     ) -> float:
         given = {name: value for name, value in metadata.items() if value is not None}
-        passed = _for_predict(estimator, given)
+        self._raise_if_useless(list(given))
+        fitted = predictor(estimator)
+        passed = metadata_of_predict(fitted, given)
         if passed:
-            predicted = estimator.predict(X, **passed)
+            predicted = fitted.predict(X, **passed)
         else:
             # scikit-learn's caller keeps the predictions for other scorers.
             predicted = method_caller(estimator, "predict", X)
@@ -140,14 +178,6 @@ class ForecastScorer(BaseScorer):  # type: ignore[misc]  # scikit-learn is untyp
 
 def _predict(estimator: Any, method: str, X: Any) -> Any:
     return getattr(estimator, method)(X)
-
-
-def _for_predict(estimator: Any, given: dict[str, Any]) -> dict[str, Any]:
-    """Metadata that some step of the estimator asks for in predict."""
-    if not given or not get_config()["enable_metadata_routing"]:
-        return {}
-    wanted = get_routing_for_object(estimator).consumes("predict", list(given))
-    return {name: value for name, value in given.items() if name in wanted}
 
 
 def _row_index(data: Any) -> pd.Index | None:

@@ -53,7 +53,7 @@ def compare_factor_sets(
     cv : splitter, iterable or int, optional
         Folds, the same for each set; `WalkForwardSplit` by default.
     scoring : str or callable, optional
-        By default the rank IC for a panel, the cross-sectional R squared for a wide y.
+        One score. By default the rank IC for a panel, the cross-sectional R squared for a wide y.
     reference : str, optional
         The set that differences are taken to; the best by default.
     traded : bool or list of names, default=True
@@ -87,7 +87,7 @@ def compare_factor_sets(
     ------
     ValueError
         If a set is empty or names columns that X does not have, the reference is unknown, X is no
-        DataFrame, or a fold has a date in train and test.
+        DataFrame, scoring has several scores, or a fold has a date in train and test.
 
     Warns
     -----
@@ -127,6 +127,12 @@ def compare_factor_sets(
     splits = _read_splits(WalkForwardSplit() if cv is None else cv, X, y)
     if scoring is None:
         scoring = cross_sectional_r2_scorer if wide else rank_ic_scorer
+    if not (isinstance(scoring, str) or callable(scoring)):
+        raise ValueError(
+            f"scoring={scoring!r} has to be one score, by which sets are put in order: the name of "
+            "a scorer or a callable, such as skfactor.metrics.rank_ic_scorer. Call "
+            "compare_factor_sets once for each of several."
+        )
     base, chosen = None, _read_traded(traded, X)
     if wide:
         returns = y if isinstance(y, pd.DataFrame) else pd.DataFrame(np.asarray(y), index=X.index)

@@ -97,14 +97,18 @@ class DatedRows:
         return by_row
 
 
-def rows_by_date(X: Any, y: Any, dates: Any, what: str, argument: str) -> DatedRows:
+def rows_by_date(
+    X: Any, y: Any, dates: Any, what: str, argument: str, assets: Any = None
+) -> DatedRows:
     """Find the date of each row of a panel, or of rows that are periods; raise if nothing says it.
 
     ``what`` is what the message calls the one who asks, ``argument`` where it takes dates.
     """
-    X, y, dates = indexable(X, y, dates)
+    X, y, dates, assets = indexable(X, y, dates, assets)
     n_rows = num_samples(X)
-    panel = find_panel(X, y, n_rows=n_rows, dates=dates, time_series=True)
+    if not n_rows:
+        raise ValueError(f"{what} was given no rows. Pass at least some.")
+    panel = find_panel(X, y, n_rows=n_rows, dates=dates, assets=assets, time_series=True)
     if panel is not None:
         return DatedRows(panel.dates.labels, panel.segments)
     if np.ndim(y) == 2:  # ISO text in the index of wide data, which may have no name

@@ -21,11 +21,13 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import has_fit_parameter
 
 from skfactor._dates import is_dated
+from skfactor._known_targets import unknown_left_out
 from skfactor._limits import muted
 from skfactor._panel import only_numbers_rows
 from skfactor._sklearn import safe_indexing, take_params
 from skfactor._typing import FloatArray, IntArray
 from skfactor._validation import target_names
+from skfactor.metrics._predict import metadata_of_predict, predictor
 from skfactor.model_selection._date_splitter import DatedRows, rows_by_date
 from skfactor.model_selection._walk_forward_split import WalkForwardSplit
 
@@ -37,6 +39,7 @@ def walk_forward_predict(
     *,
     cv: Any = None,
     dates: Any = None,
+    assets: Any = None,
     params: dict[str, Any] | None = None,
     n_jobs: int | None = None,
 ) -> pd.Series | pd.DataFrame:
@@ -52,7 +55,9 @@ def walk_forward_predict(
     X : array-like of shape (n_rows, n_features)
         Rows of a panel, or one row a period.
     y : array-like of shape (n_rows,) or (n_periods, n_assets)
-        Returns, one a row of a panel, or one column an asset.
+        Returns, one a row of a panel, or one column an asset. Rows of a panel without one are
+        fitted and transformed by all steps and predicted as others are; only a last regressor that
+        is not of this package is fitted without them.
     cv : splitter or iterable of (train, test), optional
         By default ``WalkForwardSplit()``. Training dates have to lie before the tested ones, and
         no date may be tested twice.
@@ -60,6 +65,9 @@ def walk_forward_predict(
         Date of each row, where the index of neither X nor y says it. It goes to ``cv``, to a
         ``fit`` that takes it and, where metadata routing is enabled, to every step that asks for
         it.
+    assets : array-like of shape (n_rows,), optional
+        Asset of each row of a panel, where no index says it. It goes where ``dates`` go, and the
+        predictions are indexed by both.
     params : dict, optional
         Metadata, such as ``{"sample_weight": ...}``; what has one value a row is split too. Goes
         to ``fit``; where metadata routing is enabled, to whatever asks for it in fit or predict.
@@ -70,7 +78,8 @@ def walk_forward_predict(
     -------
     Series of shape (n_test_rows,) or DataFrame of shape (n_test_dates, n_assets)
         Predicted returns ``"expected_return"`` in the units of y, in order of the dates: for a
-        panel on the index of X (or y, or else on ``dates``), in wide form by date and asset.
+        panel on the index of X (or y, or else on ``dates`` and ``assets``), in wide form by date
+        and asset.
 
     Raises
     ------
@@ -101,9 +110,12 @@ def walk_forward_predict(
     >>> expected.index.unique("date")[[0, -1]].astype(str).tolist()
     ['2012-01', '2012-12']
     """
-    rows = rows_by_date(X, y, dates, "walk_forward_predict", "dates=")
-    predicted, test = predict_tests(estimator, X, y, rows, cv, dates, params, n_jobs)
-    return _label(predicted, test, X, y, dates, rows)
+    rows = rows_by_date(X, y, dates, "walk_forward_predict", "dates=", assets)
+    # scikit-learn cannot take rows of an index of text.
+    assets = None if assets is None else np.asarray(assets)
+    labels = {"dates": dates, "assets": assets}
+    predicted, test = predict_tests(estimator, X, y, rows, cv, labels, params, n_jobs)
+    return _label(predicted, test, X, y, dates, assets, rows)
 
 
 def predict_tests(
@@ -112,14 +124,18 @@ def predict_tests(
     y: Any,
     rows: DatedRows,
     cv: Any,
-    dates: Any = None,
+    labels: dict[str, Any] | None = None,
     params: dict[str, Any] | None = None,
     n_jobs: int | None = None,
     quiet: bool = False,
 ) -> tuple[FloatArray, IntArray]:
-    """Predictions, and positions of the rows that they are for; quiet: without warnings."""
+    """Predictions, and positions of the rows that they are for.
+
+    ``labels`` are the ``dates`` and ``assets`` that were passed; quiet: without warnings.
+    """
     cv = WalkForwardSplit() if cv is None else check_cv(cv)
-    routed = _route(estimator, cv, dict(params or {}), dates)
+    given = {name: label for name, label in (labels or {}).items() if label is not None}
+    routed = _route(estimator, cv, dict(params or {}), given)
     splits = list(cv.split(X, y, **routed.splitter.split))
     _check_splits(splits, rows)
     tasks = (
@@ -134,8 +150,11 @@ def predict_tests(
     return np.concatenate(predicted), np.concatenate([test for _, test in splits])
 
 
-def _route(estimator: BaseEstimator, cv: Any, params: dict[str, Any], dates: Any) -> Bunch:
+def _route(
+    estimator: BaseEstimator, cv: Any, params: dict[str, Any], labels: dict[str, Any]
+) -> Bunch:
     """Who gets which metadata: scikit-learn's routing, or fit if that is not enabled."""
+    dates = labels.get("dates")
     if get_config()["enable_metadata_routing"]:
         router = (
             MetadataRouter(owner="walk_forward_predict")
@@ -147,18 +166,20 @@ def _route(estimator: BaseEstimator, cv: Any, params: dict[str, Any], dates: Any
             )
             .add(splitter=cv, method_mapping=MethodMapping().add(caller="fit", callee="split"))
         )
-        if dates is not None and router.consumes("fit", ["dates"]):
-            params["dates"] = dates
+        wanted = router.consumes("fit", list(labels))
+        params |= {name: label for name, label in labels.items() if name in wanted}
         routed = process_routing(router, "fit", **params)
+        # What predict asks for is found once it is fitted: a search predicts by its best.
+        routed.estimator.predict = params | labels
         if dates is not None and "groups" not in routed.splitter.split:
             routed.splitter.split["groups"] = dates
         return routed
-    if dates is not None:
-        if has_fit_parameter(estimator, "dates"):
-            params["dates"] = dates
-        elif get_routing_for_object(estimator).consumes("fit", ["dates"]):
+    for name, label in labels.items():
+        if has_fit_parameter(estimator, name):
+            params[name] = label
+        elif get_routing_for_object(estimator).consumes("fit", [name]):
             raise ValueError(
-                f"Steps of this {type(estimator).__name__} ask for dates, which only metadata "
+                f"Steps of this {type(estimator).__name__} ask for {name}, which only metadata "
                 "routing brings to them. Call sklearn.set_config(enable_metadata_routing=True), or "
                 "pass frames whose index has the dates."
             )
@@ -195,11 +216,13 @@ def _fit_and_predict(
     fit_params: dict[str, Any],
     predict_params: dict[str, Any],
 ) -> FloatArray:
-    estimator.fit(
-        safe_indexing(X, train), safe_indexing(y, train), **take_params(X, fit_params, train)
-    )
-    later = safe_indexing(X, test)
-    return np.asarray(estimator.predict(later, **take_params(X, predict_params, test)))
+    with unknown_left_out(estimator):
+        estimator.fit(
+            safe_indexing(X, train), safe_indexing(y, train), **take_params(X, fit_params, train)
+        )
+    fitted = predictor(estimator)
+    given = metadata_of_predict(fitted, take_params(X, predict_params, test))
+    return np.asarray(fitted.predict(safe_indexing(X, test), **given))
 
 
 def _fit_and_predict_quietly(*args: Any) -> FloatArray:
@@ -207,7 +230,13 @@ def _fit_and_predict_quietly(*args: Any) -> FloatArray:
 
 
 def _label(
-    predicted: FloatArray, test: IntArray, X: Any, y: Any, dates: Any, rows: DatedRows
+    predicted: FloatArray,
+    test: IntArray,
+    X: Any,
+    y: Any,
+    dates: Any,
+    assets: Any,
+    rows: DatedRows,
 ) -> pd.Series | pd.DataFrame:
     """Predictions in order of their dates, on the rows of the input and the assets of y."""
     place = rows.places()[test]
@@ -221,6 +250,9 @@ def _label(
     index = rows.dates[place[order]] if labels is None else labels.take(test[order])
     if predicted.ndim == 2 and predicted.shape[1] > 1:
         return pd.DataFrame(predicted, index, target_names(y, predicted.shape[1]))
+    if assets is not None and index.nlevels == 1:
+        who = np.asarray(assets)[test[order]]
+        index = pd.MultiIndex.from_arrays([index, who], names=[index.name or "date", "asset"])
     return pd.Series(predicted.reshape(-1), index, name="expected_return")
 
 

@@ -117,11 +117,13 @@ def test_global_output_containers_change_nothing(output):
         assert_array_equal(CrossSectionalTargetRegressor().fit(X, Y).predict(X), expected)
 
 
-def test_missing_returns_stay_missing_and_input_is_not_changed():
+def test_missing_returns_are_left_out_and_input_is_not_changed():
     y = Y.mask(np.arange(len(Y)) % 7 == 0)
     before = y.copy()
-    model = CrossSectionalTargetRegressor(Recorder()).fit(X, y)
-    assert_series_equal(model.regressor_.y_, _z_scores(y), rtol=1e-10)
+    model = CrossSectionalTargetRegressor(Recorder()).fit(X, y, dates=DATES)
+    expected = _z_scores(y)
+    assert_series_equal(model.regressor_.y_, expected.dropna(), rtol=1e-10)
+    assert_array_equal(model.regressor_.dates_, DATES[expected.notna()])
     assert_series_equal(y, before)
 
 

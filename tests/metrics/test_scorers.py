@@ -222,6 +222,39 @@ def test_weights_are_scored_with_only_if_requested(routing):
     assert_allclose(weighted[0], expected, rtol=1e-9)
 
 
+@pytest.mark.parametrize("metric", [ic, rank_ic, icir, long_short_sharpe, r2_zero])
+def test_a_requested_weight_is_used(metric, routing):
+    options = {"n_quantiles": 3} if metric is long_short_sharpe else {}
+    weight = np.random.default_rng(0).random(len(Y)) ** 3
+    scorer = ForecastScorer(metric, **options).set_score_request(sample_weight=True)
+    model = FamaMacBeth().fit(*ARRAYS, dates=DATES)
+    found = scorer(model, *ARRAYS, dates=DATES, sample_weight=weight)
+    expected = metric(Y, model.predict(ARRAYS[0]), sample_weight=weight, **options)
+    assert_allclose(found, expected, rtol=1e-9)
+    assert found != scorer(model, *ARRAYS, dates=DATES)
+
+
+@pytest.mark.parametrize("scorer", [neg_quantile_turnover_scorer, rank_autocorrelation_scorer])
+def test_metadata_that_would_be_ignored_are_refused(scorer, routing):
+    with pytest.raises(TypeError, match=r"has no use for \['sample_weight'\].*takes \['assets'"):
+        clone(scorer, safe=False).set_score_request(sample_weight=True)
+    with pytest.raises(TypeError, match="has no use for"):
+        ForecastScorer(ic).set_score_request(cluster=True)
+    with pytest.raises(TypeError, match="has no use for"):
+        scorer(FamaMacBeth().fit(X, Y), X, Y, sample_weight=np.ones(len(Y)))
+    ForecastScorer(ic).set_score_request(cluster=None)
+
+
+def test_a_search_on_arrays_is_scored_inside_of_cross_validation(routing):
+    pipeline = make_pipeline(FactorZScorer(), FamaMacBeth())
+    cv = WalkForwardSplit(2)
+    search = GridSearchCV(pipeline, {"factorzscorer__ddof": [0]}, scoring=rank_ic_scorer, cv=cv)
+    found = cross_validate(search, *ARRAYS, cv=cv, scoring=rank_ic_scorer, params={"dates": DATES})[
+        "test_score"
+    ]
+    assert_allclose(found, cross_val_score(pipeline, X, Y, cv=cv, scoring=rank_ic_scorer))
+
+
 # --- wide form ----------------------------------------------------------------------------------
 
 

@@ -167,6 +167,12 @@ def test_scoring_may_be_any(panel, folds):
     assert (by_name["score"] < 0.0).all(axis=None)
 
 
+@pytest.mark.parametrize("scoring", [["r2"], {"r2": "r2"}, ("r2", rank_ic_scorer), 1])
+def test_several_scores_raise(panel, folds, scoring):
+    with pytest.raises(ValueError, match=r"has to be one score.*Call compare_factor_sets once"):
+        compare_factor_sets(SETS, *panel, cv=folds, scoring=scoring)
+
+
 def test_a_set_without_a_score_comes_last(panel, folds):
     X, y = panel
     sets = {"constant": ["x1"], "signal": ["x2"]}

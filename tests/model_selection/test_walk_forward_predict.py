@@ -13,12 +13,13 @@ from reference_premia import random_two_pass
 from sklearn import config_context
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import LinearRegression
-from sklearn.model_selection import KFold, TimeSeriesSplit
+from sklearn.model_selection import GridSearchCV, KFold, TimeSeriesSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skfactor import FactorZScorer, FamaMacBeth, TradedFactorModel, Winsorizer
 from skfactor.datasets import make_panel
+from skfactor.metrics import rank_ic_scorer
 from skfactor.model_selection import PurgedKFold, WalkForwardSplit, walk_forward_predict
 
 X, Y = make_panel(
@@ -177,6 +178,42 @@ def test_routed_groups_reach_the_steps_in_fit_and_predict(routing):
     predicted = walk_forward_predict(model, X, Y, cv=MONTHLY, params={"groupby": industry})
     scores = FactorZScorer().fit_transform(X, groupby=industry)
     assert_series_equal(predicted, walk_forward_predict(FamaMacBeth(), scores, Y, cv=MONTHLY))
+
+
+def test_a_search_predicts_by_its_best_estimator_with_the_dates(routing):
+    pipeline = make_pipeline(FactorZScorer(), FamaMacBeth())
+    search = GridSearchCV(
+        pipeline, {"factorzscorer__ddof": [0]}, scoring=rank_ic_scorer, cv=WalkForwardSplit(2)
+    )
+    found = walk_forward_predict(search, *ARRAYS, cv=MONTHLY, dates=DATES)
+    expected = walk_forward_predict(pipeline, X, Y, cv=MONTHLY)
+    assert_allclose(found, expected.to_numpy(), rtol=1e-9)
+
+
+def test_assets_label_predictions_and_reach_the_steps_that_ask(routing):
+    assets = X.index.get_level_values("asset")
+    expected = walk_forward_predict(FamaMacBeth(), X, Y, cv=MONTHLY)
+    found = walk_forward_predict(FamaMacBeth(), *ARRAYS, cv=MONTHLY, dates=DATES, assets=assets)
+    assert_series_equal(found, expected, check_freq=False, check_index_type=False)
+    twice = assets.where(assets != assets[1], assets[0])
+    with pytest.raises(ValueError, match=r"pairs occur more than once"):
+        walk_forward_predict(FamaMacBeth(), *ARRAYS, dates=DATES, assets=twice)
+
+
+def test_assets_go_to_fit_without_routing():
+    class AsksForAssets(FamaMacBeth):
+        def fit(self, X, y, sample_weight=None, dates=None, assets=None):
+            assert len(assets) == len(X)
+            return super().fit(X, y, dates=dates)
+
+    assets = X.index.get_level_values("asset").to_numpy(dtype=object)
+    found = walk_forward_predict(AsksForAssets(), *ARRAYS, dates=DATES, assets=assets)
+    assert found.index.names == ["date", "asset"]
+
+
+def test_no_rows_raise():
+    with pytest.raises(ValueError, match="walk_forward_predict was given no rows"):
+        walk_forward_predict(FamaMacBeth(), X.iloc[:0], Y.iloc[:0])
 
 
 def test_without_routing_parameters_go_to_fit():

@@ -1,0 +1,30 @@
+"""Predictions of whatever was fitted, with the metadata that its steps ask for in predict."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn import get_config
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
+
+
+def predictor(estimator: Any) -> Any:
+    """What predicts in a fitted estimator: of a search its best one, for it hands no metadata on.
+
+    ``predict`` of a search takes X alone, so that the dates that a step needs would be lost.
+    """
+    while hasattr(estimator, "best_estimator_"):
+        estimator = estimator.best_estimator_
+    return estimator
+
+
+def metadata_of_predict(estimator: Any, given: dict[str, Any]) -> dict[str, Any]:
+    """The metadata given that ``predict`` of a fitted estimator asks for, by its own names."""
+    if not given or not get_config()["enable_metadata_routing"]:
+        return {}
+    mapping = MethodMapping().add(caller="predict", callee="predict")
+    router = MetadataRouter(owner="predict").add(estimator=estimator, method_mapping=mapping)
+    wanted = router.consumes("predict", list(given))
+    params = {name: value for name, value in given.items() if name in wanted}
+    routed = router.route_params(params=params, caller="predict")
+    return dict(routed.estimator.predict)
