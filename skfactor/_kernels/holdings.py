@@ -36,7 +36,7 @@ def account_holdings(
     """
     n_dates = len(offsets) - 1
     dates = np.repeat(np.arange(n_dates), np.diff(offsets))
-    earned = np.bincount(dates, weights * returns, n_dates)
+    earned = _sums(weights * returns, dates, n_dates)
     left = weights * (1.0 + returns) if drift else weights
     date, now, before, unit = _trades(weights, left, dates, assets, unit_costs, n_dates)
     growth = 1.0 + earned if drift else np.ones(n_dates)
@@ -49,8 +49,13 @@ def account_holdings(
             growth[t] -= 0.0 if np.isnan(cost) else cost
     grown = np.concatenate(([1.0], growth[:-1]))
     trades = np.abs(now - before / grown[date])
-    turnover, costs = (np.bincount(date, t, n_dates) for t in (trades, trades * unit))
-    return Account(earned, turnover, costs)
+    return Account(earned, _sums(trades, date, n_dates), _sums(trades * unit, date, n_dates))
+
+
+def _sums(values: Float64Array, dates: IntArray, n_dates: int) -> Float64Array:
+    """Sums of values (n,) by date (n_dates,)."""
+    sums: Float64Array = np.bincount(dates, values, n_dates).astype(np.float64, copy=False)
+    return sums
 
 
 def _trades(

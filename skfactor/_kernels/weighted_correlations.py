@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from skfactor._kernels.rounding import EPSILON, ROUNDING_UNITS
 from skfactor._typing import Float64Array, IntArray
-
-# Spread below so many units in the last place of the values is rounding, not variation.
-_ROUNDING_UNITS = 8.0
 
 
 def segment_weighted_correlations(
@@ -28,7 +26,7 @@ def segment_weighted_correlations(
         mean = np.add.reduceat(weights * values, starts) / total
         deviation = values - np.repeat(mean, lengths)
         square = np.add.reduceat(weights * deviation**2, starts)
-        rounding = _ROUNDING_UNITS * np.finfo(np.float64).eps * np.abs(mean)
+        rounding = ROUNDING_UNITS * EPSILON * np.abs(mean)
         varies &= square > total * rounding**2
         root = np.repeat(np.sqrt(square), lengths)
         deviations.append(np.divide(deviation, root, out=np.zeros(len(root)), where=root > 0.0))

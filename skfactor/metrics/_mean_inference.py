@@ -10,13 +10,11 @@ import pandas as pd
 from scipy import stats
 
 from skfactor._dates import calendar_positions, check_dates
+from skfactor._kernels.rounding import EPSILON, ROUNDING_UNITS
 from skfactor._typing import Float64Array, IntArray
 from skfactor._validation import check_level, numbers
 from skfactor.inference._long_run import LongRun
 from skfactor.metrics._pairs import is_whole
-
-# Variation below so many units in the last place of the values is rounding.
-_ROUNDING_UNITS = 8.0
 
 
 @dataclass(frozen=True)
@@ -218,7 +216,7 @@ def infer_values(
         long_run = LongRun("bartlett", min(horizon - 1, int(positions[-1] - positions[0])))
         variance, _ = long_run.covariance((values - mean)[:, None], positions)
         std_error = float(np.sqrt(variance[0, 0] / (n_dates - 1)))
-        if std <= _ROUNDING_UNITS * np.finfo(np.float64).eps * np.abs(values).max():
+        if std <= ROUNDING_UNITS * EPSILON * np.abs(values).max():
             std = std_error = 0.0
     return MeanInference(name, mean, std, std_error, n_dates, int(horizon))
 

@@ -279,6 +279,8 @@ def slope_factors(
     """
     fitted: FamaMacBeth = FamaMacBeth() if model is None else clone(model)
     shape = np.shape(returns)
+    if not np.size(returns) or not np.size(X):
+        raise ValueError("X or returns has no rows, so there is nothing to regress.")
     if len(shape) != 1:
         raise ValueError(
             f"returns has shape {shape}; pass one return a row of X. Of returns in wide form, one "

@@ -104,7 +104,8 @@ def hold_portfolio(
     Raises
     ------
     ValueError
-        If weights or costs hold NaN, rows differ, or the portfolio loses all its wealth.
+        If weights or costs hold NaN, rows differ, there are none, an asset that is held has a
+        return below -1, or the portfolio loses all its wealth.
 
     Notes
     -----
@@ -130,6 +131,7 @@ def hold_portfolio(
         raise ValueError(f"missing={missing!r} has to be 'rescale' or 'raise'.")
     rows = _Rows.of(weights, returns, date_level)
     earned = rows.returns
+    _raise_if_more_than_all_lost(rows)
     absent = (rows.weights != 0.0) & np.isnan(earned)
     n_dates = len(rows.dates)
     n_missing = np.bincount(rows.date_codes[absent], minlength=n_dates)
@@ -171,6 +173,9 @@ class _Rows:
     ) -> Self:
         """Check weights and returns of the same form."""
         both = (weights, returns)
+        for data, name in zip(both, ("weights", "returns"), strict=True):
+            if not np.size(data):
+                raise ValueError(f"{name} is empty, so there is nothing to hold.")
         if len(weights) != len(returns) and all(isinstance(x, pd.Series) for x in both):
             raise ValueError(
                 f"weights has {len(weights)} rows, returns has {len(returns)}. Rows are not "
@@ -236,6 +241,20 @@ class _Rows:
         if isinstance(model, pd.Series):
             return pd.Series(weights, index=model.index, name=model.name)
         return pd.DataFrame(weights.reshape(model.shape), model.index, model.columns)
+
+
+def _raise_if_more_than_all_lost(rows: _Rows) -> None:
+    """Raise if a position has a return that no asset can have."""
+    lost = np.flatnonzero((rows.weights != 0.0) & (rows.returns < -1.0))
+    if len(lost):
+        first = lost[np.argmin(rows.date_codes[lost])]
+        raise ValueError(
+            f"{len(lost)} positions have a return below -1, more than a total loss; the first is "
+            f"{rows.returns[first]:g} of {rows.assets[rows.asset_codes[first]]} on "
+            f"{rows.dates[rows.date_codes[first]]}. Codes of missing returns such as -99 have to "
+            "be NaN, and percents have to be divided by 100. (An excess return of a total loss "
+            "may be below -1: clip it, returns.clip(lower=-1).)"
+        )
 
 
 def _weights(weights: pd.Series | pd.DataFrame) -> Float64Array:

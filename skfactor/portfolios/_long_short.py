@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,9 @@ from skfactor._validation import numbers
 from skfactor._warn import warn_user
 from skfactor.exceptions import UndefinedPortfolioWarning
 from skfactor.portfolios._holdings import HeldPortfolio, hold_portfolio
+
+# No cross-section has legs of so many assets.
+_NEVER = 2**40
 
 
 def long_short_weights(
@@ -92,6 +94,8 @@ def long_short_weights(
         )
     values = numbers(expected_returns, "expected_returns")
     n_rows = len(values)
+    if not n_rows:
+        raise ValueError("expected_returns has no rows.")
     panel = find_panel(expected_returns, n_rows=n_rows, dates=dates, date_level=date_level)
     if panel is None:
         raise ValueError(
@@ -121,7 +125,7 @@ def long_short_weights(
 
 def long_short(
     expected_returns: Any,
-    returns: pd.Series,
+    returns: Any,
     *,
     leg_size: float | int = 0.1,
     weighting: str = "equal",
@@ -129,6 +133,8 @@ def long_short(
     costs: float | pd.Series = 0.0,
     drift: bool = True,
     missing: str = "rescale",
+    dates: Any = None,
+    assets: Any = None,
     date_level: str | int = "auto",
 ) -> HeldPortfolio:
     """Hold long-short portfolios made from expected returns; see the two functions it is made of.
@@ -138,12 +144,14 @@ def long_short(
     expected_returns : Series or array-like of shape (n_rows,)
         Expected return of each row, such as ``model.predict(X)``, known before the return in the
         same row is earned.
-    returns : Series of shape (n_rows,)
-        Returns of the same rows, indexed by (date, asset).
+    returns : Series or array-like of shape (n_rows,)
+        Returns of the same rows.
     leg_size, weighting, groupby
         How positions are made, as in `long_short_weights`.
     costs, drift, missing
         How they are accounted for, as in `hold_portfolio`.
+    dates, assets : array-like of shape (n_rows,), optional
+        Date and asset of each row, if no index of the returns or the expected returns has both.
     date_level : str or int, default="auto"
         Name or position of the date level of a MultiIndex.
 
@@ -166,15 +174,17 @@ def long_short(
     >>> bool((held.net_returns <= held.returns).all())
     True
     """
-    if not isinstance(returns, pd.Series):
-        raise TypeError(f"returns has to be a Series by (date, asset); found {type(returns)}.")
-    if len(returns) != np.size(expected_returns):
-        raise ValueError(
-            f"expected_returns has {np.size(expected_returns)} values, returns has {len(returns)}."
-        )
+    for values, name in ((expected_returns, "expected_returns"), (returns, "returns")):
+        if np.ndim(values) != 1:
+            raise ValueError(
+                f"{name} has to have one value a (date, asset) row; found shape "
+                f"{np.shape(values)}. Bring a wide frame into this form with stack()."
+            )
+    _raise_if_longer(expected_returns, returns)
     check_same_rows(returns, expected_returns, "expected_returns", x_name="returns")
+    index = _row_labels(expected_returns, returns, dates, assets, date_level)
     weights = long_short_weights(
-        pd.Series(np.asarray(expected_returns), index=returns.index),
+        pd.Series(np.asarray(expected_returns), index=index),
         leg_size=leg_size,
         weighting=weighting,
         groupby=groupby,
@@ -182,12 +192,53 @@ def long_short(
     )
     return hold_portfolio(
         weights,
-        returns,
+        pd.Series(np.asarray(returns), index=index),
         costs=costs,
         drift=drift,
         missing=missing,
         date_level=date_level,
     )
+
+
+def _raise_if_longer(expected_returns: Any, returns: Any) -> None:
+    n_expected, n_returns = len(expected_returns), len(returns)
+    if n_expected == n_returns:
+        return
+    if n_returns > n_expected:
+        advice = "where forecasts are of some dates, pass returns.loc[expected_returns.index]"
+    else:
+        advice = "pass expected_returns.loc[returns.index]"
+    raise ValueError(
+        f"expected_returns has {n_expected} values, returns has {n_returns}. Rows are not aligned "
+        f"by label: {advice}; skfactor.frames.align_dates does it for wide frames."
+    )
+
+
+def _row_labels(
+    expected_returns: Any, returns: Any, dates: Any, assets: Any, date_level: str | int
+) -> pd.MultiIndex:
+    """(date, asset) of the rows."""
+    if dates is None and assets is None:
+        for data in (returns, expected_returns):
+            index = getattr(data, "index", None)
+            if isinstance(index, pd.MultiIndex):
+                return index
+    panel = find_panel(
+        returns,
+        expected_returns,
+        n_rows=len(returns),
+        dates=dates,
+        assets=assets,
+        date_level=date_level,
+    )
+    if panel is None or panel.assets is None:
+        lacking = "dates" if panel is None else "assets"
+        raise ValueError(
+            f"long_short follows assets from date to date, and nothing says the {lacking} of the "
+            "rows. Index returns by (date, asset), or pass dates= and assets=."
+        )
+    columns = [found.labels.take(found.codes) for found in (panel.dates, panel.assets)]
+    return pd.MultiIndex.from_arrays(columns, names=["date", "asset"])
 
 
 def _check_leg_size(leg_size: Any) -> None:
@@ -200,13 +251,13 @@ def _check_leg_size(leg_size: Any) -> None:
         )
 
 
-def _n_places(leg_size: Any, n_assets: int) -> int:
-    """Assets in a leg, 0 if there are not enough for two."""
+def _n_places(leg_size: Any, n_assets: IntArray) -> IntArray:
+    """Assets in a leg of each segment, 0 if there are not enough for two."""
     if isinstance(leg_size, int | np.integer):
-        n_places = int(leg_size)
-    else:
-        n_places = max(int((leg_size + LEVEL_ROUNDING) * n_assets), 1)  # 0.29 * 100 is below 29
-    return n_places if 2 * n_places <= n_assets else 0
+        n_places: IntArray = np.full(len(n_assets), min(int(leg_size), _NEVER))
+    else:  # 0.29 * 100 is below 29
+        n_places = np.maximum(((leg_size + LEVEL_ROUNDING) * n_assets).astype(np.intp), 1)
+    return np.where(2 * n_places <= n_assets, n_places, 0)
 
 
 def _weigh(
@@ -217,17 +268,16 @@ def _weigh(
     proportional: bool,
 ) -> Float64Array:
     """Weights (n_rows,), each date's legs made of those of its segments by their places."""
-    weights = np.zeros(len(values))
-    rows = np.arange(len(values)) if segments.order is None else segments.order
-    places = np.zeros(len(segments))
-    for i, (start, stop) in enumerate(pairwise(segments.offsets)):
-        known = rows[start:stop]
-        known = known[~np.isnan(values[known])]
-        n_places = _n_places(leg_size, len(known))
-        if n_places:
-            weights[known] = leg_weights(values[known], n_places, proportional)
-            places[i] = n_places * weights[known].any()
-    total = np.bincount(segment_dates, places)[segment_dates]
-    share = np.divide(places, total, out=np.zeros(len(places)), where=total > 0.0)
-    weights[rows] *= np.repeat(share, segments.lengths)
+    ordered = segments.take(values)
+    starts = segments.offsets[:-1]
+    places = _n_places(leg_size, np.add.reduceat((~np.isnan(ordered)).astype(np.intp), starts))
+    legs = leg_weights(ordered, segments.offsets, places, proportional)
+    held = places * np.logical_or.reduceat(legs != 0.0, starts)
+    total = np.bincount(segment_dates, held)[segment_dates]
+    share = np.divide(held, total, out=np.zeros(len(held)), where=total > 0.0)
+    legs *= np.repeat(share, segments.lengths)
+    if segments.order is None:
+        return legs
+    weights = np.empty(len(values))
+    weights[segments.order] = legs
     return weights

@@ -106,6 +106,8 @@ def portfolio_returns(
     2024-02  0.040  0.05
     """
     check_schedule(lag, rebalance_every, rebalance_month)
+    if not np.size(labels):
+        raise ValueError("labels has no rows, so there is no portfolio.")
     cells, portfolios = find_cells(labels)
     n_rows = len(cells)
     values = _row_values(returns, labels, n_rows, "returns")

@@ -10,10 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from reference import REGIMES, random_offsets
 
-from skfactor._kernels.legs import leg_weights, places_of_lowest
+from skfactor._kernels.legs import leg_weights as leg_weights_of_runs
 
 few_values = st.lists(st.integers(-3, 3).map(float), min_size=2, max_size=9).map(np.array)
+
+
+def leg_weights(values, n_places, proportional):
+    """Of a single run."""
+    offsets = np.array([0, len(values)])
+    return leg_weights_of_runs(values, offsets, np.array([n_places]), proportional)
 
 
 def places_by_all_orders(values, n_places):
@@ -27,15 +34,35 @@ def places_by_all_orders(values, n_places):
     return [Fraction(count, len(orders)) for count in counts]
 
 
-@given(st.lists(st.integers(0, 3).map(float), min_size=1, max_size=6), st.data())
+@given(st.lists(st.integers(0, 3).map(float), min_size=2, max_size=6), st.data())
 def test_places_are_the_odds_of_breaking_ties_at_random(values, data):
-    n_places = data.draw(st.integers(1, len(values)))
-    expected = places_by_all_orders(values, n_places)
-    assert_allclose(places_of_lowest(np.array(values), n_places), np.array(expected, float))
+    n_places = data.draw(st.integers(1, len(values) // 2))
+    high = places_by_all_orders([-value for value in values], n_places)
+    low = places_by_all_orders(values, n_places)
+    shares = np.array([a - b for a, b in zip(high, low, strict=True)], float)
+    long, short = shares.clip(min=0.0), (-shares).clip(min=0.0)
+    expected = np.zeros(len(values))
+    if long.any() and short.any():
+        expected = long / long.sum() - short / short.sum()
+    assert_allclose(leg_weights(np.array(values), n_places, False), expected)
 
 
-def test_without_ties_the_lowest_are_taken():
-    assert_array_equal(places_of_lowest(np.array([3.0, -1.0, 7.0, 0.5]), 2), [0, 1, 0, 1])
+@pytest.mark.parametrize("proportional", [True, False])
+@pytest.mark.parametrize("regime", REGIMES)
+def test_runs_do_not_know_of_each_other_and_missing_values_count_nowhere(regime, proportional):
+    rng = np.random.default_rng(0)
+    offsets = random_offsets(rng, regime)
+    values = rng.normal(size=offsets[-1]).round(1)
+    values[rng.random(len(values)) < 0.2] = np.nan
+    n_places = np.array([np.isfinite(values[a:b]).sum() // 3 for a, b in pairwise(offsets)])
+    found = leg_weights_of_runs(values, offsets, n_places, proportional)
+    for place, (start, stop) in enumerate(pairwise(offsets)):
+        known = np.isfinite(values[start:stop])
+        expected = np.zeros(stop - start)
+        if n_places[place]:
+            alone = values[start:stop][known]
+            expected[known] = leg_weights(alone, n_places[place], proportional)
+        assert_allclose(found[start:stop], expected, atol=1e-14)
 
 
 def test_equal_weights_of_distinct_values():

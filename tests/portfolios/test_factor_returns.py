@@ -263,3 +263,20 @@ def test_a_date_with_too_few_assets_is_missing_and_counted(market):
     with pytest.warns(UndefinedPortfolioWarning, match="1 of 20 dates, the first is 2020-05"):
         factors = factor_returns(X[~few], y[~few])
     assert factors.isna().all(axis=1).sum() == 1
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        slope_factors,
+        factor_returns,
+        lambda X, y: fama_french_factors(X, y, {"HML": "value"}),
+        lambda X, y: portfolio_returns(X["value"], y),
+        lambda X, y: portfolio_returns(X["value"].to_numpy(), y.to_numpy(), dates=[]),
+    ],
+)
+def test_empty_frames_raise(function):
+    index = pd.MultiIndex.from_arrays([pd.PeriodIndex([], freq="M"), []], names=["date", "asset"])
+    X = pd.DataFrame({"size": [], "value": []}, index=index, dtype=float)
+    with pytest.raises(ValueError, match=r"no rows|0 sample"):
+        function(X, X["value"])

@@ -195,9 +195,27 @@ SERIES = FRAME.stack()
         ({"costs": pd.Series({"a": 0.1})}, ValueError, r"no value for the assets \['b'\]"),
         ({"missing": "zero"}, ValueError, r"missing='zero' has to be 'rescale' or 'raise'"),
         ({"returns": FRAME * -0.6}, ValueError, r"On 2024-01 .* loses all its wealth"),
+        ({"weights": FRAME.iloc[:0]}, ValueError, r"weights is empty"),
+        ({"returns": FRAME.iloc[:0]}, ValueError, r"returns is empty"),
         ({"returns": FRAME * np.nan, "missing": "raise"}, ValueError, r"2 positions on 1 dates"),
     ],
 )
 def test_a_mistake_raises_and_says_what_to_do(changes, error, message):
     with pytest.raises(error, match=message):
         hold_portfolio(**one_row(**changes))
+
+
+@pytest.mark.parametrize("side", [0.01, -0.01])
+@pytest.mark.parametrize("value", [-99.0, -1.5])
+@pytest.mark.parametrize("stacked", [False, True])
+def test_a_position_that_loses_more_than_all_raises_with_both_causes(side, value, stacked):
+    months = pd.period_range("2024-01", periods=3, freq="M", name="date")
+    weights = pd.DataFrame({"a": side, "b": 0.0}, index=months)
+    returns = pd.DataFrame({"a": [0.1, value, value], "b": value}, index=months)
+    if stacked:
+        weights, returns = weights.stack(), returns.stack()
+    message = rf"2 positions have a return below -1.*is {value:g} of a on 2024-02.*-99.*percents"
+    with pytest.raises(ValueError, match=message):
+        hold_portfolio(weights, returns)
+    total = returns.clip(lower=-1.0)
+    assert hold_portfolio(weights, total).returns.iloc[1] == pytest.approx(-side)

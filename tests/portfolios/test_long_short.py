@@ -183,11 +183,40 @@ def test_a_mistake_raises_and_says_what_to_do(arguments, message):
 @pytest.mark.parametrize(
     ("expected", "returns", "error", "message"),
     [
-        (EXPECTED, EXPECTED.to_frame().T, TypeError, r"returns has to be a Series by"),
-        (EXPECTED, EXPECTED.iloc[:1], ValueError, r"has 2 values, returns has 1"),
+        (EXPECTED, EXPECTED.to_frame().T, ValueError, r"returns has to have one value a"),
+        (
+            EXPECTED,
+            EXPECTED.iloc[:1],
+            ValueError,
+            r"has 2 values, returns has 1.*pass expected",
+        ),
+        (EXPECTED.iloc[:1], EXPECTED, ValueError, r"returns has 2.*pass returns.loc\[expected_ret"),
+        (EXPECTED.iloc[:0], EXPECTED.iloc[:0], ValueError, "expected_returns has no rows"),
+        (np.ones(2), np.ones(2), ValueError, r"nothing says the dates.*pass dates= and assets="),
         (EXPECTED, EXPECTED.iloc[::-1], ValueError, r"returns and expected_returns have different"),
     ],
 )
 def test_returns_of_other_rows_raise(expected, returns, error, message):
     with pytest.raises(error, match=message):
         long_short(expected, returns, leg_size=1)
+
+
+def test_arrays_with_dates_and_assets_hold_what_series_do():
+    rng = np.random.default_rng(0)
+    index = pd.MultiIndex.from_product([range(2000, 2010), list("abcdef")], names=["year", "asset"])
+    expected, returns = (pd.Series(column, index) for column in 0.1 * rng.normal(size=(2, 60)))
+    order = rng.permutation(60)
+    found = long_short(
+        expected.to_numpy()[order],
+        returns.to_numpy()[order],
+        dates=index.get_level_values(0)[order],
+        assets=index.get_level_values(1)[order],
+        costs=0.001,
+    )
+    whole = long_short(expected, returns, costs=0.001)
+    options = {"check_names": False, "check_index_type": False}
+    assert_frame_equal(found.to_frame(), whole.to_frame(), **options)
+    named = long_short(expected, returns.to_numpy(), costs=0.001)
+    assert_frame_equal(named.to_frame(), whole.to_frame())
+    with pytest.raises(ValueError, match="nothing says the assets"):
+        long_short(expected.to_numpy(), returns.to_numpy(), dates=index.get_level_values(0))
