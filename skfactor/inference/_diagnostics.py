@@ -12,6 +12,12 @@ from scipy import stats
 
 from skfactor._definite import are_explained, quadratic_form
 from skfactor._kernels.rounding import SAME_ESTIMATE
+from skfactor._kernels.wild_bootstrap import (
+    BetaEquality,
+    random_signs,
+    share_as_large,
+    wald_statistics,
+)
 from skfactor._typing import BoolArray, Float64Array, IntArray
 from skfactor._validation import check_significance
 from skfactor.inference._premia import TestResult
@@ -20,6 +26,8 @@ from skfactor.inference._two_pass import two_pass_of
 
 # Significance level of the line in summaries.
 _LEVEL = 0.05
+# Samples of the bootstrap: ten of them are as extreme as the level, up to a limit.
+_DRAWS, _MOST_DRAWS = 199, 9_999
 _SINGULAR = (
     "The residuals' covariance is singular, so the betas of all assets cannot be tested together: "
     "some assets are combinations of others. Drop them."
@@ -36,9 +44,9 @@ class Diagnostics:
         Test that the betas have less than full rank, so that the premia are not identified; None
         where returns are missing.
     beta_tests : DataFrame
-        One row a factor: ``statistic``, ``p_value`` and ``df`` of the F test that the assets'
-        betas on it are all equal (all zero without a zero-beta rate); approximate where returns
-        are missing.
+        One row a factor: ``statistic``, ``p_value`` and ``df``, the number of restrictions, of the
+        test that the assets' betas on it are all equal (all zero without a zero-beta rate). It is
+        a Wald test robust to heteroskedasticity, with p-values by a wild bootstrap.
     t_values : DataFrame
         One row a premium: ``fama-macbeth`` and ``krs`` t-values.
     significance : float
@@ -139,6 +147,13 @@ def _too_few_dates(fit: Any) -> str:
 def diagnose(model: Any, significance: float) -> Diagnostics:
     """See `skfactor.FamaMacBeth.diagnostics`."""
     check_significance(significance)
+    n_draws = max(int(np.ceil(10.0 / significance)) - 1, _DRAWS)
+    if n_draws > 10 * _MOST_DRAWS:
+        raise ValueError(
+            f"significance={significance!r} is below the smallest p-value of a bootstrap of {_MOST_DRAWS} "
+            "samples. Use 0.0001 or more."
+        )
+    n_draws = min(n_draws, _MOST_DRAWS)
     fit: Any = getattr(model, "_two_pass", None)
     if fit is None:
         two_pass_of(model, "diagnostics")  # says why there is none
@@ -149,35 +164,56 @@ def diagnose(model: Any, significance: float) -> Diagnostics:
     t_values = pd.DataFrame({kind: model.inference(kind).t_values for kind in kinds})
     rank = None
     if fit.is_complete:
-        rank = rank_test(fit.factors, fit.returns, fit_intercept=fit.fit_intercept)
-    return Diagnostics(rank, beta_tests(fit), t_values, significance)
+        rank = rank_test(fit.factors, fit.returns, fit_intercept=fit.fit_intercept, n_draws=n_draws)
+    return Diagnostics(rank, beta_tests(fit, n_draws), t_values, significance)
 
 
-def beta_tests(fit: Any) -> pd.DataFrame:
-    """F tests that all assets have the same beta on a factor, or zero, for each factor of a fit.
+def beta_tests(fit: Any, n_draws: int = _DRAWS) -> pd.DataFrame:
+    """Tests that all assets have the same beta on a factor, or zero, for each factor of a fit.
 
-    Hotelling's statistic of one row of a multivariate regression: exact for normal residuals and
-    complete returns. Where returns are missing, the covariance of two betas is that of residuals
-    on the dates that both assets have, in units of the betas' own standard errors, the number of
-    dates is that of the shortest history, and assets of much shorter histories are left out.
+    Wald statistics robust to heteroskedasticity, with p-values by a wild bootstrap: the residuals
+    without the factor, times one random sign a date. Each asset has its own dates; those with much
+    shorter histories than others are left out.
     """
-    first, assets = fit.first_pass, fit.returns.columns
-    betas, errors = fit.betas, first.std_errors_.loc[assets].to_numpy()
-    residuals = np.nan_to_num(first.residuals_[assets].to_numpy())
-    returns = fit.returns.to_numpy()
-    squares = np.einsum("tn,tn->n", residuals, residuals)
+    returns, factors = fit.returns.to_numpy(), fit.factors.to_numpy()
+    observed, known = np.isfinite(returns.T), np.nan_to_num(returns.T)
+    left = BetaEquality.of(factors, observed, 0, fit.fit_intercept).residuals(known)
+    squares = np.einsum("nt,nt->n", left, left)
     exact = are_explained(squares, returns)  # their betas have no errors
-    lengths = np.count_nonzero(~np.isnan(returns), axis=0)
-    tested = _with_long_histories(lengths, betas.shape[1], ~exact)
-    correlation = residuals[:, tested].T @ residuals[:, tested]
-    correlation /= np.sqrt(squares[tested] * squares[tested, None])
-    free = int(lengths[tested].min(initial=len(returns))) - betas.shape[1] - 1
+    tested = _with_long_histories(observed.sum(axis=1), factors.shape[1], ~exact)
+    signs = random_signs(n_draws, len(factors), 0)
     rows = []
-    for beta, error in zip(betas.T, errors.T, strict=True):
-        covariance = correlation * error[tested] * error[tested, None]
-        rows.append(_test_beta(beta[exact], beta[tested], covariance, free, fit.fit_intercept))
+    for k, beta in enumerate(fit.betas.T):
+        values = beta[exact] if fit.fit_intercept else np.append(0.0, beta[exact])
+        size = np.abs(values).max(initial=0.0)
+        if len(values) and np.ptp(values) > SAME_ESTIMATE * size:  # they differ for certain
+            rows.append((np.inf, 0.0, len(tested)))
+            continue
+        # Without differences between assets a beta is nothing that the zero-beta rate is not.
+        test = BetaEquality.of(factors, observed[tested], k, differences=not len(values))
+        compared = known[tested]
+        if len(values):
+            compared = compared - values[0] * np.where(observed[tested], factors[:, k], 0.0)
+        rows.append(_test_betas(test, compared, signs))
     index = pd.Index(fit.factors.columns, name="factor")
     return pd.DataFrame(rows, index=index, columns=["statistic", "p_value", "df"])
+
+
+def _test_betas(
+    test: BetaEquality, returns: Float64Array, signs: Float64Array
+) -> tuple[float, float, int]:
+    """Statistic, p-value and number of restrictions from returns (N, T), 0 where missing."""
+    df = len(returns) - test.differences
+    if df < 1:
+        return 0.0, 1.0, 0
+    left = test.null_residuals(returns)
+
+    def statistics(signs: Float64Array) -> Float64Array:
+        return wald_statistics(*test.estimate(left, signs))
+
+    betas, covariance = test.estimate(left, np.ones((1, signs.shape[1])))
+    observed = quadratic_form(betas[0], covariance[0], _SINGULAR)
+    return observed, share_as_large(statistics, observed, signs, len(returns)), df
 
 
 def _with_long_histories(lengths: IntArray, n_factors: int, among: BoolArray) -> IntArray:
@@ -197,32 +233,3 @@ def _with_long_histories(lengths: IntArray, n_factors: int, among: BoolArray) ->
     if left[chosen] < 1:
         raise ValueError("The histories of the assets are too short to test their betas together.")
     return np.sort(order[: chosen + 1])
-
-
-def _test_beta(
-    exact: Float64Array,
-    betas: Float64Array,
-    covariance: Float64Array,
-    free: int,
-    zero_beta: bool,
-) -> tuple[float, float, tuple[int, int]]:
-    """Statistic, p-value and degrees of freedom of one factor's test.
-
-    From betas without errors, and betas (n,) with their covariance (n, n).
-    """
-    n = len(betas)
-    known = exact if zero_beta else np.append(0.0, exact)
-    if len(known):
-        if np.ptp(known) > SAME_ESTIMATE * np.abs(known).max():  # they differ for certain
-            return np.inf, 0.0, (n, free - n + 1)
-        betas = betas - known[0]
-    elif n:
-        # Without differences between assets a beta is nothing that the zero-beta rate is not.
-        against, n = covariance[0], n - 1
-        covariance = (covariance - against - against[:, None] + against[0])[1:, 1:]
-        betas = betas[1:] - betas[0]
-    df = (n, free - n + 1)
-    if not n:
-        return 0.0, 1.0, df
-    statistic = quadratic_form(betas, covariance, _SINGULAR) * df[1] / (n * free)
-    return statistic, float(stats.f.sf(statistic, *df)), df

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy import stats
-from scipy.linalg import helmert, solve_triangular
+from scipy.linalg import helmert
 
-from skfactor._typing import Float64Array, FloatArray
+from skfactor._kernels.wild_bootstrap import RankDeficiency, random_signs, share_as_large
+from skfactor._typing import Float64Array
 from skfactor._validation import is_whole
 from skfactor.inference._grs import FactorSample, check_residuals, read_factor_sample
 from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import TestResult
+from skfactor.inference._small_sample import check_draws, check_small_sample
 
-_METHODS = ("cragg-donald", "kleibergen-paap")
+_METHODS = ("kleibergen-paap", "cragg-donald")
 
 
 def rank_test(
@@ -23,10 +24,14 @@ def rank_test(
     returns: Any,
     rank: int | None = None,
     *,
-    method: str = "cragg-donald",
+    method: str = "kleibergen-paap",
     fit_intercept: bool = True,
+    small_sample: bool | str = "auto",
     kernel: str | None = None,
     bandwidth: float | str | None = None,
+    prewhiten: bool = False,
+    n_draws: int = 199,
+    random_state: int = 0,
 ) -> TestResult:
     r"""Test that the matrix of betas has at most a given rank.
 
@@ -47,23 +52,36 @@ def rank_test(
         Returns of the test assets over the same periods.
     rank : int or None, default=None
         Rank q under the hypothesis; None is K - 1, one less than full.
-    method : {"cragg-donald", "kleibergen-paap"}, default="cragg-donald"
-        ``"cragg-donald"`` [1]_ is T times the sum of the K - q smallest squared singular values,
-        for homoskedastic and serially uncorrelated residuals. ``"kleibergen-paap"`` [2]_ holds
-        with heteroskedasticity and, with a kernel, serial correlation.
+    method : {"kleibergen-paap", "cragg-donald"}, default="kleibergen-paap"
+        ``"kleibergen-paap"`` [1]_ holds with heteroskedasticity and, with a kernel, serial
+        correlation. ``"cragg-donald"`` [2]_ is T times the sum of the K - q smallest squared
+        singular values, for homoskedastic and serially uncorrelated residuals: of returns with fat
+        tails it finds rank where there is none.
     fit_intercept : bool, default=True
         Whether the second pass estimates a zero-beta rate, for which [1, B] has to have full rank:
         the test is then of the betas' differences across assets.
+    small_sample : {"auto", True, False, "wild"}, default="auto"
+        For kleibergen-paap without a kernel ``"auto"``, True and ``"wild"`` are a wild bootstrap:
+        the statistic is compared with those of returns drawn from the best fit of the rank, its
+        residuals times one random sign a date. The chi-square distribution, False, rejects too
+        often unless there are many dates for each asset.
     kernel : {None, "bartlett", "parzen", "quadratic-spectral"}, default=None
-        Kernel of the long-run variance; for kleibergen-paap only.
+        Kernel of the long-run variance; for kleibergen-paap only, whose distribution is chi-square
+        then.
     bandwidth : float, str or None, default=None
         Number of lags, or the name of a rule; as in `skfactor.FamaMacBeth.inference`.
+    prewhiten : bool, default=False
+        Take a first-order vector autoregression out before and put it back after; needs a kernel.
+    n_draws : int, default=199
+        Samples of the wild bootstrap; the smallest p-value is 1 / (n_draws + 1).
+    random_state : int, default=0
+        Seed of the draws: the same data have the same p-value.
 
     Returns
     -------
     TestResult
-        Chi-square with (K - q)(N - q) degrees of freedom, N - 1 in place of N with a zero-beta
-        rate.
+        ``distribution`` is ``"wild bootstrap"`` or ``"chi2"``; (K - q)(N - q) degrees of freedom,
+        N - 1 in place of N with a zero-beta rate.
 
     Raises
     ------
@@ -73,11 +91,11 @@ def rank_test(
 
     References
     ----------
-    .. [1] Cragg, J. G. and S. G. Donald (1997), "Inferring the Rank of a Matrix", Journal of
-       Econometrics 76(1-2), 223-250. https://doi.org/10.1016/0304-4076(95)01790-9
-    .. [2] Kleibergen, F. and R. Paap (2006), "Generalized Reduced Rank Tests Using the Singular
+    .. [1] Kleibergen, F. and R. Paap (2006), "Generalized Reduced Rank Tests Using the Singular
        Value Decomposition", Journal of Econometrics 133(1), 97-126.
        https://doi.org/10.1016/j.jeconom.2005.02.011
+    .. [2] Cragg, J. G. and S. G. Donald (1997), "Inferring the Rank of a Matrix", Journal of
+       Econometrics 76(1-2), 223-250. https://doi.org/10.1016/0304-4076(95)01790-9
 
     Examples
     --------
@@ -88,59 +106,99 @@ def rank_test(
     >>> returns = french.filter(regex="^S[15]V").sub(french["RF"], axis=0)
     >>> factors = french[["MktRF", "SMB"]]
     >>> print(rank_test(factors, returns))
-    chi2(4) = 118.4508, p-value = 0.0000
+    wild bootstrap(4) = 80.1099, p-value = 0.0050
     H0: the betas' differences across assets have a rank of at most 1, full rank is 2
 
     A factor made of noise:
 
     >>> noise = np.random.default_rng(0).normal(size=len(factors))
     >>> print(rank_test(factors.assign(noise=noise), returns))
-    chi2(3) = 1.9011, p-value = 0.5932
+    wild bootstrap(3) = 1.7150, p-value = 0.6550
     H0: the betas' differences across assets have a rank of at most 2, full rank is 3
     """
     if method not in _METHODS:
         raise ValueError(f"method={method!r} is neither {_METHODS[0]!r} nor {_METHODS[1]!r}.")
-    if method == "cragg-donald" and (kernel is not None or bandwidth is not None):
+    if method == "cragg-donald" and (kernel is not None or bandwidth is not None or prewhiten):
         raise ValueError("A kernel or bandwidth is for method='kleibergen-paap'; leave it out.")
-    long_run = LongRun(kernel, bandwidth)
+    form = check_small_sample(small_sample)
+    if form == "wild" and (method == "cragg-donald" or kernel is not None):
+        raise ValueError(
+            "small_sample='wild' is for method='kleibergen-paap' without a kernel: random signs "
+            "leave no serial dependence. Leave it out, or the kernel."
+        )
+    check_draws(n_draws, random_state)
+    long_run = LongRun(kernel, bandwidth, prewhiten)
     sample = read_factor_sample(factors, returns)
-    if fit_intercept:
-        sample = _differences(sample)
-    n_dates, n_assets, n_factors = sample.shape
+    differences = _differences(sample.shape[1]) if fit_intercept else np.eye(sample.shape[1])
+    compared = FactorSample(sample.factors, sample.returns @ differences, sample.positions)
+    n_dates, n_assets, n_factors = compared.shape
     rank = _check_rank(rank, n_assets, n_factors, fit_intercept)
-    roots = _covariance_roots(sample)
-    theta = roots.standardized_betas()
+    check_residuals(compared, compared.regress()[2])
     df = (n_factors - rank) * (n_assets - rank)
-    if method == "cragg-donald":
-        singular = np.linalg.svd(theta, compute_uv=False)
-        statistic = n_dates * float(np.sum(singular[rank:] ** 2))
-    else:
-        if n_dates <= df:
-            raise ValueError(
-                f"The covariance of {df} restrictions needs more than {df} dates, found "
-                f"{n_dates}. Test fewer assets, a higher rank, or use method='cragg-donald'."
-            )
-        deviations, series = _rank_deviations(theta, *roots.standardized(sample), rank)
-        covariance, _ = long_run.covariance(series, sample.positions)
-        statistic = n_dates * float(deviations @ np.linalg.solve(covariance, deviations))
+    if method == "kleibergen-paap" and n_dates <= df:
+        raise ValueError(
+            f"The covariance of {df} restrictions needs more than {df} dates, found {n_dates}. "
+            "Test fewer assets, a higher rank, or use method='cragg-donald'."
+        )
     what = "the betas' differences across assets have" if fit_intercept else "the betas have"
     null = f"{what} a rank of at most {rank}, full rank is {n_factors}"
+    whiten = np.linalg.inv(np.linalg.cholesky(sample.factor_covariance)).T
+    test = RankDeficiency(sample.centred_factors @ whiten, rank)
+    if method == "cragg-donald":
+        theta, _, _ = test.standardize(compared.returns[None])
+        singular = np.linalg.svd(theta[0], compute_uv=False)
+        statistic = n_dates * float(np.sum(singular[rank:] ** 2))
+    elif kernel is not None:
+        statistic = _with_kernel(test, sample, whiten, differences, long_run)
+    else:
+        statistic = float(test.statistics(compared.returns[None])[0])
+        if form:
+            fitted, left = test.best_fit(compared.returns)
+            p_value = share_as_large(
+                lambda signs: test.statistics(fitted + left * signs[:, :, None]),
+                statistic,
+                random_signs(n_draws, n_dates, random_state),
+                max(n_assets, df),
+            )
+            return TestResult(statistic, p_value, (df,), "wild bootstrap", null)
     return TestResult(statistic, float(stats.chi2.sf(statistic, df)), (df,), "chi2", null)
 
 
-def _differences(sample: FactorSample) -> FactorSample:
-    """The sample with N - 1 orthonormal differences of the assets in place of their returns.
+def _with_kernel(
+    test: RankDeficiency,
+    sample: FactorSample,
+    whiten: Float64Array,
+    differences: Float64Array,
+    long_run: LongRun,
+) -> float:
+    """The statistic of Kleibergen and Paap from a long-run covariance.
+
+    Lags are chosen for the products of each factor with the residuals of each asset, which do not
+    depend on which differences and directions are taken.
+    """
+    theta, _, inverse = test.standardize((sample.returns @ differences)[None])
+    left, right = (basis[0] for basis in test.bases(theta))
+    deviations = (left.T @ theta[0] @ right).ravel()
+    _, _, residuals = sample.regress()
+    products = sample.centred_factors[:, :, None] * residuals[:, None, :]
+    combine = np.kron(whiten @ left, differences @ inverse[0] @ right)
+    covariance, _ = long_run.covariance(
+        products.reshape(len(products), -1), sample.positions, combine=combine
+    )
+    return len(products) * float(deviations @ np.linalg.solve(covariance, deviations))
+
+
+def _differences(n_assets: int) -> Float64Array:
+    """N - 1 orthonormal differences of assets (N, N - 1).
 
     The betas of these have rank q if, and only if, [1, B] has rank q + 1; which differences they
     are makes no difference to the statistics.
     """
-    n_assets = sample.shape[1]
     if n_assets < 2:
         raise ValueError(
             "A zero-beta rate needs at least 2 assets. Pass fit_intercept=False for a single one."
         )
-    returns = sample.returns @ helmert(n_assets).T
-    return FactorSample(sample.factors, returns, sample.positions)
+    return np.asarray(helmert(n_assets).T, dtype=np.float64)
 
 
 def _check_rank(rank: int | None, n_assets: int, n_factors: int, fit_intercept: bool) -> int:
@@ -153,47 +211,3 @@ def _check_rank(rank: int | None, n_assets: int, n_factors: int, fit_intercept: 
             f"{rows} and {n_factors} factors."
         )
     return int(rank)
-
-
-@dataclass(frozen=True)
-class _Roots:
-    """A regression, and Cholesky factors of the covariances of factors and of residuals."""
-
-    betas: Float64Array
-    residuals: Float64Array
-    of_factors: FloatArray
-    of_residuals: FloatArray
-
-    def standardized_betas(self) -> Float64Array:
-        """Theta (K, N)."""
-        columns = self.betas @ self.of_factors
-        theta: Float64Array = solve_triangular(self.of_residuals, columns, lower=True).T
-        return theta
-
-    def standardized(self, sample: FactorSample) -> tuple[Float64Array, Float64Array]:
-        """Factors (T, K) and residuals (T, N) with covariance I."""
-        x: Float64Array = solve_triangular(self.of_factors, sample.centred_factors.T, lower=True).T
-        y: Float64Array = solve_triangular(self.of_residuals, self.residuals.T, lower=True).T
-        return x, y
-
-
-def _covariance_roots(sample: FactorSample) -> _Roots:
-    _, betas, residuals = sample.regress()
-    check_residuals(sample, residuals)
-    of_factors = np.linalg.cholesky(sample.factor_covariance)
-    of_residuals = np.linalg.cholesky(residuals.T @ residuals / len(residuals))
-    return _Roots(betas, residuals, of_factors, of_residuals)
-
-
-def _rank_deviations(
-    theta: Float64Array, x: Float64Array, y: Float64Array, rank: int
-) -> tuple[Float64Array, Float64Array]:
-    """The part of Theta beyond the rank (df,), and the influence (T, df) of each date on it.
-
-    Theta is estimated with influence x_t y_t'. Bases of its last singular vectors differ from those
-    of Kleibergen and Paap by rotations, which the quadratic form does not see.
-    """
-    left, _, right = np.linalg.svd(theta)
-    left, right = left[:, rank:], right[rank:].T
-    series = (x @ left)[:, :, None] * (y @ right)[:, None, :]
-    return (left.T @ theta @ right).ravel(), series.reshape(len(x), -1)
