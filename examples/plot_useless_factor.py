@@ -24,7 +24,7 @@ french = load_french()
 market = french[["MktRF"]]
 portfolios = excess_returns(french.filter(regex="^S[135]"), french["RF"])
 rng = np.random.default_rng(0)
-noise = 0.04 * rng.standard_normal((len(french), 100))
+noise = 0.04 * rng.standard_normal((len(french), 40))
 model = FamaMacBeth().fit(market.assign(noise=noise[:, 0]), portfolios)
 print(model.summary("fama-macbeth"))
 
@@ -38,7 +38,7 @@ print("\nWith HML in place of noise:")
 print(FamaMacBeth().fit(french[["MktRF", "HML"]], portfolios).diagnostics().rank)
 
 # %%
-# One draw may be bad luck. Of a hundred, how many have a significant premium?
+# One draw may be bad luck. Of forty, how many have a significant premium?
 
 draws = []
 for column in noise.T:

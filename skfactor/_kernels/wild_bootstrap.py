@@ -145,14 +145,14 @@ class RankDeficiency:
     def standardize(self, returns: Float64Array) -> tuple[Float64Array, Float64Array, Float64Array]:
         """Betas Theta (D, K, N) of returns (D, T, N) in units of their errors.
 
-        Residuals (D, T, N) alike, and the inverse roots (D, N, N) of the residuals' covariance.
+        Residuals (D, T, N), and the inverse roots (D, N, N) of their covariance.
         """
         returns = returns - returns.mean(axis=1, keepdims=True)
         betas = self.factors.T @ returns / len(self.factors)
         residuals = returns - self.factors @ betas
         covariance = residuals.transpose(0, 2, 1) @ residuals / len(self.factors)
         inverse = np.linalg.inv(np.linalg.cholesky(covariance)).transpose(0, 2, 1)
-        return betas @ inverse, residuals @ inverse, inverse
+        return betas @ inverse, residuals, inverse
 
     def bases(self, theta: Float64Array) -> tuple[Float64Array, Float64Array]:
         """Directions of factors (D, K, K - q) and assets (D, N, N - q) beyond the rank.
@@ -165,10 +165,10 @@ class RankDeficiency:
 
     def statistics(self, returns: Float64Array) -> Float64Array:
         """Statistics (D,) of returns (D, T, N)."""
-        theta, residuals, _ = self.standardize(returns)
+        theta, residuals, inverse = self.standardize(returns)
         left, right = self.bases(theta)
         deviations = (left.transpose(0, 2, 1) @ theta @ right).reshape(len(theta), -1)
-        x, y = self.factors @ left, residuals @ right
+        x, y = self.factors @ left, residuals @ (inverse @ right)
         series = (x[..., :, None] * y[..., None, :]).reshape(*x.shape[:2], -1)
         covariance = series.transpose(0, 2, 1) @ series
         return wald_statistics(len(self.factors) * deviations, covariance)

@@ -150,8 +150,8 @@ def diagnose(model: Any, significance: float) -> Diagnostics:
     n_draws = max(int(np.ceil(10.0 / significance)) - 1, _DRAWS)
     if n_draws > 10 * _MOST_DRAWS:
         raise ValueError(
-            f"significance={significance!r} is below the smallest p-value of a bootstrap of {_MOST_DRAWS} "
-            "samples. Use 0.0001 or more."
+            f"significance={significance!r} is below the smallest p-value of a bootstrap of "
+            f"{_MOST_DRAWS} samples. Use 0.0001 or more."
         )
     n_draws = min(n_draws, _MOST_DRAWS)
     fit: Any = getattr(model, "_two_pass", None)

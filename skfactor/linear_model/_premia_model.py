@@ -338,9 +338,10 @@ class PremiaModel(CallbackSupportMixin, RegressorMixin, Estimator):  # type: ign
     def diagnostics(self, significance: float = 0.05) -> Diagnostics:
         """Warning signs of a two-pass model: useless factors, weak identification.
 
-        A rank test of the betas, an F test for each factor that the betas on it are all the same,
-        and where Fama-MacBeth and krs errors disagree about significance [1]_. There is no rank
-        test where returns are missing.
+        A rank test of the betas, a test for each factor that the betas on it are all the same, and
+        where Fama-MacBeth and krs errors disagree about significance [1]_. p-values are those of
+        a wild bootstrap, which heteroskedasticity and fat tails do not mislead; the same data
+        have the same ones. There is no rank test where returns are missing.
 
         Parameters
         ----------
