@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import reduce
 from numbers import Integral
-from typing import Literal, TypeVar, TypeVarTuple, cast
+from typing import Any, Literal, TypeVar, TypeVarTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -39,7 +39,9 @@ Frame = TypeVar("Frame", pd.DataFrame, pd.Series)
 Frames = TypeVarTuple("Frames")
 
 
-def returns_from_prices(prices: pd.DataFrame, freq: str | None = None) -> pd.DataFrame:
+def returns_from_prices(
+    prices: Frame, freq: str | None = None, *, date_level: str | int = "auto"
+) -> Frame:
     """Compute simple returns from prices, at any frequency, none of them across a gap.
 
     The price of a period is the last one there is in it. A return needs a price in its period
@@ -47,26 +49,32 @@ def returns_from_prices(prices: pd.DataFrame, freq: str | None = None) -> pd.Dat
 
     Parameters
     ----------
-    prices : DataFrame of shape (n_dates, n_assets)
-        Positive prices, NaN where there is none, indexed by datetimes or Periods in any order.
+    prices : DataFrame of shape (n_dates, n_assets) or Series of shape (n_rows,)
+        Positive prices, NaN where there is none, in any order: a wide frame indexed by datetimes or
+        Periods, or one a row with a (date, asset) MultiIndex in either order.
     freq : str, optional
         Frequency of the returns, as pandas names periods: "M", "Q", "W", "D". By default that of
         a PeriodIndex, or from row to row of a DatetimeIndex.
+    date_level : str or int, default="auto"
+        Name or position of the date level of a MultiIndex.
 
     Returns
     -------
-    DataFrame of shape (n_periods - 1, n_assets)
+    DataFrame of shape (n_periods - 1, n_assets) or Series of shape (n_returns,)
         Returns in decimals, from the second period on, with a PeriodIndex (with ``freq=None``:
         the kind of index that the prices have). Each week, month, quarter or year in between has
         its row, all NaN if there are no prices. Days are those that the prices have: where no
-        asset has a row, the market was closed.
+        asset has a row, the market was closed. Of prices one a row, a Series in the same form with
+        a row for each asset and period that has a price, in order; NaN where the period before has
+        none.
 
     Raises
     ------
     TypeError
         If the index does not hold datetimes or Periods.
     ValueError
-        If a price is not positive and finite, or a date is missing or occurs twice.
+        If a price is not positive and finite or no number, or a date (of an asset) is missing or
+        occurs twice.
 
     Examples
     --------
@@ -80,10 +88,66 @@ def returns_from_prices(prices: pd.DataFrame, freq: str | None = None) -> pd.Dat
     2024-03  NaN  NaN
     2024-04  NaN  NaN
     """
+    returns: Any  # in the form of the prices
+    if isinstance(prices.index, pd.MultiIndex):
+        returns = _long_returns(prices, freq, date_level)
+    elif isinstance(prices, pd.Series):
+        returns = _wide_returns(prices.to_frame(), freq).iloc[:, 0]
+    else:
+        returns = _wide_returns(prices, freq)
+    return returns  # type: ignore[no-any-return]
+
+
+def _long_returns(
+    prices: pd.DataFrame | pd.Series, freq: str | None, date_level: str | int
+) -> pd.Series:
+    """Returns of prices one a row, in the form of the prices."""
+    if isinstance(prices, pd.DataFrame):
+        if prices.shape[1] != 1:
+            raise ValueError(
+                f"prices are indexed by {list(prices.index.names)} and have the columns "
+                f"{list(prices.columns)}; one of them is the price. Pass it alone, such as "
+                f"prices[{prices.columns[-1] if len(prices.columns) else 'close'!r}]."
+            )
+        prices = prices.iloc[:, 0]
+    index = prices.index
+    assert isinstance(index, pd.MultiIndex)
+    row_dates(index, "prices", date_level)  # raises if one is missing
+    level = find_date_level(index, date_level)
+    if index.codes[1 - level].min() < 0:
+        raise ValueError("Some rows of prices have no asset. Drop them, or name the asset.")
+    if not index.is_unique:
+        raise ValueError(
+            f"The row {index[index.duplicated()][0]} of prices occurs more than once. Keep one, "
+            "such as prices[~prices.index.duplicated()]."
+        )
+    names = list(index.names)
+    wide = prices.unstack(1 - level)  # noqa: PD010
+    returns = _wide_returns(wide, freq)
+    known = wide.notna()
+    if freq is not None:
+        known = known.groupby(to_periods(known.index, freq)).any()
+    rows = np.flatnonzero(known.reindex(returns.index, fill_value=False).to_numpy().ravel())
+    stacked = pd.MultiIndex.from_product([returns.index, returns.columns])
+    found = pd.Series(returns.to_numpy().ravel()[rows], index=stacked[rows], name="return")
+    if level == 1:
+        found = found.swaplevel().sort_index()
+    return found.rename_axis(names)
+
+
+def _wide_returns(prices: pd.DataFrame, freq: str | None) -> pd.DataFrame:
     if not isinstance(prices.index, pd.DatetimeIndex | pd.PeriodIndex):
         raise TypeError(
             "prices need datetimes or Periods as their index; found "
-            f"{type(prices.index).__name__}. Convert it with pandas.to_datetime."
+            f"{type(prices.index).__name__}. Convert it with pandas.to_datetime; of rows with "
+            'columns for date, asset and price pass prices.set_index(["date", "asset"])["price"].'
+        )
+    text = [name for name, kind in prices.dtypes.items() if not pd.api.types.is_numeric_dtype(kind)]
+    if text:
+        raise ValueError(
+            f"The prices of {text[:5]} do not hold numbers. Convert them with pandas.to_numeric; "
+            'of rows with columns for date, asset and price pass prices.set_index(["date", '
+            '"asset"])["price"].'
         )
     order, _ = unique_row_dates(prices.index, "prices")
     bad = (prices <= 0.0) | (prices == np.inf)

@@ -1,5 +1,7 @@
 """The documentation is complete: every public name, every source, every call of other programs."""
 
+import ast
+import contextlib
 import importlib.util
 import inspect
 import re
@@ -113,6 +115,99 @@ def test_calls_side_by_side_give_the_same_numbers(page):
                 actual = np.asarray(number, dtype=np.float64)
                 assert_allclose(actual, expected, rtol=1e-5, atol=1e-12, err_msg=what)
     assert n_rows > 5
+
+
+# --- arguments in tables ------------------------------------------------------------------------
+
+
+def signatures():
+    """Signatures under each public name, of functions, classes and methods, with their owner."""
+    found = {}
+    for path in public_names.pages():
+        module, name = path.rsplit(".", 1)
+        public = getattr(importlib.import_module(module), name)
+        members = inspect.getmembers(public, callable) if inspect.isclass(public) else []
+        methods = [(key, member) for key, member in members if not key.startswith("_")]
+        for key, member in [(name, public), *methods]:
+            with contextlib.suppress(ValueError, TypeError):  # warnings have no signature
+                found.setdefault(key, []).append((public, inspect.signature(member)))
+    return found
+
+
+def arguments_in_tables(text):
+    """(called or None, argument, value or None) of the code in tables: in the last column, if the
+    others are of other programs, else in all."""
+    header = None
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+        if not line.startswith("|"):
+            header = None
+            continue
+        header = header or cells
+        ours = cells[-1:] if header[-1] == "skfactor" else cells
+        for code in re.findall(r"`([^`]+)`", " ".join(ours)):
+            yield from _arguments(code)
+
+
+def _arguments(code):
+    try:  # as the arguments of a call, which they are where no call is around them
+        tree = ast.parse(f"_({code}None)" if code.endswith("=") else f"_({code})", mode="eval")
+    except SyntaxError:
+        return
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        name = getattr(call.func, "attr", getattr(call.func, "id", None))
+        for keyword in call.keywords:
+            value = getattr(keyword.value, "value", None)
+            text = value if isinstance(value, str) else None
+            yield None if name == "_" else name, keyword.arg, text
+
+
+def accepts(public, argument, value):
+    """Whether a class lets a parameter have a text; others are not asked."""
+    constraints = getattr(public, "_parameter_constraints", {}).get(argument)
+    options = [c.options for c in constraints or () if hasattr(c, "options")]
+    return value is None or not options or any(value in some for some in options)
+
+
+def mistakes_in_tables(text, known):
+    for called, argument, value in arguments_in_tables(text):
+        if called is not None and called not in known:
+            continue  # of another library
+        owners = known[called] if called else [pair for pairs in known.values() for pair in pairs]
+        # Names that all their owners hand on, such as formats to pandas.
+        handed_on = called and all(
+            any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
+            for _, signature in owners
+        )
+        takers = [
+            public for public, signature in owners if handed_on or argument in signature.parameters
+        ]
+        if not any(accepts(public, argument, value) for public in takers):
+            yield f"{called or ''}({argument}={value!r})"
+
+
+def test_arguments_in_tables_exist():
+    known, n_arguments = signatures(), 0
+    for page in [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]:
+        text = page.read_text(encoding="utf-8")
+        n_arguments += len(list(arguments_in_tables(text)))
+        assert list(mistakes_in_tables(text, known)) == [], page.name
+    assert n_arguments > 40
+
+
+def test_arguments_that_do_not_exist_are_found():
+    table = """| to have | skfactor |
+|---|---|
+| two | `method=`, `output="joint"`, `ouput=` |
+| sort | `PortfolioSorter(5, close="left").fit_transform(X)` |
+| fit | `PortfolioSorter(5).fit_transform(X, univers=nyse)`, `rebalance_month=7` |
+"""
+    assert list(mistakes_in_tables(table, signatures())) == [
+        "(output='joint')",
+        "(ouput=None)",
+        "PortfolioSorter(close='left')",
+        "fit_transform(univers=None)",
+    ]
 
 
 # --- the build ----------------------------------------------------------------------------------

@@ -465,3 +465,52 @@ class TestForwardReturns:
     def test_row_numbers_are_no_dates(self):
         with pytest.raises(ValueError, match="index of returns only numbers its rows"):
             forward_returns(wide(np.ones((4, 2)), pd.RangeIndex(4)))
+
+
+# --- prices one a row ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("freq", [None, "M"])
+@pytest.mark.parametrize("swapped", [False, True])
+@pytest.mark.parametrize("as_frame", [False, True])
+def test_prices_one_a_row_have_the_returns_of_wide_ones(freq, swapped, as_frame):
+    rng = np.random.default_rng(0)
+    days = pd.bdate_range("2024-01-01", "2024-06-28", name="date")
+    wide = pd.DataFrame(np.exp(rng.normal(size=(len(days), 3))), days, list("abc"))
+    wide = wide.rename_axis(columns="ticker").mask(rng.random(wide.shape) < 0.2)
+    wide.loc["2024-03", "b"] = np.nan
+    wide = wide.dropna(how="all")
+    long = wide.stack().dropna().rename("close")
+    shuffled = long.sample(frac=1.0, random_state=0)
+    if swapped:
+        shuffled = shuffled.swaplevel()
+    found = returns_from_prices(shuffled.to_frame() if as_frame else shuffled, freq)
+    assert found.index.names == (["ticker", "date"] if swapped else ["date", "ticker"])
+    assert found.index.is_monotonic_increasing
+    back = found.unstack("ticker")  # noqa: PD010
+    expected = returns_from_prices(wide, freq)
+    pd.testing.assert_frame_equal(
+        back.dropna(how="all"), expected.dropna(how="all"), check_names=False, check_freq=False
+    )
+    priced = wide.notna()
+    if freq:
+        priced = priced.groupby(wide.index.to_period(freq)).any()
+    assert len(found) == priced.iloc[1:].to_numpy().sum()
+
+
+def test_bad_prices_one_a_row_raise():
+    days = pd.to_datetime(["2024-01-31", "2024-02-29"])
+    index = pd.MultiIndex.from_product([days, ["a", "b"]], names=["date", "ticker"])
+    prices = pd.Series([1.0, 2.0, 3.0, 4.0], index=index)
+    with pytest.raises(ValueError, match=r"occurs more than once.*duplicated"):
+        returns_from_prices(pd.concat([prices, prices.iloc[:1]]))
+    with pytest.raises(ValueError, match=r"not all positive"):
+        returns_from_prices(prices - 2.0)
+    with pytest.raises(ValueError, match=r"columns \['close', 'volume'\].*Pass it alone"):
+        returns_from_prices(pd.DataFrame({"close": prices, "volume": 1.0}))
+    with pytest.raises(ValueError, match="no rows in prices"):
+        returns_from_prices(prices.iloc[:0])
+    with pytest.raises(ValueError, match="do not hold numbers"):
+        returns_from_prices(pd.DataFrame({"ticker": ["a", "a"], "close": [1.0, 2.0]}, days))
+    with pytest.raises(TypeError, match=r"set_index\(\[.date., .asset.\]\)"):
+        returns_from_prices(prices.rename("price").reset_index())

@@ -15,6 +15,9 @@ from skfactor.model_selection._date_splitter import DateSplitter, purged_trainin
 from skfactor.model_selection._purged_k_fold import consecutive_folds
 from skfactor.model_selection._spans import Size, check_count, check_size
 
+# Splits that are listed in an array.
+_MOST_LISTED = 10**6
+
 
 class CombinatorialPurgedKFold(DateSplitter):
     """Test every combination of folds of consecutive dates, training on the others.
@@ -98,18 +101,30 @@ class CombinatorialPurgedKFold(DateSplitter):
     @property
     def test_folds(self) -> IntArray:
         """Folds that each split tests, (n_splits, n_test_folds)."""
-        return np.array(list(combinations(range(self.n_folds), self.n_test_folds)))
+        self._raise_if_too_many()
+        return np.array([folds for folds, _ in self._tests()])
 
     @property
     def path_ids(self) -> IntArray:
         """Path of each test of a fold, (n_splits, n_test_folds)."""
-        folds = self.test_folds
-        ids = np.empty_like(folds)
-        n_tests = np.zeros(self.n_folds, dtype=folds.dtype)
-        for split, tested in enumerate(folds):
-            ids[split] = n_tests[tested]
-            n_tests[tested] += 1
-        return ids
+        self._raise_if_too_many()
+        return np.array([paths for _, paths in self._tests()])
+
+    def _tests(self) -> Iterator[tuple[list[int], IntArray]]:
+        """Folds that each split tests, and the path of each of these tests."""
+        n_tests = np.zeros(self.n_folds, dtype=np.int64)
+        for tested in combinations(range(self.n_folds), self.n_test_folds):
+            folds = list(tested)
+            yield folds, n_tests[folds]
+            n_tests[folds] += 1
+
+    def _raise_if_too_many(self) -> None:
+        n_splits = self.get_n_splits()
+        if n_splits > _MOST_LISTED:
+            raise ValueError(
+                f"{self!r} has {n_splits} splits, too many to list. split and row_paths go through "
+                "them one by one; to list them take fewer folds, or fewer of them to test together."
+            )
 
     def row_paths(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[IntArray]:
         """Yield the path of each row of the test sets, in the order in which `split` has them.
@@ -126,7 +141,7 @@ class CombinatorialPurgedKFold(DateSplitter):
         rows = self._rows(X, y, groups)
         fold_of_date = consecutive_folds(self, rows.dates, self.n_folds)
         n_rows = np.bincount(fold_of_date, weights=rows.segments.lengths).astype(np.intp)
-        for folds, paths in zip(self.test_folds, self.path_ids, strict=True):
+        for folds, paths in self._tests():
             yield np.repeat(paths, n_rows[folds])
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:

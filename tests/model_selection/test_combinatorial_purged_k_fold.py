@@ -6,6 +6,7 @@ from collections import Counter
 from math import comb
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -105,3 +106,16 @@ def test_more_folds_than_dates_raise():
     for call in (CombinatorialPurgedKFold(6, 2).split, CombinatorialPurgedKFold(6, 2).row_paths):
         with pytest.raises(ValueError, match="needs a date for each fold, but there are 5"):
             list(call(X))
+
+
+def test_more_splits_than_memory_holds_are_gone_through_one_by_one():
+    cv = CombinatorialPurgedKFold(30, 15)
+    for name in ("test_folds", "path_ids"):
+        with pytest.raises(ValueError, match="has 155117520 splits, too many to list"):
+            getattr(cv, name)
+    dates = pd.period_range("2000", periods=30, freq="Y")
+    X = pd.DataFrame({"x": np.arange(30.0)}, index=dates)
+    (train, test), paths = next(cv.split(X)), next(cv.row_paths(X))
+    assert list(test) == list(range(15))
+    assert list(train) == list(range(15, 30))
+    assert list(paths) == [0] * 15
