@@ -18,7 +18,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from skfactor._kernels.cells import Cells, cells_of_dates
-from skfactor._kernels.moments import segment_counts
+from skfactor._kernels.moments import segment_counts, vary_between_segments_only
 from skfactor._kernels.segments import CHUNK, Segments, chunks, one_segment, segments_from_codes
 from skfactor._kernels.threads import run_on_threads
 from skfactor._limits import single_blas_thread
@@ -32,7 +32,15 @@ from skfactor._sklearn import (
     has_callbacks,
 )
 from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray
-from skfactor._validation import check_row_weights, like_input, validate_features
+from skfactor._validation import (
+    check_row_weights,
+    feature_names,
+    like_input,
+    validate_features,
+    which_columns,
+)
+from skfactor._warn import warn_user
+from skfactor.exceptions import NoVariationWarning
 
 
 def all_or_nothing(
@@ -82,13 +90,16 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
 
     # Constraints on the parameters that all subclasses have.
     _panel_constraints: ClassVar[dict[str, list[Any]]] = {
+        "passthrough": ["array-like", callable, None],
         "min_group_size": [Interval(Integral, 1, None, closed="left"), None],
         "date_level": [str, int],
     }
-    # Names under which statistics that `fit` learned without dates are stored.
-    _statistic_names: ClassVar[tuple[str, ...]]
+    # Names under which statistics that `fit` learned without dates are stored, and what they are of
+    # a column that stays as it is.
+    _statistic_names: ClassVar[dict[str, float | None]]
     # Why weights raise, in a transformer whose statistics have no use for them.
     _weightless: ClassVar[str | None] = None
+    passthrough: Any
     min_group_size: int | None
 
     @abstractmethod
@@ -107,8 +118,27 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
     ) -> None:
         """Write the transformed values (n_features, n_rows) to ``out``; it may be ``columns``."""
 
-    def _learn_columns(self, X: Any, values: FloatArray) -> None:
-        """Check the parameters against the data, learn what belongs to no date."""
+    def _learn_columns(self, names: list[Any]) -> None:
+        """Check the parameters, and find columns by the names of those that are transformed."""
+
+    def _stays(self, X: Any, names: list[Any], values: FloatArray) -> BoolArray:
+        """Columns (n_features,) that stay as they are; ``names`` may be positions."""
+        chosen = self.passthrough
+        if callable(chosen):
+            chosen = chosen(X)
+        chosen = np.array(names, dtype=object)[chosen] if _is_mask(chosen) else chosen
+        self.passthrough_features_ = [] if chosen is None else list(chosen)
+        stays = which_columns(self.passthrough_features_, names, "passthrough")
+        if stays.all():
+            raise ValueError(
+                f"passthrough names all columns, {self.passthrough_features_}, so that none is "
+                f"left for {type(self).__name__}."
+            )
+        return stays
+
+    def _without_variation(self) -> str:
+        """What becomes of a column that is constant on a date; empty if it stays as it is."""
+        return ""
 
     def _needs_all_dates(self) -> str:
         """What `fit` learns from all dates together and how to avoid that; empty if nothing.
@@ -157,9 +187,19 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
         ValueError
             If X holds infinity or text, dates are missing, ambiguous or occur twice for an
             asset, each of several dates has a single row, or X lost an index that y still has.
+
+        Warns
+        -----
+        NoVariationWarning
+            If columns vary over dates but within none, and scores of them mean nothing.
         """
         values = validate_features(self, X, reset=True)
-        self._learn_columns(X, values)
+        named = hasattr(self, "feature_names_in_") or isinstance(X, pd.DataFrame)
+        names = feature_names(self, X) if named else list(range(values.shape[1]))
+        stays = self._stays(X, names, values)
+        self._changed = np.flatnonzero(~stays)
+        names = [names[k] for k in self._changed]
+        self._learn_columns(names)
         panel = self._panel(X, dates, len(values))
         check_same_rows(X, y)
         if panel is None:
@@ -169,7 +209,9 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
         groups = self._groups(groupby, X, len(values), panel)
         if panel is None:
             self.groups_: Any = None if groups is None else groups.labels
-            self._learn(values.T, groups, weights)
+            self._learn(self._to_change(values).T, groups, weights)
+        elif self._without_variation():
+            self._warn_of_constants(self._to_change(values).T, panel.segments, names)
         return self
 
     def transform(self, X: Any, dates: Any = None, groupby: Any = None, weights: Any = None) -> Any:
@@ -199,14 +241,16 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
         panel = self._panel(X, dates, len(values), time_series=self.per_date_)
         weights = self._check_weights(weights, X, len(values))
         groups = self._groups(groupby, X, len(values), panel)
-        out = np.empty_like(values)
+        change = self._to_change(values)
+        out = np.empty_like(change)
         if self.per_date_:
             dates = self._dated(panel).segments
-            self._transform_within_dates(values.T, dates, groups, weights, out.T)
+            self._warn_of_single_assets(dates)
+            self._transform_within_dates(change.T, dates, groups, weights, out.T)
         else:
             self._raise_if_dated(panel)
-            self._transform_as_learned(values.T, self._place_in_fit(groups), out.T)
-        return like_input(self, X, out)
+            self._transform_as_learned(change.T, self._place_in_fit(groups), out.T)
+        return like_input(self, X, self._beside_what_stays(values, out))
 
     def fit_transform(
         self, X: Any, y: Any = None, dates: Any = None, groupby: Any = None, weights: Any = None
@@ -217,6 +261,41 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
         """
         fitted = self.fit(X, y, dates=dates, groupby=groupby, weights=weights)
         return fitted.transform(X, dates=dates, groupby=groupby, weights=weights)
+
+    def _to_change(self, values: FloatArray) -> FloatArray:
+        """Values (n_rows, n_changed) of the columns that do not stay as they are."""
+        if len(self._changed) == values.shape[1]:
+            return values
+        return values.T[self._changed].T
+
+    def _beside_what_stays(self, values: FloatArray, changed: FloatArray) -> FloatArray:
+        """Changed columns among those that stay."""
+        if len(self._changed) == values.shape[1]:
+            return changed
+        out = values.copy()
+        out[:, self._changed] = changed
+        return out
+
+    def _warn_of_constants(self, columns: FloatArray, dates: Segments, names: list[Any]) -> None:
+        """Warn of columns that vary over dates and within none, as macroeconomic variables do."""
+        varies = vary_between_segments_only(columns, dates)
+        if varies.any():
+            found = [name for name, each in zip(names, varies, strict=True) if each]
+            warn_user(
+                f"The columns {found} vary over dates but not within any: on each date "
+                f"{self._without_variation()}. Leave them as they are with passthrough={found}.",
+                NoVariationWarning,
+            )
+
+    def _warn_of_single_assets(self, dates: Segments) -> None:
+        n_single = int(np.count_nonzero(dates.lengths == 1))
+        if n_single and self._without_variation():
+            warn_user(
+                f"{n_single} of {len(dates)} dates have a single asset, which "
+                f"{type(self).__name__} has nothing to compare with: there "
+                f"{self._without_variation()}. Pass all assets of a date together.",
+                NoVariationWarning,
+            )
 
     def _groups(self, groupby: Any, X: Any, n_rows: int, panel: Panel | None) -> Labels | None:
         if groupby is None:
@@ -272,15 +351,21 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
         cells = _cells(rows, slice(0, 1), groups)
         block, weights = cells.take(columns), _take_weights(cells, weights)
         tables = self._checked(self._statistics_of(block, cells, weights))
-        for name, table in zip(self._statistic_names, tables, strict=True):
-            setattr(self, name, table[0] if groups is None else table)
+        n_features = self.n_features_in_
+        for (name, of_others), table in zip(self._statistic_names.items(), tables, strict=True):
+            whole = np.full((len(table), n_features, *table.shape[2:]), of_others, table.dtype)
+            whole[:, self._changed] = table
+            setattr(self, name, whole[0] if groups is None else whole)
 
     @single_blas_thread
     def _transform_as_learned(
         self, columns: FloatArray, groups: IntArray | None, out: FloatArray
     ) -> None:
         """Transform rows with what `_learn` stored, given the position of their group in it."""
-        tables = tuple(np.atleast_2d(getattr(self, name)) for name in self._statistic_names)
+        stored = (getattr(self, name) for name in self._statistic_names)
+        tables = tuple(
+            (table[None] if groups is None else table)[:, self._changed] for table in stored
+        )
         segments = one_segment(columns.shape[1])
         if groups is not None:
             segments, which = segments_from_codes(groups)
@@ -348,6 +433,10 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
             return None
         small: BoolArray = segment_counts(block, cells.cells) < self.min_group_size
         return small if small.any() else None
+
+
+def _is_mask(columns: Any) -> bool:
+    return columns is not None and len(columns) > 0 and np.asarray(columns).dtype == bool
 
 
 def _take_weights(cells: Cells, weights: Float64Array | None) -> Float64Array | None:

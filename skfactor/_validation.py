@@ -244,6 +244,16 @@ def feature_names(estimator: BaseEstimator, X: Any = None) -> list[Any]:
     return [f"x{i}" for i in range(estimator.n_features_in_)]
 
 
+def which_columns(chosen: list[Any], names: list[Any], parameter: str) -> BoolArray:
+    """Mask (n_columns,) of the chosen names; ``ValueError`` if one is unknown or named twice."""
+    unknown = [name for name in chosen if name not in names]
+    if unknown:
+        raise ValueError(f"{parameter} names {unknown}, which are not among {names}.")
+    if len(set(chosen)) < len(chosen):
+        raise ValueError(f"{parameter} names a column more than once: {chosen}.")
+    return np.isin(np.arange(len(names)), [names.index(name) for name in chosen])
+
+
 def column_index(names: list[Any]) -> pd.Index:
     """Names of columns as an index to be shared: making one from text takes time."""
     index: pd.Index = pd.Index(names, tupleize_cols=False)

@@ -9,6 +9,7 @@ __all__ = [
     "DegenerateScaleWarning",
     "LookaheadError",
     "NoDatesWarning",
+    "NoVariationWarning",
     "RankDeficientWarning",
     "UndefinedPortfolioWarning",
 ]
@@ -44,6 +45,10 @@ class LookaheadError(AssertionError):
 
 class NoDatesWarning(UserWarning):
     """No dates were found, so all rows are taken as one cross-section."""
+
+
+class NoVariationWarning(UserWarning):
+    """Columns, or single assets, do not vary within a date, so that their scores mean nothing."""
 
 
 class RankDeficientWarning(UserWarning):

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from itertools import product
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from pandas.testing import assert_frame_equal
 from reference import MAD_TO_STD, random_panel
 from scipy.stats import norm, rankdata
 from sklearn import config_context
 from sklearn.base import clone
+from sklearn.compose import make_column_selector
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
@@ -26,6 +30,7 @@ from skfactor import (
     Winsorizer,
 )
 from skfactor._kernels import segments
+from skfactor.exceptions import NoDatesWarning, NoVariationWarning
 from skfactor.metrics import ic, ic_by_date, ic_by_group, icir, rank_ic
 from skfactor.model_selection import PurgedKFold
 from skfactor.portfolios import long_short, long_short_weights
@@ -251,3 +256,123 @@ def test_a_mapping_from_assets_is_routed_and_survives_cross_validation():
         by_asset = search.fit(X, y, groupby=sector).cv_results_["mean_test_score"]
         by_row = search.fit(X, y, groupby=assets.map(sector).to_numpy())
     assert_array_equal(by_asset, by_row.cv_results_["mean_test_score"])
+
+
+# --- columns that stay as they are, and what does not vary --------------------------------------
+
+
+def with_macro(n_dates=6, n_assets=20):
+    """A panel of two characteristics and two columns that are the same for all assets of a date."""
+    X = random_panel(np.random.default_rng(6), n_dates, n_assets, missing=0.05)
+    dates = X.index.get_level_values("date")
+    macro = pd.Series(np.linspace(-1.0, 2.0, n_dates), sorted(set(dates)))
+    return X.assign(dp=macro[dates].to_numpy(), rate=(0.1 + macro[dates]).to_numpy())
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_columns_pass_through_and_the_others_do_not_notice(name):
+    X = with_macro()
+    own = clone(CASES[name][0])
+    alone = own.fit_transform(X[["x0", "x1"]])
+    for passthrough in (["dp", "rate"], make_column_selector("dp|rate"), X.columns[[3, 2]]):
+        ours = clone(own).set_params(passthrough=passthrough)
+        found = ours.fit_transform(X)
+        assert_frame_equal(found[["x0", "x1"]], alone, check_exact=True)
+        assert_frame_equal(found[["dp", "rate"]], X[["dp", "rate"]], check_exact=True)
+        assert list(ours.get_feature_names_out()) == list(X.columns)
+        assert sorted(ours.passthrough_features_) == ["dp", "rate"]
+    ours = clone(own).set_params(passthrough=["dp", "rate"])
+    single = ours.fit_transform(X.astype(np.float32))
+    assert set(single.dtypes) == {np.dtype(np.float32)}
+    assert_frame_equal(single[["dp", "rate"]], X[["dp", "rate"]].astype(np.float32))
+    dates = X.index.get_level_values("date").strftime("%Y-%m-%d").to_numpy()
+    frame = clone(ours).fit_transform(pl.from_pandas(X.reset_index(drop=True)), dates=dates)
+    assert isinstance(frame, pl.DataFrame)
+    assert_allclose(frame.to_numpy(), ours.fit_transform(X))
+    as_set = clone(ours).set_output(transform="polars").fit_transform(X)
+    assert as_set.columns == list(X.columns)
+    positions = clone(ours).set_params(passthrough=[2, 3])
+    if name == "neutralizer":
+        positions.set_params(against=[0])
+    assert_allclose(positions.fit_transform(X.to_numpy(), dates=dates), ours.fit_transform(X))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_without_dates_statistics_of_columns_that_pass_are_neutral(name):
+    X = with_macro().to_numpy()
+    groups = np.arange(len(X)) % 3
+    ours = clone(CASES[name][0]).set_params(passthrough=[0, 2])
+    if name == "neutralizer":
+        ours.set_params(against=[1])
+    for labels in (None, groups):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NoDatesWarning)
+            found = ours.fit_transform(X, groupby=labels)
+            without = ours.fit(X, groupby=labels)
+        assert_array_equal(found[:, [0, 2]], X[:, [0, 2]])
+        assert_array_equal(without.transform(X, groupby=labels), found)
+        if hasattr(ours, "inverse_transform"):
+            assert_allclose(ours.inverse_transform(found, groupby=labels), X, atol=1e-9)
+        for stored in ours._statistic_names:
+            shape = getattr(ours, stored).shape
+            assert shape[: 2 if labels is not None else 1][-1] == X.shape[1]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_columns_that_vary_over_dates_only_are_named_in_one_warning(order):
+    X = ORDERS[order](with_macro())
+    warned = {"ranker", "z-score", "z-score by mad", "neutralizer"}
+    for name, (transformer, _) in CASES.items():
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            clone(transformer).fit_transform(X)
+        assert [each.category for each in caught] == [NoVariationWarning] * (name in warned), name
+        for each in caught:
+            assert "passthrough=['dp', 'rate']" in str(each.message)
+
+
+def test_what_varies_within_a_date_or_nowhere_is_not_taken_for_a_macro_variable():
+    X = with_macro()[["x0"]].assign(one=1.0, sparse=0.0, alone=np.nan)
+    X.loc[X.index[0], "sparse"] = 1.0
+    X.loc[~X.index.get_level_values("date").duplicated(), "alone"] = np.arange(6.0)
+    FactorRanker().fit_transform(X)
+    FactorRanker().fit_transform(with_macro(n_dates=1))
+    late = with_macro(n_dates=60)
+    late["dp"] = late["dp"].where(late.index.get_level_values("date") < "2025-01-01", late["x0"])
+    with pytest.warns(NoVariationWarning, match=r"columns \['rate'\] vary over dates"):
+        FactorRanker().fit_transform(late)
+
+
+def test_a_date_with_a_single_asset_in_transform_is_counted_in_one_warning():
+    X = random_panel(np.random.default_rng(7), n_dates=3, n_assets=8, missing=0.0)
+    pipeline = make_pipeline(FactorRanker(), FamaMacBeth()).fit(X, X["x0"])
+    one = X.iloc[[0]]
+    with pytest.warns(NoVariationWarning, match=r"1 of 1 dates have a single asset"):
+        pipeline.predict(one)
+    last = X.index.get_level_values("date").max()
+    some = pd.concat([X.drop(last, level="date"), X.xs(last, level="date", drop_level=False)[:1]])
+    for transformer in (FactorRanker(), FactorZScorer(), FactorNeutralizer()):
+        with pytest.warns(NoVariationWarning, match=r"1 of 3 dates have a single asset"):
+            transformer.fit(X).transform(some)
+        with pytest.raises(ValueError, match="has one row"):
+            transformer.fit(X).transform(X[~X.index.get_level_values("date").duplicated()])
+    for transformer in (Winsorizer(), FactorImputer(), FactorZScorer(center=None, scale=None)):
+        transformer.fit(X).transform(some)
+
+
+@pytest.mark.parametrize(
+    ("transformer", "message"),
+    [
+        (FactorRanker(passthrough=["vix"]), r"passthrough names \['vix'\], which are not among"),
+        (FactorRanker(passthrough=["dp", "dp"]), "passthrough names a column more than once"),
+        (FactorRanker(passthrough=["x0", "x1", "dp", "rate"]), "passthrough names all columns"),
+        (
+            FactorNeutralizer(against=["dp"], passthrough=["dp"]),
+            "against and passthrough both",
+        ),
+        (FactorRanker(passthrough="dp"), "The 'passthrough' parameter of FactorRanker must be"),
+    ],
+)
+def test_columns_that_cannot_pass_raise(transformer, message):
+    with pytest.raises(ValueError, match=message):
+        transformer.fit(with_macro())

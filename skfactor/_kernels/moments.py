@@ -14,7 +14,7 @@ from skfactor._kernels.segments import (
     reduce_segments,
     spread,
 )
-from skfactor._typing import Float64Array, FloatArray, IntArray
+from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray
 
 # Segments are worked on one by one if they hold so many values, else many in one call.
 _WORTH_A_CALL = 30_000
@@ -138,6 +138,37 @@ def standard_deviation(moments: Moments, ddof: int, resolution: float) -> Float6
         constant = moments.sum_squares <= moments.count * rounding**2
         deviation = np.where(constant, 0.0, np.sqrt(moments.sum_squares / divisor))
         return np.where(np.isnan(moments.mean), np.nan, deviation)
+
+
+def vary_between_segments_only(values: FloatArray, segments: Segments) -> BoolArray:
+    """Columns (n_columns,) that are constant within each segment, and not over all of them.
+
+    Judged by the segments with two values or more, of which there have to be two.
+    """
+    resolution = float(np.finfo(values.dtype).eps)
+    found: BoolArray = np.zeros(len(values), dtype=bool)
+    several = np.flatnonzero(segments.lengths >= 2)
+    if len(several) < 2:
+        return found
+    # A few segments clear almost every column; only the others are looked at in all.
+    runs = [segments.slices[s] for s in several[:50]]
+    rows = np.concatenate([np.arange(run.start, run.stop) for run in runs])
+    rows = rows if segments.order is None else segments.order[rows]
+    few = Segments(np.cumsum([0, *(run.stop - run.start for run in runs)]))
+    suspects = _constant_within(segment_moments(values[:, rows], few), resolution)
+    for k in np.flatnonzero(suspects):
+        moments = segment_moments(values[k : k + 1], segments)
+        if _constant_within(moments, resolution)[0]:
+            means = moments.mean[moments.count >= 2.0]
+            rounding = ROUNDING_UNITS * resolution * np.abs(means).max(initial=0.0)
+            found[k] = len(means) > 1 and bool(np.ptp(means) > rounding)
+    return found
+
+
+def _constant_within(moments: Moments, resolution: float) -> BoolArray:
+    """Columns (n_columns,) without spread wherever a segment has several values of them."""
+    varies = (moments.count >= 2.0) & (standard_deviation(moments, 0, resolution) > 0.0)
+    return np.asarray(~varies.any(axis=0))
 
 
 def weighted_mean(values: FloatArray, segments: Segments, weights: Float64Array) -> Float64Array:

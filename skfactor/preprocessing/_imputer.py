@@ -30,6 +30,10 @@ class FactorImputer(PanelTransformer):
         What is filled in.
     fill_value : float or None, default=None
         The value of ``strategy="constant"``; None is 0. Other strategies raise if it is given.
+    passthrough : list of column names, callable or None, default=None
+        Columns that stay as they are (positions in an array), such as macroeconomic variables,
+        which are the same for all assets of a date. A callable finds them in the X of `fit`, as
+        ``sklearn.compose.make_column_selector`` does.
     min_group_size : int or None, default=1
         A group of ``groupby=`` with fewer values of a column on a date is filled from the whole
         date there; with 1 that is a group without any. None: such a group is not filled.
@@ -40,6 +44,8 @@ class FactorImputer(PanelTransformer):
     ----------
     statistics_ : ndarray of shape (n_features,) or (n_groups, n_features)
         The values to fill in, learned in `fit`; only there if it had no dates.
+    passthrough_features_ : list
+        Names (positions in an array) of the columns of ``passthrough``.
     per_date_ : bool
         Whether values are filled in date by date.
     groups_ : Index or None
@@ -82,7 +88,7 @@ class FactorImputer(PanelTransformer):
     __metadata_request__fit: ClassVar = {"weights": False}
     __metadata_request__transform: ClassVar = {"weights": False}
     _weightless: ClassVar = "a typical value counts assets, not capital"
-    _statistic_names: ClassVar = ("statistics_",)
+    _statistic_names: ClassVar = {"statistics_": np.nan}
     _parameter_constraints: ClassVar = {
         "strategy": [StrOptions({"median", "mean", "constant"})],
         "fill_value": [Interval(Real, None, None, closed="neither"), None],
@@ -94,15 +100,17 @@ class FactorImputer(PanelTransformer):
         *,
         strategy: str = "median",
         fill_value: float | None = None,
+        passthrough: Any = None,
         min_group_size: int | None = 1,
         date_level: str | int = "auto",
     ) -> None:
         self.strategy = strategy
         self.fill_value = fill_value
+        self.passthrough = passthrough
         self.min_group_size = min_group_size
         self.date_level = date_level
 
-    def _learn_columns(self, X: Any, values: FloatArray) -> None:
+    def _learn_columns(self, names: list[Any]) -> None:
         if self.fill_value is not None and self.strategy != "constant":
             raise ValueError(
                 f"fill_value={self.fill_value!r} is for strategy='constant'; found "

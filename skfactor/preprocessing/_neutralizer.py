@@ -7,7 +7,6 @@ from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
 
 from skfactor._base import PanelTransformer
 from skfactor._kernels.cells import Cells
@@ -16,7 +15,7 @@ from skfactor._kernels.segments import Segments, one_segment
 from skfactor._panel import Labels, Panel
 from skfactor._sklearn import Interval
 from skfactor._typing import BoolArray, Float64Array, FloatArray
-from skfactor._validation import feature_names
+from skfactor._validation import which_columns
 from skfactor._warn import warn_user
 from skfactor.exceptions import RankDeficientWarning
 
@@ -40,6 +39,10 @@ class FactorNeutralizer(PanelTransformer):
     min_assets : int or None, default=None
         Fewest assets of a column on a date; on thinner dates it is NaN. None is the number of
         coefficients, one for each column of ``against`` and each group of that date.
+    passthrough : list of column names, callable or None, default=None
+        Columns that stay as they are (positions in an array), such as macroeconomic variables,
+        which are the same for all assets of a date. A callable finds them in the X of `fit`, as
+        ``sklearn.compose.make_column_selector`` does.
     min_group_size : int or None, default=None
         In groups with fewer values of a column its residuals are those of the date's regression
         without groups: in a tiny group they would all be near 0. None: in no group.
@@ -54,6 +57,8 @@ class FactorNeutralizer(PanelTransformer):
         Constants learned in `fit`, 0 for columns that stay; only there if it had no dates.
     coef_ : ndarray of shape (n_features, n_against) or (n_groups, n_features, n_against)
         Slopes, likewise; all groups have the same.
+    passthrough_features_ : list
+        Names (positions in an array) of the columns of ``passthrough``.
     per_date_ : bool
         Whether residuals are taken date by date.
     groups_ : Index or None
@@ -106,7 +111,7 @@ class FactorNeutralizer(PanelTransformer):
             e       3.0     -0.05
     """
 
-    _statistic_names: ClassVar = ("intercept_", "coef_")
+    _statistic_names: ClassVar = {"intercept_": 0.0, "coef_": 0.0}
     _parameter_constraints: ClassVar = {
         "against": [list, None],
         "fit_intercept": ["boolean"],
@@ -120,24 +125,26 @@ class FactorNeutralizer(PanelTransformer):
         against: list[Any] | None = None,
         fit_intercept: bool = True,
         min_assets: int | None = None,
+        passthrough: Any = None,
         min_group_size: int | None = None,
         date_level: str | int = "auto",
     ) -> None:
         self.against = against
         self.fit_intercept = fit_intercept
         self.min_assets = min_assets
+        self.passthrough = passthrough
         self.min_group_size = min_group_size
         self.date_level = date_level
 
-    def _learn_columns(self, X: Any, values: FloatArray) -> None:
-        named = hasattr(self, "feature_names_in_") or isinstance(X, pd.DataFrame)
-        names = feature_names(self, X) if named else list(range(values.shape[1]))
+    def _learn_columns(self, names: list[Any]) -> None:
         chosen = list(self.against or [])
-        unknown = [name for name in chosen if name not in names]
-        if unknown:
-            raise ValueError(f"against names {unknown}, which are not among {names}.")
-        if len(set(chosen)) < len(chosen):
-            raise ValueError(f"against names a column more than once: {chosen}.")
+        both = [name for name in chosen if name in self.passthrough_features_]
+        if both:
+            raise ValueError(
+                f"against and passthrough both name {both}. The columns of against stay as they "
+                "are anyway: leave them out of passthrough."
+            )
+        which_columns(chosen, names, "against")
         if len(chosen) == len(names):
             raise ValueError(
                 f"against names all columns, {chosen}, so that none is left to neutralize."
@@ -146,6 +153,16 @@ class FactorNeutralizer(PanelTransformer):
         self._against = np.array([names.index(name) for name in chosen], dtype=np.intp)
         self._targets = np.setdiff1d(np.arange(len(names)), self._against)
         self._target_names = [names[k] for k in self._targets]
+
+    def _without_variation(self) -> str:
+        return "their residuals are 0" if self.fit_intercept else ""
+
+    def _warn_of_constants(self, columns: FloatArray, dates: Segments, names: list[Any]) -> None:
+        super()._warn_of_constants(columns[self._targets], dates, self._target_names)
+
+    def _warn_of_single_assets(self, dates: Segments) -> None:
+        if not len(self._against):  # with some, dates without residuals are counted anyway
+            super()._warn_of_single_assets(dates)
 
     def _groups(self, groupby: Any, X: Any, n_rows: int, panel: Panel | None) -> Labels | None:
         groups = super()._groups(groupby, X, n_rows, panel)
@@ -182,8 +199,6 @@ class FactorNeutralizer(PanelTransformer):
     ) -> None:
         """Take off what `fit` learned without dates."""
         intercepts, slopes = statistics
-        # Without groups there is no axis for them.
-        slopes = slopes.reshape(*intercepts.shape, len(self._against))
         cell = np.repeat(np.arange(len(segments)), segments.lengths)
         if segments.order is not None:
             cell[segments.order] = cell.copy()

@@ -53,6 +53,10 @@ class FactorRanker(PanelTransformer):
     missing : {"keep", "middle"}, default="keep"
         Missing values are never ranked. They stay missing, or get the score in the middle, which
         is 0 ("percent": 0.5), as in [1]_; so does a column without any value on a date.
+    passthrough : list of column names, callable or None, default=None
+        Columns that stay as they are (positions in an array), such as macroeconomic variables,
+        which are the same for all assets of a date. A callable finds them in the X of `fit`, as
+        ``sklearn.compose.make_column_selector`` does.
     min_group_size : int or None, default=None
         A value whose group of ``groupby=`` has fewer values of the column on the date is ranked
         among all rows of the date. None: every group is ranked by itself, however small it is.
@@ -64,6 +68,8 @@ class FactorRanker(PanelTransformer):
     rank_tables_ : ndarray of shape (n_features,) or (n_groups, n_features)
         The values of `fit` and their ranks, an object with ``values`` (distinct, ascending),
         ``ranks`` and ``count`` for each feature; only there if `fit` had no dates.
+    passthrough_features_ : list
+        Names (positions in an array) of the columns of ``passthrough``.
     per_date_ : bool
         Whether ranks are taken date by date.
     groups_ : Index or None
@@ -112,7 +118,7 @@ class FactorRanker(PanelTransformer):
     __metadata_request__transform: ClassVar = {"weights": False}
     __metadata_request__inverse_transform: ClassVar = {"groupby": True}
     _weightless: ClassVar = "a rank counts assets, not capital"
-    _statistic_names: ClassVar = ("rank_tables_",)
+    _statistic_names: ClassVar = {"rank_tables_": None}
     _parameter_constraints: ClassVar = {
         "output": [StrOptions(set(_SCORES))],
         "missing": [StrOptions({"keep", "middle"})],
@@ -124,11 +130,13 @@ class FactorRanker(PanelTransformer):
         *,
         output: str = "uniform",
         missing: str = "keep",
+        passthrough: Any = None,
         min_group_size: int | None = None,
         date_level: str | int = "auto",
     ) -> None:
         self.output = output
         self.missing = missing
+        self.passthrough = passthrough
         self.min_group_size = min_group_size
         self.date_level = date_level
 
@@ -155,12 +163,16 @@ class FactorRanker(PanelTransformer):
         scores, place = self._to_invert(X, groupby)
         tables, rank_of = np.atleast_2d(self.rank_tables_), _RANKS[self.output]
         place = np.broadcast_to(place, len(scores))
-        out = np.empty_like(scores)
+        out = scores.copy()
         for g in np.unique(place):
             rows = np.flatnonzero(place == g)
-            for k, table in enumerate(tables[g]):
+            for k in self._changed:
+                table = tables[g, k]
                 out[rows, k] = table.value(rank_of(scores[rows, k].astype(float), table.count))
         return like_input(self, X, out)
+
+    def _without_variation(self) -> str:
+        return "their values all have one score"
 
     def _transform_cells(
         self,

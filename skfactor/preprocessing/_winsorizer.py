@@ -42,6 +42,10 @@ class Winsorizer(PanelTransformer):
         at 0.1 and 0.9 are clipped to 1.9 and 9.1. ``"order_statistic"`` replaces the
         ``floor(share * n)`` values beyond each bound by the next one, as
         ``scipy.stats.mstats.winsorize`` does: 2 and 9.
+    passthrough : list of column names, callable or None, default=None
+        Columns that stay as they are (positions in an array), such as macroeconomic variables,
+        which are the same for all assets of a date. A callable finds them in the X of `fit`, as
+        ``sklearn.compose.make_column_selector`` does.
     min_group_size : int or None, default=None
         A group of ``groupby=`` with fewer values of a column on a date is clipped to the bounds
         of the whole date there. None: every group has bounds of its own, however small it is.
@@ -52,6 +56,8 @@ class Winsorizer(PanelTransformer):
     ----------
     lower_bounds_, upper_bounds_ : ndarray of shape (n_features,) or (n_groups, n_features)
         The bounds learned in `fit`; only there if it had no dates.
+    passthrough_features_ : list
+        Names (positions in an array) of the columns of ``passthrough``.
     per_date_ : bool
         Whether bounds are taken date by date.
     groups_ : Index or None
@@ -91,7 +97,7 @@ class Winsorizer(PanelTransformer):
     __metadata_request__fit: ClassVar = {"weights": False}
     __metadata_request__transform: ClassVar = {"weights": False}
     _weightless: ClassVar = "its bounds count assets, not capital"
-    _statistic_names: ClassVar = ("lower_bounds_", "upper_bounds_")
+    _statistic_names: ClassVar = {"lower_bounds_": -np.inf, "upper_bounds_": np.inf}
     _parameter_constraints: ClassVar = {
         "lower": [Interval(Real, None, None, closed="neither"), None],
         "upper": [Interval(Real, None, None, closed="neither"), None],
@@ -107,6 +113,7 @@ class Winsorizer(PanelTransformer):
         *,
         rule: str = "quantile",
         interpolation: str = "linear",
+        passthrough: Any = None,
         min_group_size: int | None = None,
         date_level: str | int = "auto",
     ) -> None:
@@ -114,10 +121,11 @@ class Winsorizer(PanelTransformer):
         self.upper = upper
         self.rule = rule
         self.interpolation = interpolation
+        self.passthrough = passthrough
         self.min_group_size = min_group_size
         self.date_level = date_level
 
-    def _learn_columns(self, X: Any, values: FloatArray) -> None:
+    def _learn_columns(self, names: list[Any]) -> None:
         lower, upper = self.lower, self.upper
         found = f"found lower={lower}, upper={upper}"
         if self.rule == "quantile":

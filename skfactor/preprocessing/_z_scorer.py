@@ -19,7 +19,7 @@ from skfactor._kernels.quantiles import MAD_TO_STD, segment_median
 from skfactor._kernels.segments import Segments
 from skfactor._sklearn import Interval, StrOptions
 from skfactor._typing import BoolArray, Float64Array, FloatArray
-from skfactor._validation import check_row_weights, feature_names, like_input
+from skfactor._validation import check_row_weights, like_input, which_columns
 from skfactor._warn import warn_user
 from skfactor.exceptions import DegenerateScaleWarning
 
@@ -52,6 +52,10 @@ class FactorZScorer(PanelTransformer):
     indicators : "auto", list of column names or None, default="auto"
         Columns that stay as they are. ``"auto"``: those of boolean dtype, and those that hold 0
         and 1 and nothing else in `fit`. A list names them (positions in an array). None: none.
+    passthrough : list of column names, callable or None, default=None
+        Columns that stay as they are (positions in an array), such as macroeconomic variables,
+        which are the same for all assets of a date. A callable finds them in the X of `fit`, as
+        ``sklearn.compose.make_column_selector`` does.
     min_group_size : int or None, default=None
         A group of ``groupby=`` with fewer values of a column on a date is scored by the center and
         scale of the whole date there. None: every group has its own, however small it is.
@@ -64,6 +68,8 @@ class FactorZScorer(PanelTransformer):
         Names (positions in an array) of the columns that stay as they are.
     center_, scale_ : ndarray of shape (n_features,) or (n_groups, n_features)
         Learned in `fit`; only there if it had no dates. A scale of 0 marks a constant.
+    passthrough_features_ : list
+        Names (positions in an array) of the columns of ``passthrough``.
     per_date_ : bool
         Whether scores are taken date by date.
     groups_ : Index or None
@@ -107,7 +113,7 @@ class FactorZScorer(PanelTransformer):
     """
 
     __metadata_request__inverse_transform: ClassVar = {"groupby": True}
-    _statistic_names: ClassVar = ("center_", "scale_")
+    _statistic_names: ClassVar = {"center_": 0.0, "scale_": 1.0}
     _parameter_constraints: ClassVar = {
         "center": [StrOptions({"mean", "median"}), None],
         "scale": [StrOptions({"std", "mad"}), None],
@@ -125,6 +131,7 @@ class FactorZScorer(PanelTransformer):
         ddof: int = 0,
         clip: float | None = None,
         indicators: str | list[Any] | None = "auto",
+        passthrough: Any = None,
         min_group_size: int | None = None,
         date_level: str | int = "auto",
     ) -> None:
@@ -133,6 +140,7 @@ class FactorZScorer(PanelTransformer):
         self.ddof = ddof
         self.clip = clip
         self.indicators = indicators
+        self.passthrough = passthrough
         self.min_group_size = min_group_size
         self.date_level = date_level
 
@@ -160,25 +168,27 @@ class FactorZScorer(PanelTransformer):
         center, scale = (np.atleast_2d(table)[place] for table in (self.center_, self.scale_))
         return like_input(self, X, (scores * scale + center).astype(scores.dtype))
 
-    def _learn_columns(self, X: Any, values: FloatArray) -> None:
-        named = hasattr(self, "feature_names_in_") or isinstance(X, pd.DataFrame)
-        names = feature_names(self, X) if named else list(range(values.shape[1]))
+    def _stays(self, X: Any, names: list[Any], values: FloatArray) -> BoolArray:
+        stays = super()._stays(X, names, values)
         if self.indicators == "auto":
             boolean = _boolean_columns(X)
             chosen = [
                 name
-                for name, column in zip(names, values.T, strict=True)
-                if name in boolean or _holds_zero_and_one(column)
+                for name, passed, column in zip(names, stays, values.T, strict=True)
+                if not passed and (name in boolean or _holds_zero_and_one(column))
             ]
         else:
             chosen = list(self.indicators or [])
-        unknown = [name for name in chosen if name not in names]
-        if unknown:
-            raise ValueError(f"indicators names {unknown}, which are not among {names}.")
-        self._is_indicator = np.isin(np.arange(len(names)), [names.index(name) for name in chosen])
-        self.indicator_features_ = chosen
+        self._is_indicator = which_columns(chosen, names, "indicators")
+        self.indicator_features_ = [name for name in names if name in chosen]
         if self.indicators != "auto":
             self._check_columns(values)
+        return stays | self._is_indicator
+
+    def _without_variation(self) -> str:
+        if self.center is None and self.scale is None:
+            return ""
+        return "their scores are 0"
 
     def _needs_all_dates(self) -> str:
         if self.indicators != "auto":
@@ -224,8 +234,7 @@ class FactorZScorer(PanelTransformer):
         if self.scale == "std":
             scale = deviation
         elif self.scale == "mad":
-            scale = _median_absolute_deviation(columns, segments, ~self._is_indicator)
-        center[:, self._is_indicator], scale[:, self._is_indicator] = 0.0, 1.0
+            scale = _median_absolute_deviation(columns, segments)
         return center, scale
 
     def _checked(self, statistics: tuple[Float64Array, ...]) -> tuple[Float64Array, ...]:
@@ -259,7 +268,7 @@ class FactorZScorer(PanelTransformer):
         factor[scale == _DEGENERATE] = np.nan
         limits = None
         if self.clip is not None:
-            limits = np.where(self._is_indicator, np.inf, float(self.clip))
+            limits = np.full(len(columns), float(self.clip))
         with np.errstate(invalid="ignore"):  # marks, which raise or warn once all dates are done
             rescale_segments(columns, segments, center, factor, limits, out)
 
@@ -284,13 +293,11 @@ def _boolean_columns(X: Any) -> list[Any]:
     return [name for name, dtype in X.dtypes.items() if pd.api.types.is_bool_dtype(dtype)]
 
 
-def _median_absolute_deviation(
-    columns: FloatArray, segments: Segments, scored: BoolArray
-) -> Float64Array:
-    """1.4826 MAD (n_segments, n_columns), marked where it is 0 although a scored column varies."""
+def _median_absolute_deviation(columns: FloatArray, segments: Segments) -> Float64Array:
+    """1.4826 MAD (n_segments, n_columns), marked where it is 0 although a column varies."""
     median = segment_median(columns, segments)
     scale = MAD_TO_STD * segment_median(columns, segments, deviations_from=median)
-    zero = (scale == 0.0) & scored
+    zero = scale == 0.0
     if zero.any():
         moments = segment_moments(columns, segments)
         varies = standard_deviation(moments, 0, float(np.finfo(columns.dtype).eps)) > 0.0

@@ -16,6 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, QuantileTransformer
 
 from skfactor import FactorRanker
+from skfactor.exceptions import NoVariationWarning
 
 NAN = np.nan
 FORMULAS = {
@@ -86,7 +87,8 @@ def test_a_date_with_one_asset_has_one_score(output, score):
             [(2001, "a"), (2002, "a"), (2002, "b")], names=["year", "asset"]
         ),
     )
-    assert FactorRanker(output=output).fit_transform(X).iloc[0, 0] == score
+    with pytest.warns(NoVariationWarning, match="1 of 2 dates have a single asset"):
+        assert FactorRanker(output=output).fit_transform(X).iloc[0, 0] == score
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 200])

@@ -18,7 +18,7 @@ from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skfactor import FactorZScorer
-from skfactor.exceptions import DegenerateScaleWarning
+from skfactor.exceptions import DegenerateScaleWarning, NoVariationWarning
 
 NAN = np.nan
 ONE_TWO_THREE = np.array([[1.0], [2.0], [3.0]])
@@ -193,7 +193,8 @@ def test_a_date_with_one_asset_scores_zero_and_keeps_missing_values():
         [(2001, "a"), (2002, "a"), (2002, "b")], names=["year", "asset"]
     )
     X = pd.DataFrame({"u": [7.0, 1.0, 3.0], "v": [NAN, 4.0, NAN]}, index=index)
-    result = FactorZScorer().fit_transform(X)
+    with pytest.warns(NoVariationWarning, match="1 of 2 dates have a single asset"):
+        result = FactorZScorer().fit_transform(X)
     assert_array_equal(result, [[0.0, NAN], [-1.0, 0.0], [1.0, NAN]])
 
 
