@@ -19,7 +19,8 @@ from skfactor import FactorBetas
 from skfactor.datasets import load_french
 from skfactor.frames import excess_returns
 from skfactor.plotting import FactorReturnsDisplay, RiskDisplay
-from skfactor.portfolios import attribute, decompose_risk, hedge
+from skfactor.portfolios import attribute, hedge
+from skfactor.risk import decompose_risk
 
 french = load_french().loc["1965":]
 factors = french[["MktRF", "SMB", "HML"]]

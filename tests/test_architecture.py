@@ -18,7 +18,10 @@ ROOT = Path(__file__).parents[1]
 # from beside itself.
 ARRAYS = "_typing exceptions _kernels _definite"
 ROWS = f"{ARRAYS} _warn _limits _dates _calendar _panel _validation _sklearn"
-FITS = f"{ROWS} _known_targets _fitting _per_date _base _passes _risk_model preprocessing inference"
+FITS = (
+    f"{ROWS} _known_targets _fitting _per_date _base _passes _risk_model _fitted preprocessing "
+    "inference"
+)
 MAY_IMPORT = {
     part: set(others.split())
     for part, others in {
@@ -45,13 +48,14 @@ MAY_IMPORT = {
         "_base": f"{ROWS} _fitting _per_date",
         "_passes": f"{ROWS} _fitting _per_date _base",
         "_risk_model": ROWS,
+        "_fitted": "_risk_model",
         # From prices to panels; data; transformers; errors and tests; forecasts scored; premia and
         # latent factors estimated.
         "frames": ROWS,
         "datasets": ROWS,
         "preprocessing": f"{ROWS} _fitting _per_date _base",
-        "inference": f"{ROWS} _fitting _passes",
-        "metrics": f"{ROWS} _fitting inference",
+        "inference": f"{ROWS} _fitting _fitted _passes",
+        "metrics": f"{ROWS} _fitting _fitted inference",
         "linear_model": FITS,
         "decomposition": FITS,
         # Risk of portfolios; sorts, positions, hedges and attribution; splits by date, predictions

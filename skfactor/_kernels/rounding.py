@@ -54,6 +54,9 @@ FACTOR_PIVOT = 1e-10
 LOADING = 1e-10
 # Smallest eigenvalue of the scaled cross-products of measured betas that are not collinear.
 MEASURED_BETAS = 1e-12
+# An eigenvalue of a correlation matrix is negative below minus this: matrices that users estimated
+# and rounded have about ten digits.
+NEGATIVE_EIGENVALUE = 1e-10
 # Pivot of the correlations of moments, not squared: the root of what rounding leaves.
 MOMENT_PIVOT = 1e-7
 # A standard deviation of this share of the largest is none: units differ, but hardly so much.

@@ -29,8 +29,8 @@ from skfactor._passes.rolling_betas import (
     look_up,
 )
 from skfactor._passes.time_series import TimeSeries, read_time_series, series_of_frames
+from skfactor._risk_model import RiskModel
 from skfactor._sklearn import CallbackSupportMixin, Estimator, Interval, StrOptions, fit_context
-from skfactor._typing import Float64Array
 from skfactor._validation import (
     feature_names,
     kept_frame,
@@ -384,19 +384,33 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
         Returns
         -------
         DataFrame of shape (n_assets, n_assets)
-            In squared units of the returns, a period.
+            In squared units of the returns, per period.
+        """
+        return self.risk_model().covariance()
+
+    def risk_model(self) -> RiskModel:
+        """Betas, covariance of the factors and variances of residuals, for portfolios of assets.
+
+        They are those of `covariance`, which has a matrix of all pairs of assets.
+
+        Returns
+        -------
+        RiskModel
+            With the returns of the factors, the residuals, and the last date of `fit`. Assets
+            without betas are unknown in it.
         """
         check_is_fitted(self)
-        factors, specific = self._covariance_parts()
-        betas = self.betas_.to_numpy()
-        common = betas @ factors @ betas.T
-        common = (common + common.T) / 2.0  # symmetric to the last digit
-        common[np.diag_indices(len(betas))] += specific
-        return pd.DataFrame(common, index=self.betas_.index, columns=self.betas_.index)
-
-    def _covariance_parts(self) -> tuple[Float64Array, Float64Array]:
-        """Covariance of the factors (n_factors, n_factors), variances of residuals (n_assets,)."""
-        return covariance_parts(self._factors, self.residuals_, self._weights)
+        residuals = self.residuals_
+        factors, specific = covariance_parts(self._factors, residuals, self._weights)
+        names = self.betas_.columns
+        return RiskModel(
+            exposures=self.betas_,
+            factor_covariance=pd.DataFrame(factors, names, names),
+            specific_variance=pd.Series(specific, self.betas_.index),
+            factor_returns=self._factors,
+            specific_returns=residuals,
+            date=residuals.index[-1],
+        )
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -10,6 +10,7 @@ import pandas as pd
 from scipy import stats
 
 from skfactor._dates import find_date_level
+from skfactor._fitted import find_fitted
 from skfactor.plotting._axes import (
     COLORS,
     DIVERGING,
@@ -27,7 +28,6 @@ from skfactor.plotting._axes import (
     text,
 )
 from skfactor.plotting._date_quantiles import QUANTILES, draw_quantiles, legend_above
-from skfactor.plotting._fitted import find_fitted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -249,7 +249,9 @@ class BetasDisplay:
         TypeError
             If the estimator has no betas.
         """
-        model = find_fitted(estimator, "betas_", cls, "a model with betas, such as FactorBetas")
+        model = find_fitted(
+            estimator, "betas_", cls.__name__, "a model with betas, such as FactorBetas"
+        )
         first_pass = getattr(model, "first_pass_", model)
         display = cls(
             model.betas_,

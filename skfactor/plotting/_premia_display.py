@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import pandas as pd
 
+from skfactor._fitted import find_fitted
 from skfactor.inference import AlphaInference, PremiaInference
 from skfactor.plotting._axes import (
     INTERVAL,
@@ -21,7 +22,6 @@ from skfactor.plotting._axes import (
     styled,
     text,
 )
-from skfactor.plotting._fitted import find_fitted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -213,7 +213,9 @@ class PremiaDisplay:
         ValueError
             As ``inference`` does, and if a premium is unknown.
         """
-        model = find_fitted(estimator, "premia_", cls, "a model of premia, such as FamaMacBeth")
+        model = find_fitted(
+            estimator, "premia_", cls.__name__, "a model of premia, such as FamaMacBeth"
+        )
         kinds = [covariance] if isinstance(covariance, str) else list(covariance)
         extra = dict(inference_kwargs or {})
         # Models with one kind of covariance have no such argument.

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from skfactor._fitted import find_fitted
 from skfactor.plotting._axes import (
     REFERENCE,
     by_date,
@@ -21,7 +22,6 @@ from skfactor.plotting._axes import (
     styled,
     text,
 )
-from skfactor.plotting._fitted import find_fitted
 
 if TYPE_CHECKING:
     pass
@@ -194,4 +194,6 @@ class PremiaPathDisplay:
             If the estimator has no slopes by date.
         """
         needs = "a model with slopes of each date, such as FamaMacBeth"
-        return cls(find_fitted(estimator, "lambdas_", cls, needs).lambdas_).plot(ax, **kwargs)
+        return cls(find_fitted(estimator, "lambdas_", cls.__name__, needs).lambdas_).plot(
+            ax, **kwargs
+        )

@@ -10,10 +10,10 @@ import pandas as pd
 from sklearn.metrics import r2_score
 
 from skfactor._dates import find_date_level
+from skfactor._fitted import find_fitted
 from skfactor._panel import check_same_rows
 from skfactor._validation import numbers, target_names
 from skfactor.plotting._axes import COLORS, get_axes, own_figure, styled
-from skfactor.plotting._fitted import find_fitted
 from skfactor.plotting._point_labels import name_points
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ class PricingErrorDisplay:
             If y has other assets.
         """
         needs = "a two-pass model fitted with one column an asset in y, such as FamaMacBeth"
-        model = find_fitted(estimator, "expected_returns_", cls, needs)
+        model = find_fitted(estimator, "expected_returns_", cls.__name__, needs)
         expected = model.expected_returns_
         if y is None:
             if hasattr(model, "pricing_errors_"):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import pandas as pd
 
+from skfactor._fitted import risk_model_of
 from skfactor.plotting._axes import (
     COLORS,
     REFERENCE,
@@ -16,8 +17,7 @@ from skfactor.plotting._axes import (
     row_height,
     styled,
 )
-from skfactor.plotting._fitted import find_fitted
-from skfactor.portfolios import RiskDecomposition, decompose_risk
+from skfactor.risk import RiskDecomposition, decompose_risk
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,7 +29,7 @@ class RiskDisplay:
     Parameters
     ----------
     decomposition : RiskDecomposition
-        What `skfactor.portfolios.decompose_risk` returned.
+        What `skfactor.risk.decompose_risk` returned.
 
     Attributes
     ----------
@@ -134,10 +134,11 @@ class RiskDisplay:
 
         Parameters
         ----------
-        estimator : estimator
-            `skfactor.FactorBetas`, a pipeline that has one, or a two-pass model in wide form.
+        estimator : RiskModel or estimator
+            A `skfactor.risk.RiskModel`, or a fitted model that gives one: `skfactor.FactorBetas`, a
+            pipeline that has one, or a two-pass model in wide form.
         weights : Series of shape (n_assets,)
-            Weights by asset, as `skfactor.portfolios.decompose_risk` takes them.
+            Weights by asset, as `skfactor.risk.decompose_risk` takes them.
         ax : matplotlib Axes, optional
             Axes to draw on.
         **kwargs
@@ -150,8 +151,7 @@ class RiskDisplay:
         Raises
         ------
         TypeError, ValueError
-            As `skfactor.portfolios.decompose_risk`, and if the estimator has no betas.
+            As `skfactor.risk.decompose_risk`, and if nothing in the estimator gives a risk model.
         """
-        model = find_fitted(estimator, "betas_", cls, "a model with betas, such as FactorBetas")
-        first_pass = getattr(model, "first_pass_", model)
-        return cls(decompose_risk(weights, first_pass)).plot(ax, **kwargs)
+        risk = risk_model_of(estimator, cls.__name__)
+        return cls(decompose_risk(weights, risk)).plot(ax, **kwargs)

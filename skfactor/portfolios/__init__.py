@@ -10,7 +10,6 @@ from skfactor.portfolios._hedge import Hedge, hedge
 from skfactor.portfolios._holdings import HeldPortfolio, hold_portfolio
 from skfactor.portfolios._long_short import long_short, long_short_weights
 from skfactor.portfolios._returns import portfolio_returns
-from skfactor.portfolios._risk import RiskDecomposition, decompose_risk
 from skfactor.portfolios._sorter import PortfolioSorter
 
 __all__ = [
@@ -18,9 +17,7 @@ __all__ = [
     "Hedge",
     "HeldPortfolio",
     "PortfolioSorter",
-    "RiskDecomposition",
     "attribute",
-    "decompose_risk",
     "factor_returns",
     "fama_french_factors",
     "hedge",

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 
 from skfactor._panel import time_index
+from skfactor._risk_model import RiskModel
 from skfactor._typing import Float64Array
 from skfactor._validation import numbers, raise_if_repeated
-from skfactor.portfolios._inputs import factors_named, same_dates
+from skfactor.portfolios._inputs import exposures_of, factors_named, portfolio_of, same_dates
 
 _SPECIFIC = "specific"
 
@@ -91,22 +92,31 @@ class Attribution:
 
 
 def attribute(
-    exposures: pd.Series | pd.DataFrame,
-    factor_returns: pd.DataFrame,
-    returns: pd.Series,
+    exposures: pd.Series | pd.DataFrame | RiskModel,
+    factor_returns: pd.DataFrame | None,
+    returns: pd.Series | pd.DataFrame,
+    *,
+    weights: pd.Series | pd.DataFrame | None = None,
 ) -> Attribution:
     """Split the returns of a portfolio or asset into those of its factors and a specific rest.
 
     Parameters
     ----------
-    exposures : Series of shape (n_factors,) or DataFrame of shape (n_dates, n_factors)
-        Exposures to the factors, the same on all dates or one row a date: those with which the
-        return in the same row was earned. `skfactor.FactorBetas` estimates them.
-    factor_returns : DataFrame of shape (n_dates, n_factors)
+    exposures : Series of shape (n_factors,), DataFrame (n_dates, n_factors) or RiskModel
+        Exposures to the factors, the same on all dates or one row per date: those with which the
+        return in the same row was earned. `skfactor.FactorBetas` estimates them. A
+        `skfactor.risk.RiskModel` knows those of the assets, from which ``weights`` make the
+        portfolio's.
+    factor_returns : DataFrame of shape (n_dates, n_factors) or None
         Returns of the factors, such as ``FamaMacBeth.lambdas_`` or traded factors. The factors are
-        those of the exposures, in any order; others are left out.
-    returns : Series of shape (n_dates,)
-        Returns of the portfolio, indexed by date.
+        those of the exposures, in any order; others are left out. None takes those of a RiskModel,
+        on the dates of the returns.
+    returns : Series of shape (n_dates,) or DataFrame of shape (n_dates, n_assets)
+        Returns of the portfolio, indexed by date; or of assets, with ``weights``.
+    weights : Series of shape (n_assets,) or DataFrame of shape (n_dates, n_assets), optional
+        Weights of the assets in the portfolio, for returns of assets and for a RiskModel: on all
+        dates alike, or those with which the return of the same row is earned. Assets that are not
+        named have a weight of 0.
 
     Returns
     -------
@@ -115,7 +125,7 @@ def attribute(
     Raises
     ------
     TypeError
-        If an input is not a Series or DataFrame.
+        If an input is not of the kinds above.
     ValueError
         If dates differ, a factor is missing, or a value is: contributions add up over dates on
         which all is known.
@@ -137,12 +147,16 @@ def attribute(
     2024-01    0.02  0.005     0.005
     2024-02   -0.01  0.010    -0.010
     """
-    if not isinstance(returns, pd.Series):
-        raise TypeError(f"returns has to be a Series by date; found {type(returns).__name__}.")
+    if isinstance(exposures, RiskModel):
+        if factor_returns is None:
+            factor_returns = _known_returns(exposures, returns)
+        exposures = exposures_of(exposures, returns, weights)
+        weights = weights if isinstance(returns, pd.DataFrame) else None
+    returns = portfolio_of(returns, weights)
     if not isinstance(exposures, pd.Series | pd.DataFrame):
         raise TypeError(
-            "exposures has to be a Series by factor, or a DataFrame by date and factor; found "
-            f"{type(exposures).__name__}."
+            "exposures has to be a Series by factor, a DataFrame by date and factor, or a "
+            f"RiskModel; found {type(exposures).__name__}."
         )
     names = exposures.index if isinstance(exposures, pd.Series) else exposures.columns
     raise_if_repeated(names, "exposures")
@@ -165,6 +179,19 @@ def attribute(
     dates = time_index(returns)
     order = np.arange(len(returns)) if dates is None else dates.argsort()
     return Attribution(contributions.iloc[order], returns.iloc[order].astype(np.float64))
+
+
+def _known_returns(model: RiskModel, returns: pd.Series | pd.DataFrame) -> pd.DataFrame:
+    """Returns of the factors of a risk model on the dates of the returns."""
+    if model.factor_returns is None:
+        raise ValueError("The RiskModel has no factor_returns: pass those of the factors.")
+    lacking = returns.index.difference(model.factor_returns.index)
+    if len(lacking):
+        raise ValueError(
+            f"The RiskModel has no factor_returns on {len(lacking)} of the {len(returns)} dates of "
+            f"returns, the first of which is {lacking[0]}. Pass factor_returns."
+        )
+    return model.factor_returns.loc[returns.index]
 
 
 def _ratio(log: pd.Series, plain: pd.Series) -> Float64Array:

@@ -8,13 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from scipy import stats
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 
 from skfactor._panel import time_index
-from skfactor._typing import Float64Array, IntArray
+from skfactor._risk_model import RiskModel
+from skfactor._typing import IntArray
 from skfactor._validation import numbers, raise_if_repeated
 from skfactor.linear_model import FactorBetas
-from skfactor.portfolios._inputs import factors_named, same_dates
+from skfactor.portfolios._inputs import (
+    exposures_of,
+    factors_named,
+    portfolio_of,
+    same_dates,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +81,7 @@ def hedge(
     weights: pd.Series | pd.DataFrame | None = None,
     names: Sequence[str] | None = None,
     target: float | pd.Series = 0.0,
-    betas: FactorBetas | pd.Series | pd.DataFrame | None = None,
+    betas: BaseEstimator | RiskModel | pd.Series | pd.DataFrame | None = None,
 ) -> Hedge:
     r"""Hold factor portfolios against a portfolio's exposures.
 
@@ -90,17 +96,20 @@ def hedge(
     returns : Series of shape (n_dates,) or DataFrame of shape (n_dates, n_assets)
         Returns of the portfolio; or of assets, with ``weights``.
     weights : Series of shape (n_assets,) or DataFrame of shape (n_dates, n_assets), optional
-        Weights of the assets in the portfolio, on all dates alike or those with which the return
-        of the same row is earned. Assets that are not named weigh nothing.
+        Weights of the assets in the portfolio, for returns of assets and for a RiskModel: on all
+        dates alike, or those with which the return of the same row is earned. Assets that are not
+        named have a weight of 0.
     names : list of str, optional
         Factors to hedge; by default all. Exposures are those of the regression on all factors.
     target : float or Series of shape (n_hedged,), default=0.0
         Exposures that should remain, the same for all hedged factors or by factor.
-    betas : FactorBetas, Series (n_factors,) or DataFrame (n_dates, n_factors), optional
-        How exposures are estimated from the portfolio's returns, by default in sample: one
-        regression over all dates. Or exposures that are known, on all dates alike or those with
-        which the return of the same row is earned: rolling ones, moved to the date from which on
-        they are known, or those of the holdings. Where they are NaN there is no hedge.
+    betas : estimator, RiskModel, Series (n_factors,) or DataFrame (n_dates, n_factors), optional
+        How exposures are estimated from the portfolio's returns: a first pass such as
+        `skfactor.FactorBetas`, whose default is in sample, one regression over all dates. Or
+        exposures that are known, on all dates alike or those with which the return of the same row
+        is earned: rolling ones, moved to the date from which on they are known, or those of the
+        holdings. Where they are NaN there is no hedge. A `skfactor.risk.RiskModel` knows those of
+        the assets, from which ``weights`` make the portfolio's.
 
     Returns
     -------
@@ -109,7 +118,7 @@ def hedge(
     Raises
     ------
     TypeError
-        If returns, factors or weights are no pandas objects of the shapes above.
+        If returns, factors, weights or betas are not of the kinds above.
     ValueError
         If dates, assets or factors differ, weights are missing, or there are too few dates.
 
@@ -131,17 +140,24 @@ def hedge(
         raise TypeError(
             f"factors has to be a DataFrame by date and factor; found {type(factors).__name__}."
         )
-    portfolio = _portfolio(returns, weights)
+    is_portfolio = isinstance(betas, RiskModel) and isinstance(returns, pd.Series)
+    portfolio = portfolio_of(returns, None if is_portfolio else weights)
     factors = factors_named(factors, factors.columns, portfolio)
     dates = time_index(portfolio)
     order: IntArray = np.arange(len(portfolio)) if dates is None else dates.argsort()
     portfolio = portfolio.iloc[order]
     factors = factors.iloc[order].set_axis(portfolio.index, axis=0)
-    first_pass = betas if isinstance(betas, FactorBetas) else FactorBetas()
+    if isinstance(betas, RiskModel):
+        betas = exposures_of(betas, returns, weights)
     if isinstance(betas, pd.Series | pd.DataFrame):
         exposures = _known(betas, returns, factors, order)
+    elif betas is None or hasattr(betas, "transform"):
+        exposures = _estimated(portfolio, factors, FactorBetas() if betas is None else betas)
     else:
-        exposures = _estimated(portfolio, factors, first_pass)
+        raise TypeError(
+            "betas has to be a first pass such as FactorBetas(), a RiskModel, or exposures in a "
+            f"Series or DataFrame; found {type(betas).__name__}."
+        )
     wanted = _target(target, names, factors.columns)
     positions = wanted - exposures[wanted.index]
     hedged = portfolio + (positions * factors[wanted.index]).sum(axis=1, skipna=False)
@@ -149,7 +165,9 @@ def hedge(
     if not known.any():
         raise ValueError("No date has a return, factor returns and exposures: nothing to hedge.")
     fits = [
-        FactorBetas(fit_intercept=first_pass.fit_intercept).fit(factors[known], series[known])
+        FactorBetas(fit_intercept=getattr(betas, "fit_intercept", True)).fit(
+            factors[known], series[known]
+        )
         for series in (portfolio, hedged)
     ]
     return Hedge(
@@ -167,41 +185,6 @@ def hedge(
             index=["unhedged", "hedged"],
         ),
     )
-
-
-def _portfolio(
-    returns: pd.Series | pd.DataFrame, weights: pd.Series | pd.DataFrame | None
-) -> pd.Series:
-    """Returns of the portfolio, NaN where an asset that it holds has none."""
-    if isinstance(returns, pd.Series) and weights is None:
-        return pd.Series(numbers(returns, "returns"), index=returns.index)
-    if not isinstance(returns, pd.DataFrame) or not isinstance(weights, pd.Series | pd.DataFrame):
-        found = f"{type(returns).__name__} and {type(weights).__name__}"
-        raise TypeError(
-            "returns has to be a Series of the portfolio's returns, or a DataFrame of assets with "
-            f"weights= by asset; found {found}."
-        )
-    held = _weights(returns, weights)
-    products = held * numbers(returns, "returns")
-    return pd.Series(np.where(held == 0.0, 0.0, products).sum(axis=1), index=returns.index)
-
-
-def _weights(returns: pd.DataFrame, weights: pd.Series | pd.DataFrame) -> Float64Array:
-    """Weights (n_dates, n_assets) or (1, n_assets) in order of the assets of returns."""
-    wide = weights.to_frame().T if isinstance(weights, pd.Series) else weights
-    raise_if_repeated(wide.columns, "weights")
-    raise_if_repeated(returns.columns, "returns")
-    unknown = wide.columns.difference(returns.columns)
-    if len(unknown):
-        raise ValueError(f"The assets {list(unknown)} of the weights are not in returns.")
-    if isinstance(weights, pd.DataFrame):
-        same_dates(returns, weights, ("returns", "weights"))
-    values = numbers(wide, "weights")
-    if np.isnan(values).any():
-        raise ValueError("weights holds NaN. Pass 0 for no position.")
-    held = np.zeros((len(values), returns.shape[1]))
-    held[:, returns.columns.get_indexer(wide.columns)] = values
-    return held
 
 
 def _target(target: float | pd.Series, names: Sequence[str] | None, factors: pd.Index) -> pd.Series:
@@ -227,7 +210,7 @@ def _target(target: float | pd.Series, names: Sequence[str] | None, factors: pd.
 
 
 def _estimated(
-    portfolio: pd.Series, factors: pd.DataFrame, first_pass: FactorBetas
+    portfolio: pd.Series, factors: pd.DataFrame, first_pass: BaseEstimator
 ) -> pd.DataFrame:
     """Exposures on each date (n_dates, n_factors), as the first pass gives them to its rows."""
     rows = pd.MultiIndex.from_product([factors.index, ["portfolio"]], names=["date", "asset"])

@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 
 from skfactor.linear_model import FactorBetas
 from skfactor.plotting import RiskDisplay
-from skfactor.portfolios import decompose_risk
+from skfactor.risk import decompose_risk
 
 
 @pytest.fixture(scope="module")

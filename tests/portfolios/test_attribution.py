@@ -134,8 +134,8 @@ GOOD = {
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"returns": [0.1, 0.0, 0.2]}, TypeError, r"returns has to be a Series by date"),
-        ({"exposures": {"f": 1.0}}, TypeError, r"exposures has to be a Series by factor, or"),
+        ({"returns": [0.1, 0.0, 0.2]}, TypeError, r"returns has to be a Series of the portfolio"),
+        ({"exposures": {"f": 1.0}}, TypeError, r"exposures has to be a Series by factor, a"),
         ({"factor_returns": GOOD["returns"]}, TypeError, r"factor returns have to be a DataFrame"),
         ({"exposures": pd.Series({"g": 1.0})}, ValueError, r"factors \['g'\] are not among"),
         ({"exposures": pd.Series([1.0, 1.0], ["f", "f"])}, ValueError, r"\['f'\] of exposures occ"),

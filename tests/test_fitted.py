@@ -8,10 +8,9 @@ from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
 
 from skfactor import FactorZScorer, FamaMacBeth
+from skfactor._fitted import find_fitted
 from skfactor.datasets import make_panel
 from skfactor.formula import FormulaRegressor
-from skfactor.plotting import PremiaPathDisplay
-from skfactor.plotting._fitted import find_fitted
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +19,7 @@ def data():
 
 
 def _find(estimator):
-    return find_fitted(estimator, "lambdas_", PremiaPathDisplay, "slopes")
+    return find_fitted(estimator, "lambdas_", "PremiaPathDisplay", "slopes")
 
 
 def test_the_last_step_and_the_best_estimator_are_found(data):
@@ -28,7 +27,7 @@ def test_the_last_step_and_the_best_estimator_are_found(data):
     pipeline = make_pipeline(FactorZScorer(), FamaMacBeth())
     assert _find(pipeline.fit(X, y)) is pipeline[-1]
     # Of several steps that have it, the last one.
-    assert find_fitted(pipeline, "date_level", PremiaPathDisplay, "") is pipeline[-1]
+    assert find_fitted(pipeline, "date_level", "PremiaPathDisplay", "") is pipeline[-1]
     search = GridSearchCV(pipeline, {"famamacbeth__min_assets": [3]}, cv=KFold(2)).fit(X, y)
     assert _find(search) is search.best_estimator_[-1]
 

@@ -12,7 +12,7 @@ from reference_premia import random_two_pass
 from skfactor import FactorBetas, FamaMacBeth
 from skfactor.datasets import load_french
 from skfactor.exceptions import RankDeficientWarning
-from skfactor.portfolios import RiskDecomposition, decompose_risk
+from skfactor.risk import RiskDecomposition, decompose_risk
 
 WEIGHTS = pd.Series({"asset1": 0.7, "asset4": 0.5, "asset6": -0.2})
 
@@ -51,7 +51,7 @@ def test_marginal_contributions_are_derivatives(model):
         slope = (volatility(WEIGHTS + step, model) - volatility(WEIGHTS - step, model)) / 2e-6
         assert risk.by_asset.loc[asset, "marginal"] == pytest.approx(slope, rel=1e-7)
     exposures = WEIGHTS @ model.betas_.loc[WEIGHTS.index]
-    factors = model._factors.cov()
+    factors = model.risk_model().factor_covariance
     specific = risk.specific_volatility**2
     for name in exposures.index:
         step = pd.Series({name: 1e-6}).reindex(exposures.index, fill_value=0.0)
@@ -64,7 +64,7 @@ def test_marginal_contributions_are_derivatives(model):
 
 def test_exposures_are_those_of_the_portfolio(data):
     model = FamaMacBeth().fit(*data)
-    risk = decompose_risk(WEIGHTS, model.first_pass_)
+    risk = decompose_risk(WEIGHTS, model)
     betas = model.portfolio_betas(WEIGHTS)["beta"]
     assert_allclose(risk.by_factor["exposure"].drop("specific"), betas, rtol=1e-13)
     assert risk.by_factor.loc["specific", "exposure"] == 1.0
@@ -107,10 +107,14 @@ def test_the_result_is_frozen(model):
 @pytest.mark.parametrize(
     ("weights", "error", "message"),
     [
-        (WEIGHTS.rename({"asset4": "IBM"}), ValueError, r"\['IBM'\] of the weights were not in f"),
+        (
+            WEIGHTS.rename({"asset4": "IBM"}),
+            ValueError,
+            r"\['IBM'\] of the weights are not in",
+        ),
         (WEIGHTS.replace(0.5, np.nan), ValueError, r"weights hold NaN; pass 0 for no position"),
         (WEIGHTS.to_dict(), TypeError, r"weights has to be a Series by asset; found dict"),
-        (pd.Series({"asset7": 1.0}), ValueError, r"assets \['asset7'\] have no betas: too few"),
+        (pd.Series({"asset7": 1.0}), ValueError, r"assets \['asset7'\] is not known: .* too few"),
         (WEIGHTS * 0.0, ValueError, r"no risk to split"),
         (pd.concat([WEIGHTS, WEIGHTS]), ValueError, r"of weights occur more than once"),
     ],
@@ -123,6 +127,11 @@ def test_weights_that_cannot_be_used_raise(data, weights, error, message):
         decompose_risk(weights, model)
 
 
-def test_another_model_raises(data):
-    with pytest.raises(TypeError, match=r"first_pass_ of a model .* found FamaMacBeth"):
-        decompose_risk(WEIGHTS, FamaMacBeth().fit(*data))
+def test_what_gives_no_risk_model_is_named(data):
+    slopes = FamaMacBeth().fit(pd.DataFrame({"a": [0.0, 1.0, 3.0]}), [0.1, 0.2, 0.2], dates=0)
+    with pytest.raises(TypeError, match=r"decompose_risk needs a RiskModel, .* found FamaMacBeth"):
+        decompose_risk(WEIGHTS, slopes)
+    with pytest.raises(ValueError, match=r"A factor is called 'specific'"):
+        decompose_risk(
+            WEIGHTS, FactorBetas().fit(data[0].set_axis(["a", "specific"], axis=1), data[1])
+        )

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils.validation import check_is_fitted
 
+from skfactor._fitted import risk_model_of
 from skfactor._typing import Float64Array
-from skfactor._validation import numbers, raise_if_repeated
-from skfactor.linear_model import FactorBetas
+
+_SPECIFIC = "specific"
 
 
 @dataclass(frozen=True, eq=False)
 class RiskDecomposition:
     """Volatility of a portfolio in a factor model, split two ways.
 
-    Made by `decompose_risk`; in the units of the returns, a period. The columns of both tables are
-    ``marginal``, the derivative of the volatility with respect to the exposure (or weight),
+    Made by `decompose_risk`; in the units of the returns, per period. The columns of both tables
+    are ``marginal``, the derivative of the volatility with respect to the exposure (or weight),
     ``contribution``, marginal times exposure, and ``share`` of the volatility.
 
     Attributes
@@ -26,17 +27,17 @@ class RiskDecomposition:
     volatility : float
         Standard deviation of the portfolio's return.
     by_factor : DataFrame of shape (n_factors + 1, 4)
-        A row a factor, with its ``exposure``, and ``"specific"``, of which the portfolio has one
-        unit. Contributions sum to the volatility.
+        One row per factor, with its ``exposure``, and ``"specific"``, of which the portfolio has
+        one unit. Contributions sum to the volatility.
     by_asset : DataFrame of shape (n_assets, 4)
-        A row an asset with its ``weight``. Contributions sum to the volatility.
+        One row per asset with its ``weight``. Contributions sum to the volatility.
 
     Examples
     --------
     >>> import pandas as pd
     >>> from skfactor import FactorBetas
     >>> from skfactor.datasets import load_french
-    >>> from skfactor.portfolios import decompose_risk
+    >>> from skfactor.risk import decompose_risk
     >>> french = load_french()
     >>> returns = french[["NoDur", "BusEq"]].sub(french["RF"], axis=0)
     >>> model = FactorBetas().fit(french[["MktRF", "SMB", "HML"]], returns)
@@ -66,20 +67,20 @@ class RiskDecomposition:
         return float(np.sqrt(self.volatility * self.by_factor["contribution"].iloc[-1]))
 
 
-def decompose_risk(weights: pd.Series, model: FactorBetas) -> RiskDecomposition:
+def decompose_risk(weights: pd.Series, model: Any) -> RiskDecomposition:
     r"""Split the volatility that a factor model implies for a portfolio.
 
-    With the betas B, the factors' covariance and the residuals' variances D of
-    ``model.covariance()`` the exposures are :math:`b = B'w`, the variance is
-    :math:`b'\Sigma_f b + w'Dw`, and factor k contributes
-    :math:`b_k (\Sigma_f b)_k / \sigma`.
+    With the exposures X, the factors' covariance F and the specific variances D of the model the
+    portfolio's exposures are :math:`b = X'w`, its variance is :math:`b'Fb + w'Dw`, and factor k
+    contributes :math:`b_k (F b)_k / \sigma`.
 
     Parameters
     ----------
     weights : Series of shape (n_assets,)
-        Weights by asset, used as given; assets that are not named weigh nothing.
-    model : FactorBetas
-        Fitted to the assets' returns.
+        Weights by asset, used as given; assets that are not named have a weight of 0.
+    model : RiskModel or estimator
+        A `RiskModel`, or a fitted model that gives one, such as `skfactor.FactorBetas`; also a
+        two-pass model, and pipelines, searches and formulas that hold one.
 
     Returns
     -------
@@ -88,15 +89,15 @@ def decompose_risk(weights: pd.Series, model: FactorBetas) -> RiskDecomposition:
     Raises
     ------
     TypeError
-        If the weights are not a Series, or the model is no FactorBetas.
+        If the weights are not a Series, or nothing in the model gives a risk model.
     ValueError
-        If an asset is unknown, has no betas, or occurs twice, a weight is missing, or the
-        volatility is zero.
+        If an asset is not in the model, has no exposures, or occurs twice, a weight is missing, a
+        factor is called ``"specific"``, or the volatility is zero.
 
     Notes
     -----
-    Residuals are taken as uncorrelated between assets. The factors' covariance is that of the dates
-    on which none of them is missing.
+    Specific returns are taken as uncorrelated between assets. No matrix of all pairs of assets is
+    formed.
 
     References
     ----------
@@ -107,7 +108,7 @@ def decompose_risk(weights: pd.Series, model: FactorBetas) -> RiskDecomposition:
     --------
     >>> from skfactor import FactorBetas
     >>> from skfactor.datasets import make_two_pass
-    >>> from skfactor.portfolios import decompose_risk
+    >>> from skfactor.risk import decompose_risk
     >>> factors, returns = make_two_pass(random_state=0, return_X_y=True)
     >>> weights = returns.iloc[0] * 0.0 + 1.0 / returns.shape[1]
     >>> risk = decompose_risk(weights, FactorBetas().fit(factors, returns))
@@ -116,37 +117,31 @@ def decompose_risk(weights: pd.Series, model: FactorBetas) -> RiskDecomposition:
     """
     if not isinstance(weights, pd.Series):
         raise TypeError(f"weights has to be a Series by asset; found {type(weights).__name__}.")
-    if not isinstance(model, FactorBetas):
-        raise TypeError(
-            f"model has to be a FactorBetas, such as first_pass_ of a model that has one; found "
-            f"{type(model).__name__}."
-        )
-    check_is_fitted(model)
-    raise_if_repeated(weights.index, "weights")
-    unknown = weights.index.difference(model.betas_.index)
-    if len(unknown):
-        raise ValueError(f"The assets {list(unknown)} of the weights were not in fit.")
-    w = numbers(weights, "weights")
-    if np.isnan(w).any():
-        raise ValueError("The weights hold NaN; pass 0 for no position.")
-    held = model.betas_.index.isin(weights.index[w != 0.0])
-    missing = list(model.betas_.index[held & model.betas_.isna().any(axis=1)])
-    if missing:
-        raise ValueError(f"The assets {missing} have no betas: too few observations in fit.")
-    betas = model.betas_.loc[weights.index].fillna(0.0).to_numpy()
-    factors, variances = model._covariance_parts()
-    specific = np.nan_to_num(variances[model.betas_.index.get_indexer(weights.index)])
-    exposures = betas.T @ w
-    by_factor, by_asset = factors @ exposures, specific * w
+    risk = risk_model_of(model, "decompose_risk")
+    names = risk.exposures.columns
+    if _SPECIFIC in names:
+        raise ValueError("A factor is called 'specific', the name of the rest. Rename it.")
+    exposures, covariance = risk.portfolio_exposures(weights), risk.factor_covariance
+    by_factor = covariance.to_numpy() @ exposures.to_numpy()
+    held = weights.index
+    specific = risk.specific_variance.loc[held].to_numpy()
+    w = weights.to_numpy(dtype=np.float64)
+    by_asset = np.where(w == 0.0, 0.0, specific * w)
     specific_variance = float(w @ by_asset)
-    volatility = float(np.sqrt(exposures @ by_factor + specific_variance))
+    volatility = float(np.sqrt(max(exposures @ by_factor, 0.0) + specific_variance))
     if volatility == 0.0:
         raise ValueError("The portfolio has no risk to split: all weights or returns are zero.")
-    names = pd.Index([*model.betas_.columns, "specific"], name="factor")
+    common = risk.exposures.loc[held].to_numpy() @ by_factor
     return RiskDecomposition(
         volatility,
-        _table("exposure", [*exposures, 1.0], [*by_factor, specific_variance], volatility, names),
-        _table("weight", w, betas @ by_factor + by_asset, volatility, weights.index),
+        _table(
+            "exposure",
+            [*exposures, 1.0],
+            [*by_factor, specific_variance],
+            volatility,
+            pd.Index([*names, _SPECIFIC], name="factor"),
+        ),
+        _table("weight", w, common + by_asset, volatility, held),
     )
 
 
@@ -159,7 +154,9 @@ def _table(
 ) -> pd.DataFrame:
     """Marginal contributions and the rest, from covariances with the portfolio's return."""
     marginal = np.asarray(covariances) / volatility
-    contribution = np.asarray(exposures) * marginal
+    exposures = np.asarray(exposures)
+    # The covariance of an unknown asset is not known, and without a position it is not needed.
+    contribution = np.where(exposures == 0.0, 0.0, exposures * marginal)
     return pd.DataFrame(
         {
             what: exposures,
