@@ -1,5 +1,6 @@
 """Linear factor models as scikit-learn estimators."""
 
+from skfactor.formula import FormulaRegressor
 from skfactor.linear_model import (
     BiasCorrectedFamaMacBeth,
     CrossSectionalTargetRegressor,
@@ -9,6 +10,7 @@ from skfactor.linear_model import (
     RidgeFamaMacBeth,
     TradedFactorModel,
 )
+from skfactor.portfolios import PortfolioSorter
 from skfactor.preprocessing import (
     FactorImputer,
     FactorNeutralizer,
@@ -28,7 +30,9 @@ __all__ = [
     "FactorSelector",
     "FactorZScorer",
     "FamaMacBeth",
+    "FormulaRegressor",
     "LinearFactorGMM",
+    "PortfolioSorter",
     "RidgeFamaMacBeth",
     "TradedFactorModel",
     "Winsorizer",

@@ -6,11 +6,9 @@ from skfactor.model_selection._lookahead import Lookahead, check_no_lookahead
 from skfactor.model_selection._purged_k_fold import PurgedKFold
 from skfactor.model_selection._walk_forward_predict import walk_forward_predict
 from skfactor.model_selection._walk_forward_split import WalkForwardSplit
-from skfactor.preprocessing import FactorSelector
 
 __all__ = [
     "CombinatorialPurgedKFold",
-    "FactorSelector",
     "Lookahead",
     "PurgedKFold",
     "WalkForwardSplit",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import pickle
 
 import numpy as np
@@ -27,6 +26,7 @@ from skfactor import (
     FactorSelector,
     FactorZScorer,
     FamaMacBeth,
+    FormulaRegressor,
     TradedFactorModel,
     Winsorizer,
 )
@@ -43,7 +43,8 @@ WIDE = random_two_pass(np.random.default_rng(0), n_periods=64)
 LONG = to_long(*WIDE)
 
 PUBLIC = [getattr(skfactor, name) for name in skfactor.__all__]
-ESTIMATORS = [each() for each in PUBLIC if inspect.isclass(each) and hasattr(each, "get_params")]
+ESTIMATORS = [each() for each in PUBLIC if each is not FormulaRegressor]
+ESTIMATORS.append(FormulaRegressor("x1 + x2", FamaMacBeth()))
 # The form of the data on which an estimator with its default parameters can be fitted.
 FORMS = {"FactorBetas": LONG}
 FORMS |= dict.fromkeys(["BiasCorrectedFamaMacBeth", "LinearFactorGMM", "TradedFactorModel"], WIDE)
