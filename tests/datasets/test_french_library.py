@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
+import struct
 import threading
+import time
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -12,7 +16,7 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
-from skfactor.datasets import fetch_french, fetch_french_tables
+from skfactor.datasets import _french_library, fetch_french, fetch_french_tables
 
 # Texts laid out like the library's files; the numbers are made up where a test does not say so.
 FACTORS = """\
@@ -123,6 +127,10 @@ def zipped(text):
 class Library(BaseHTTPRequestHandler):
     def do_GET(self):
         self.server.requests.append(self.path)
+        if self.server.attack is not None:
+            with contextlib.suppress(ConnectionError):
+                self.server.attack(self)
+            return
         name = self.path.removeprefix("/ftp/").removesuffix("_CSV.zip")
         if name == "Broken":
             self.send_error(503)
@@ -156,7 +164,7 @@ def server():
 def library(server, tmp_path, monkeypatch):
     """Where the library is and where files are kept, as arguments."""
     monkeypatch.setenv("no_proxy", "*")
-    server.requests, server.texts = [], {}
+    server.requests, server.texts, server.attack = [], {}, None
     return {"url": f"http://127.0.0.1:{server.server_port}/ftp", "data_home": tmp_path}
 
 
@@ -286,9 +294,11 @@ def test_without_a_network_the_error_says_where_to_put_the_file(tmp_path, monkey
         ("F-F_Nonsense", ValueError, r"no data set 'F-F_Nonsense'.* Names are those of the CSV"),
         ("Broken", ConnectionError, r"answered 503"),
         ("Proxy", ConnectionError, r"no zip file, such as the page of a proxy"),
-        ("Nothing", ValueError, r"There is no table in"),
+        ("Nothing", ValueError, r"has no table\. It was not kept"),
         ("Damaged", ValueError, r"3 names for 2 columns"),
         ("../../etc/passwd", ValueError, r"is not the name of a data set, such as"),
+        ("Fäctors", ValueError, r"is not the name of a data set, such as"),
+        (5, ValueError, r"is not the name of a data set, such as"),
     ],
 )
 def test_what_cannot_be_read_raises(library, name, error, message):
@@ -303,7 +313,7 @@ def test_what_is_no_file_of_the_library_is_not_kept(library, tmp_path, name):
     assert not list(tmp_path.rglob("*.zip"))
 
 
-@pytest.mark.parametrize("table", [2, -3, "Annual", 0.5])
+@pytest.mark.parametrize("table", [2, -3, "Annual", 0.5, True, ["Annual"]])
 def test_an_unknown_table_is_answered_with_those_there_are(library, table):
     with pytest.raises(ValueError, match=r"no table .*\n0: F-F_Research_Data_Factors\n1: Annual"):
         fetch_french("F-F_Research_Data_Factors", table=table, **library)
@@ -317,6 +327,209 @@ def test_dates_outside_the_table_raise(library):
 def test_a_kept_file_that_is_damaged_is_named_and_replaced(library, tmp_path):
     (tmp_path / "french").mkdir()
     (tmp_path / "french" / "F-F_Research_Data_Factors_CSV.zip").write_bytes(b"half a file")
-    with pytest.raises(ValueError, match=r"is no zip file\. With refresh=True it is replaced"):
+    with pytest.raises(ValueError, match=r"is no zip file .*\. With refresh=True it is replaced"):
         fetch_french("F-F_Research_Data_Factors", **library)
     assert len(fetch_french("F-F_Research_Data_Factors", refresh=True, **library)) == 4
+
+
+# --- what a server, a disk or a file can do -----------------------------------------------------
+
+NAME = "F-F_Research_Data_Factors"
+
+
+def _raw(*pieces, pause=0.0):
+    """Answer with these bytes and nothing else."""
+
+    def attack(handler):
+        for piece in pieces:
+            handler.wfile.write(piece)
+            handler.wfile.flush()
+            time.sleep(pause)
+
+    return attack
+
+
+def _status(code, **headers):
+    def attack(handler):
+        handler.send_response(code)
+        for name, value in headers.items():
+            handler.send_header(name, value)
+        handler.end_headers()
+
+    return attack
+
+
+def _content(content):
+    return lambda handler: handler.answer(content)
+
+
+def _altered(content, offset, value, signature):
+    """A zip file with a field changed after each signature of a kind."""
+    content = bytearray(content)
+    at = content.find(signature)
+    while at >= 0:
+        struct.pack_into("<H", content, at + offset, value)
+        at = content.find(signature, at + 1)
+    return bytes(content)
+
+
+def _header(offset, value):
+    """Changes a field of the local and of the central header of the member of a zip file."""
+    local = _altered(zipped(FACTORS), offset, value, b"PK\x03\x04")
+    return _altered(local, offset + 2, value, b"PK\x01\x02")
+
+
+def _empty_zip(*folders):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for folder in folders:
+            archive.mkdir(folder)
+    return file.getvalue()
+
+
+def _bad_deflate():
+    content = bytearray(zipped(FACTORS))
+    content[60:90] = b"\xff" * 30
+    return bytes(content)
+
+
+OK = b"HTTP/1.0 200 OK\r\n"
+WHOLE = zipped(FACTORS)
+ATTACKS = {
+    "cut off": (_raw(OK, b"Content-Length: %d\r\n\r\n" % len(WHOLE), WHOLE[:100]), "broke after"),
+    "cut chunk": (
+        _raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfff\r\nabc"),
+        "cannot be reached",
+    ),
+    "no answer": (_raw(), "cannot be reached"),
+    "no http": (_raw(b"SSH-2.0-OpenSSH_9.6\r\n"), "cannot be reached"),
+    "endless header": (_raw(OK, b"X: ", b"a" * 70_000), "cannot be reached"),
+    "500": (_status(500), "answered 500"),
+    "redirect to a file": (_status(302, Location="file:///etc/passwd"), "answered 302"),
+    "redirect to ftp": (_status(302, Location="ftp://127.0.0.1/x"), "cannot be reached"),
+    "redirect to itself": (_status(302, Location=f"/ftp/{NAME}_CSV.zip"), "answered 302"),
+    "empty": (_content(b""), "is no zip file"),
+    "no members": (_content(_empty_zip()), "zip file without files"),
+    "folders only": (_content(_empty_zip("a", "b")), "zip file without files"),
+    "bad deflate": (_content(_bad_deflate()), "is no zip file that can be read"),
+    "half a file": (_content(WHOLE[:200]), "is no zip file"),
+    "encrypted": (_content(_header(6, 1)), r"encrypted, password required"),
+    "unknown compression": (_content(_header(8, 77)), r"compression"),
+    "lzma that is none": (_content(_header(8, 14)), "zip file"),
+    "bzip2 that is none": (_content(_header(8, 12)), "zip file"),
+    "twice": (_content(zipped(FACTORS.replace("202311", "202312"))), "2023-12 is twice"),
+    "infinite": (_content(zipped(FACTORS.replace("8.84", "1e999"))), "infinite values"),
+    "text": (_content(zipped(FACTORS.replace("8.84", "high"))), "cannot be read"),
+    "month 13": (_content(zipped(FACTORS.replace("202312", "202313"))), "cannot be read"),
+    "ragged": (_content(zipped(FACTORS.replace("8.84,", "8.84,1,1,1,"))), "cannot be read"),
+}
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["new", "refresh"])
+def test_what_a_server_can_do_is_a_documented_error_and_leaves_what_was_kept(
+    library, server, tmp_path, kept
+):
+    if kept:
+        fetch_french(NAME, **library)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
+    for attack, message in ATTACKS.values():
+        server.attack = attack
+        with pytest.raises((ValueError, ConnectionError), match=message) as caught:
+            fetch_french(NAME, refresh=kept, **library)
+        assert type(caught.value) in {ValueError, ConnectionError}
+        assert {path: path.read_bytes() for path in tmp_path.rglob("*.*")} == before
+    server.attack = None
+    assert len(fetch_french(NAME, refresh=True, **library)) == 4
+
+
+def test_sizes_and_times_have_limits(library, server, monkeypatch):
+    monkeypatch.setattr(_french_library, "_MOST_BYTES", 10_000)
+    server.attack = _raw(OK, b"\r\n", *[bytes(1_000)] * 20)
+    with pytest.raises(ConnectionError, match="larger than 10000 bytes"):
+        fetch_french(NAME, **library)
+    monkeypatch.setattr(_french_library, "_MOST_UNPACKED", 10_000)
+    server.attack = _content(zipped("a" * 50_000))
+    with pytest.raises(ValueError, match="unpacks to more than 10000 bytes"):
+        fetch_french(NAME, **library)
+    monkeypatch.setattr(_french_library, "_PATIENCE", 0.3)
+    for slowly in (
+        _raw(OK, *[b"X: a\r\n"] * 20, pause=0.05),
+        _raw(OK, b"\r\n", *[b"PK"] * 20, pause=0.05),
+    ):
+        server.attack = slowly
+        start = time.monotonic()
+        with pytest.raises(ConnectionError, match=r"took (too long|longer than)"):
+            fetch_french(NAME, **library)
+        assert time.monotonic() - start < 0.9
+
+
+@pytest.mark.parametrize(
+    "url", ["file:///etc", "ftp://127.0.0.1", "/etc", "", "http://", "http://[", "http://a b/c"]
+)
+def test_only_http_and_https_are_asked(tmp_path, url):
+    with pytest.raises((ValueError, ConnectionError), match=r"begin with http|cannot be reached"):
+        fetch_french(NAME, url=url, data_home=tmp_path)
+    assert not list(tmp_path.rglob("*.*"))
+
+
+@pytest.mark.parametrize(("start", "end"), [("foo", None), (None, [1]), ({}, None), (1.5, None)])
+def test_a_start_that_is_no_date_raises(library, start, end):
+    with pytest.raises(ValueError, match="have to be dates, such as '1963-07'"):
+        fetch_french(NAME, start, end, **library)
+
+
+def test_a_kept_file_has_the_mode_of_other_files(library, tmp_path):
+    fetch_french(NAME, **library)
+    (tmp_path / "plain").write_bytes(b"")
+    kept = tmp_path / "french" / f"{NAME}_CSV.zip"
+    assert kept.stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_a_full_disk_is_a_documented_error_and_leaves_nothing(library, tmp_path, monkeypatch):
+    def write_half(path, content):
+        with path.open("wb") as file:
+            file.write(content[: len(content) // 2])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(_french_library.Path, "write_bytes", write_half)
+    with pytest.raises(ValueError, match=r"cannot be written: .*No space left"):
+        fetch_french(NAME, **library)
+    assert list((tmp_path / "french").iterdir()) == []
+
+
+def test_what_a_killed_process_left_is_removed_when_it_is_old(library, tmp_path):
+    (tmp_path / "french").mkdir()
+    old, new = (tmp_path / "french" / f".{k}.part" for k in "ab")
+    old.write_bytes(b"half")
+    new.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    fetch_french(NAME, **library)
+    assert not old.exists()
+    assert new.exists()
+
+
+def test_a_folder_or_file_in_the_way_is_a_documented_error(library, tmp_path):
+    (tmp_path / "french").write_bytes(b"")
+    with pytest.raises(ValueError, match="cannot be written"):
+        fetch_french(NAME, **library)
+    (tmp_path / "french").unlink()
+    (tmp_path / "french" / f"{NAME}_CSV.zip").mkdir(parents=True)
+    with pytest.raises(ValueError, match="With refresh=True it is replaced"):
+        fetch_french(NAME, **library)
+
+
+def test_any_damage_of_a_kept_file_is_a_documented_error(library, tmp_path):
+    fetch_french(NAME, **library)
+    kept = tmp_path / "french" / f"{NAME}_CSV.zip"
+    rng = np.random.default_rng(0)
+    failed = 0
+    for _ in range(400):
+        content = np.frombuffer(WHOLE, dtype=np.uint8).copy()
+        places = rng.integers(len(content), size=rng.integers(1, 8))
+        content[places] = rng.integers(256, size=len(places))
+        kept.write_bytes(content[: rng.integers(1, len(content) + 1)].tobytes())
+        with contextlib.suppress(ValueError):  # the one error there is
+            fetch_french(NAME, **library)
+            failed -= 1
+        failed += 1
+    assert failed > 300
