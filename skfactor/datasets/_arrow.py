@@ -29,10 +29,13 @@ class DatedRows:
     @classmethod
     def of(cls, rows: pa.Table, by: str) -> DatedRows:
         """Find the dates of the rows; raise if one is missing."""
-        if rows[by].null_count:
-            raise ValueError(
-                f"{rows[by].null_count} rows have no date in the column {by!r}. Drop them first."
-            )
+        import pyarrow as pa
+
+        missing = rows[by].null_count
+        if pa.types.is_floating(rows[by].type):
+            missing = int(np.isnan(rows[by].to_numpy()).sum())
+        if missing:
+            raise ValueError(f"{missing} rows have no date in the column {by!r}. Drop them first.")
         codes, dates = _runs(rows[by]) or _encoded(rows[by])
         ascending = all(a < b for a, b in pairwise(_comparable(dates)))
         in_order = ascending and bool((codes[1:] >= codes[:-1]).all())

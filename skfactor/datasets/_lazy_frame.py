@@ -36,7 +36,7 @@ def _chunks(lazy: Any, by: str, assets: str | None, chunk_rows: int) -> Iterator
     import polars as pl
 
     counts = lazy.group_by(by).agg(pl.len().alias("len")).sort(by).collect(engine="streaming")
-    if counts[by].null_count():
+    if counts[by].null_count() or (counts[by].dtype.is_float() and counts[by].is_nan().any()):
         raise ValueError(f"Some rows have no date in the column {by!r}. Drop them first.")
     n_rows = counts["len"].to_numpy()
     before = np.cumsum(n_rows) - n_rows

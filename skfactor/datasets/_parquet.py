@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
 
+from skfactor._validation import is_whole
 from skfactor.datasets._arrow import DatedRows
 from skfactor.datasets._lazy_frame import is_lazy_frame, iter_lazy_frame
 from skfactor.datasets._row_groups import RowGroups, most_rows_at_once
@@ -52,7 +53,7 @@ def iter_parquet(
         Columns to read; by default all but those of hive partitions.
     chunk_rows : int, default=300_000
         Rows to hand out at a time, at least, except at the end. Rows of a date are never parted,
-        and a row group is read at once.
+        and a row group is read at once; smaller ones together, up to so many rows.
     max_rows : int, default=10_000_000
         Most rows to hold in memory for dates whose rows are scattered over the files.
 
@@ -67,13 +68,21 @@ def iter_parquet(
     FileNotFoundError
         If there is no such file or folder.
     ValueError
-        If a file cannot be read or lacks a column (the message names it), files have different
-        columns or types, a date is missing, or dates are so scattered that more than ``max_rows``
-        rows would have to be held.
+        If a file cannot be read or lacks a column (the message names it), a folder holds a link to
+        nothing or to a folder above it, files have different columns or types, a date is missing
+        (NaN too), or dates are so scattered that more than ``max_rows`` rows would have to be held.
 
     See Also
     --------
     skfactor.distributed.fit : The same on several machines.
+
+    Notes
+    -----
+    Folders, links, footers, columns and types are checked before a row is read, dates with the rows
+    that they are of. Pages are read by pyarrow without a look at their checksums: damage within one
+    may give other numbers, and in some releases of pyarrow it ends the process. Read files of which
+    you are not sure with ``pyarrow.parquet.read_table(file, page_checksum_verification=True)``,
+    which needs files that were written with checksums, in a process of its own.
 
     Examples
     --------
@@ -92,8 +101,15 @@ def iter_parquet(
     120
     """
     for name, value in (("chunk_rows", chunk_rows), ("max_rows", max_rows)):
-        if value < 1:
-            raise ValueError(f"{name} has to be at least 1; found {value}.")
+        if not is_whole(value) or value < 1:
+            raise ValueError(f"{name} has to be a whole number, at least 1; found {value!r}.")
+    names: list[tuple[str, object]] = [("by", by)]
+    names += [] if assets is None else [("assets", assets)]
+    for name, column in names:
+        if not isinstance(column, str):
+            raise ValueError(f"{name} has to be the name of a column; found {column!r}.")
+    if isinstance(columns, str):
+        raise ValueError(f"columns has to be a list of names; pass [{columns!r}] for one.")
     if is_lazy_frame(path):
         return iter_lazy_frame(path, by, assets, columns, chunk_rows)
     # What can be wrong before any row is read is said here, and not when the first chunk is taken.
@@ -122,16 +138,19 @@ def _frames(source: RowGroups, chunk_rows: int) -> Generator[pd.DataFrame]:
     import pyarrow as pa
 
     held: list[pa.Table] = []
-    ends = [group.first for group in source.groups[1:]]
-    with contextlib.closing(_one_ahead(source.read(each) for each in source.groups)) as read:
+    n_held = 0
+    batches = source.batches(chunk_rows)
+    ends = [batch[0].first for batch in batches[1:]]
+    with contextlib.closing(_one_ahead(source.read(batch) for batch in batches)) as read:
         for rows, end in zip_longest(read, ends):
             held.append(rows)
-            if end is not None and sum(each.num_rows for each in held) < chunk_rows:
+            n_held += rows.num_rows
+            if end is not None and n_held < chunk_rows:
                 continue
             dated = DatedRows.of(pa.concat_tables(held), source.by)
-            held.clear()
+            held, n_held = [], 0
             if end is not None:
                 dated, rest = dated.part(end)
-                held.append(rest)
+                held, n_held = [rest], rest.num_rows
             for chunk in dated.chunks(chunk_rows):
                 yield chunk.frame(source.assets)

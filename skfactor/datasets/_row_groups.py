@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skfactor.datasets._arrow import as_key, date_range
@@ -40,15 +42,32 @@ class RowGroups:
         """Look at the footers of all files."""
         files, partitions = open_files(path)
         if assets is None:
-            assets = _asset_level(files[0].physical_schema, by)
+            assets = _asset_level(files[0], by)
         schema = _common_schema(files, partitions, by, assets, columns)
         groups = [group for file in files for group in _row_groups(file, schema.field(by))]
         return cls(sorted(groups, key=lambda group: group.first), schema, by, assets)
 
-    def read(self, group: RowGroup) -> pa.Table:
-        """The rows of a row group."""
-        with _naming(group.fragment.path):
-            part = group.fragment.subset(row_group_ids=[group.place])
+    def batches(self, n_rows: int) -> list[list[RowGroup]]:
+        """Row groups in their order, neighbours of a file together up to so many rows.
+
+        To read one of many row groups takes a time that grows with their number.
+        """
+        batches: list[list[RowGroup]] = []
+        size = 0
+        for group in self.groups:
+            size += group.n_rows
+            if batches and batches[-1][0].fragment is group.fragment and size <= n_rows:
+                batches[-1].append(group)
+            else:
+                batches.append([group])
+                size = group.n_rows
+        return batches
+
+    def read(self, batch: Sequence[RowGroup]) -> pa.Table:
+        """The rows of row groups of one file."""
+        file = batch[0].fragment
+        with _naming(file.path):
+            part = file.subset(row_group_ids=sorted(group.place for group in batch))
             return part.to_table(schema=self.schema)
 
 
@@ -88,11 +107,13 @@ def open_files(path: Any) -> tuple[list[Any], dict[str, pa.DataType]]:
     # Buffering a row group before it is decoded would hold it in memory twice.
     options = ds.ParquetFragmentScanOptions(pre_buffer=False)
     form = ds.ParquetFileFormat(default_fragment_scan_options=options)
+    if isinstance(path, str | os.PathLike) and Path(path).is_dir():
+        _check_folder(os.fspath(path), frozenset())
     try:
         found = ds.dataset(path, format=form, partitioning="hive")
     except FileNotFoundError as error:
         raise FileNotFoundError(f"There is no file or folder {path}.") from error
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, TypeError, ValueError, pa.ArrowException) as error:
         raise ValueError(f"{path} cannot be read as Parquet: {error}") from error
     files = list(found.get_fragments())
     if not files:
@@ -104,11 +125,39 @@ def open_files(path: Any) -> tuple[list[Any], dict[str, pa.DataType]]:
     return files, {name: found.schema.field(name).type for name in sorted(keys)}
 
 
-def _asset_level(schema: pa.Schema, by: str) -> str | None:
+def _check_folder(folder: str, above: frozenset[str]) -> None:
+    """Raise for what pyarrow would leave out without a word, or look into for ever."""
+    real = os.path.realpath(folder)
+    if real in above:
+        raise ValueError(f"{folder} is a link to a folder that it lies in. Remove the link.")
+    try:
+        with os.scandir(folder) as found:
+            entries = [entry for entry in found if not entry.name.startswith((".", "_"))]
+    except OSError as error:
+        raise ValueError(f"{folder} cannot be read: {error}") from error
+    for entry in entries:
+        if not Path(entry.path).exists():
+            raise ValueError(
+                f"{entry.path} is a link to nothing. Remove it, or bring back the file."
+            )
+        if not os.access(entry.path, os.R_OK):
+            raise ValueError(f"{entry.path} may not be read by this user. Change its mode.")
+        if entry.is_dir():
+            _check_folder(entry.path, above | {real})
+
+
+def _asset_level(file: Any, by: str) -> str | None:
     """The index level beside the dates, if pandas wrote such an index."""
-    levels = (schema.pandas_metadata or {}).get("index_columns", [])
-    others = [level for level in levels if level != by]
-    return others[0] if len(levels) == 2 and len(others) == 1 else None
+    try:
+        levels = (file.physical_schema.pandas_metadata or {}).get("index_columns", [])
+        others = [level for level in levels if level != by]
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{file.path} does not say what its index was: what pandas wrote is damaged ({error}). "
+            "Pass assets=, and write the file again."
+        ) from error
+    known = len(levels) == 2 and len(others) == 1 and isinstance(others[0], str)
+    return others[0] if known else None
 
 
 def _common_schema(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import threading
 from itertools import pairwise
 
@@ -310,7 +312,111 @@ def test_an_asset_twice_on_a_date_in_two_files_is_noticed_by_the_fit(tmp_path, p
         FamaMacBeth().fit(last[["x0", "x1"]], last["x2"])
 
 
-@pytest.mark.parametrize("name", ["chunk_rows", "max_rows"])
-def test_numbers_of_rows_have_to_be_positive(tmp_path, name):
-    with pytest.raises(ValueError, match=f"{name} has to be at least 1; found 0"):
-        iter_parquet(tmp_path, **{name: 0})
+@pytest.mark.parametrize("value", [0, -1, 1.5, True, "many", None])
+def test_numbers_of_rows_have_to_be_positive_and_whole(tmp_path, value):
+    for name in ("chunk_rows", "max_rows"):
+        with pytest.raises(ValueError, match=f"{name} has to be a whole number, at least 1; found"):
+            iter_parquet(tmp_path, **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"by": 5}, "by has to be the name of a column; found 5"),
+        ({"by": ["date"]}, "by has to be the name of a column"),
+        ({"assets": 0}, "assets has to be the name of a column; found 0"),
+        ({"columns": "x0"}, r"columns has to be a list of names; pass \['x0'\]"),
+    ],
+)
+def test_names_of_columns_have_to_be_names(tmp_path, panel, arguments, message):
+    file = _write(panel, tmp_path / "panel.parquet")
+    with pytest.raises(ValueError, match=message):
+        iter_parquet(file, **arguments)
+
+
+@pytest.mark.parametrize("path", [5, None, [], [5], object()])
+def test_what_is_no_path_raises(path):
+    with pytest.raises(ValueError, match=r"cannot be read as Parquet|no Parquet file in"):
+        iter_parquet(path)
+
+
+@pytest.mark.parametrize("target", ["gone.parquet", "link", ".", "..", "year=2001"])
+def test_a_link_to_nothing_or_in_a_circle_is_found_wherever_it_lies(tmp_path, panel, target):
+    folder = tmp_path / "files" / "year=2001"
+    _write(panel, folder / "a.parquet")
+    good = len(pd.concat(iter_parquet(tmp_path / "files")))
+    assert good == len(panel)
+    link = (tmp_path / "files" if target == "year=2001" else folder) / "link"
+    link.symlink_to(target)
+    if target == "year=2001":  # a link to a folder beside it is no circle
+        assert len(pd.concat(iter_parquet(tmp_path / "files", columns=["x0"]))) == 2 * good
+        return
+    with pytest.raises(ValueError, match=r"link is a link to (nothing|a folder that it lies in)"):
+        iter_parquet(tmp_path / "files")
+    link.rename(folder / "_link")  # which pyarrow leaves out, as it says
+    assert len(pd.concat(iter_parquet(tmp_path / "files"))) == good
+
+
+def test_what_may_not_be_read_raises(tmp_path, panel, monkeypatch):
+    _write(panel, tmp_path / "a.parquet")
+    _write(panel, tmp_path / "part" / "b.parquet")
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: "b.p" not in path and access(path, mode))
+    with pytest.raises(ValueError, match=r"b\.parquet may not be read by this user"):
+        iter_parquet(tmp_path)
+    monkeypatch.undo()
+
+    def scan(folder):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "scandir", scan)
+    with pytest.raises(ValueError, match=r"cannot be read: .*Permission denied"):
+        iter_parquet(tmp_path)
+
+
+@pytest.mark.parametrize("statistics", [True, False])
+def test_dates_that_are_nan_raise(tmp_path, panel, statistics):
+    years = panel["date"].dt.year + (panel["date"].dt.month - 1) / 12
+    years[17] = np.nan
+    file = tmp_path / "panel.parquet"
+    table = pa.Table.from_pandas(panel.assign(date=years), preserve_index=False)
+    table = table.set_column(0, "date", pa.array(years.to_numpy(), from_pandas=False))
+    pq.write_table(table, file, write_statistics=statistics)
+    with pytest.raises(ValueError, match="1 rows have no date in the column 'date'"):
+        list(iter_parquet(file))
+    with pytest.raises(ValueError, match="Some rows have no date"):
+        list(iter_parquet(pl.scan_parquet(file)))
+
+
+@pytest.mark.parametrize(
+    "metadata", [b"{", b"[]", b"5", b'{"index_columns": 5}', b"null", b'{"index_columns": [{}, 1]}']
+)
+def test_damaged_metadata_of_pandas_is_named_or_not_needed(tmp_path, panel, metadata):
+    table = pa.Table.from_pandas(panel, preserve_index=False)
+    file = tmp_path / "panel.parquet"
+    pq.write_table(table.replace_schema_metadata({b"pandas": metadata}), file)
+    try:
+        rows = pd.concat(iter_parquet(file))
+    except ValueError as error:
+        assert re.search(r"what pandas wrote is damaged .* Pass assets=", str(error))  # noqa: PT017 - or it is read
+    else:
+        assert len(rows) == len(panel)
+    assert len(pd.concat(iter_parquet(file, assets="asset"))) == len(panel)
+
+
+def test_tiny_row_groups_are_read_together(tmp_path, monkeypatch):
+    n_groups = 300
+    dates = np.repeat(pd.date_range("2000-01-01", periods=n_groups), 3)
+    frame = pd.DataFrame({"date": dates, "x": np.arange(3.0 * n_groups)})
+    file = _write(frame, tmp_path / "panel.parquet", row_group_size=3)
+    reads, read = [], RowGroups.read
+    monkeypatch.setattr(
+        RowGroups, "read", lambda self, batch: reads.append(batch) or read(self, batch)
+    )
+    assert_allclose(pd.concat(iter_parquet(file))["x"], frame["x"])
+    assert len(reads) == 1
+    reads.clear()
+    chunks = list(iter_parquet(file, chunk_rows=90))
+    assert len(reads) == 10
+    assert all(sum(group.n_rows for group in batch) == 90 for batch in reads)
+    assert [len(chunk) for chunk in chunks][:-1] == [90] * (len(chunks) - 1)
