@@ -89,6 +89,7 @@ OPTIONAL = {
     "pandas_datareader",
     "linearmodels",
     "rich",
+    "arch",
 }
 # Tests that look at the whole and mirror no single source file.
 WHOLE = {

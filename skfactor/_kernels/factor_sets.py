@@ -14,12 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from skfactor._kernels.cross_moments import CrossMoments
-from skfactor._kernels.least_squares import (
-    RANK_UNITS,
-    SAFE_PIVOT,
-    SAFE_SPREAD,
-    solve_standardized,
-)
+from skfactor._kernels.least_squares import solve_standardized
+from skfactor._kernels.rounding import RANK_UNITS, SAFE_PIVOT, SAFE_SPREAD
 from skfactor._typing import BoolArray, Float64Array, IntArray
 
 

@@ -9,7 +9,6 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from skfactor._base import single_blas_thread
 from skfactor._dates import calendar_positions
 from skfactor._kernels.cross_moments import CrossMoments
 from skfactor._kernels.factor_sets import (
@@ -20,8 +19,9 @@ from skfactor._kernels.factor_sets import (
     solve_triangle,
     standardize,
 )
-from skfactor._kernels.least_squares import SAFE_PIVOT
+from skfactor._kernels.rounding import EPSILON, ROUNDING_UNITS, SAFE_PIVOT
 from skfactor._kernels.threads import Done, report_nothing
+from skfactor._limits import single_blas_thread
 from skfactor._typing import BoolArray, Float64Array, IntArray
 from skfactor.model_selection._set_moments import MomentSource, RowMoments, subset_moments
 
@@ -29,8 +29,6 @@ from skfactor.model_selection._set_moments import MomentSource, RowMoments, subs
 _SETS = 64
 # Values of the tableau that all sets of a block begin with.
 _TABLEAU = 2**20
-# Spread below so many units in the last place of the values is rounding, as in `ic`.
-_ROUNDING_UNITS = 8.0
 
 
 @dataclass(frozen=True)
@@ -140,7 +138,7 @@ class ScoredDates:
         """Correlations (n, T) of predictions and returns; NaN where one does not vary."""
         mean, cross, variance = self._variances(premia)
         own = self.products[-1, -1]
-        eps = _ROUNDING_UNITS * np.finfo(np.float64).eps
+        eps = ROUNDING_UNITS * EPSILON
         varies = variance > self.n_rows * (eps * np.abs(mean)) ** 2
         varies &= own > self.n_rows * (eps * np.abs(self.centred[-1])) ** 2
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -291,6 +289,8 @@ class PanelSets:
         """Number of columns that sets choose from."""
         return self._source.n_columns
 
+    @single_blas_thread
+    @np.errstate(all="ignore")
     def fit(self, members: BoolArray, done: Done = report_nothing) -> SetFits:
         """Fit and score sets (n_sets, K)."""
         n_sets, n_folds = len(members), len(self._folds.tests)
@@ -308,6 +308,8 @@ class PanelSets:
             done(len(which))
         return SetFits(scores, premia, n_dates)
 
+    @single_blas_thread
+    @np.errstate(all="ignore")
     def losses(self, members: BoolArray) -> Float64Array:
         """Loss (n_sets, T) of each set on each tested date, fold after fold; NaN if it has none.
 
@@ -340,10 +342,9 @@ class PanelSets:
                 used, shared = chosen.any(axis=0), chosen.all(axis=0)
                 # What all sets have comes first, for that is swept once.
                 columns = np.concatenate([np.flatnonzero(shared), np.flatnonzero(used & ~shared)])
-                with single_blas_thread(), np.errstate(all="ignore"):
-                    reference = _reference(moments.score, columns)
-                    fitted = self._premia(chosen[:, columns], columns, moments, reference)
-                    yield group[block], columns, moments, reference, fitted
+                reference = _reference(moments.score, columns)
+                fitted = self._premia(chosen[:, columns], columns, moments, reference)
+                yield group[block], columns, moments, reference, fitted
 
     def _premia(
         self, members: BoolArray, columns: IntArray, moments: RowMoments, reference: Float64Array

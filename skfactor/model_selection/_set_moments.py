@@ -9,11 +9,11 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
-from skfactor._base import single_blas_thread
 from skfactor._dates import append_dates
 from skfactor._kernels.cross_moments import CrossMoments, complete_rows, segment_cross_moments
 from skfactor._kernels.factor_sets import Triangle, needs_rows, triangle_of_rows
 from skfactor._kernels.segments import Segments
+from skfactor._limits import single_blas_thread
 from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray
 
 # So many values of moments of choices of rows are kept for sets that are asked for later.
@@ -63,20 +63,20 @@ class PanelRows:
         """Machine epsilon of the values."""
         return float(np.finfo(self.columns.dtype).eps)
 
+    @single_blas_thread
     def moments(self, columns: IntArray, fit_intercept: bool) -> RowMoments:
         """Moments of the rows that are complete in these columns."""
         x = self.columns if len(columns) == len(self.columns) else self.columns[columns]
-        with single_blas_thread():
-            score = segment_cross_moments(x, self.returns, self.offsets)
-            fit = score
-            if self.weights is not None:
-                fit = segment_cross_moments(x, self.returns, self.offsets, self.weights)
-            triangles = {}
-            for t in np.flatnonzero(needs_rows(fit, fit_intercept)):
-                run = slice(self.offsets[t], self.offsets[t + 1])
-                w = None if self.weights is None else self.weights[run]
-                rows = complete_rows(x[:, run], self.returns[run], w)
-                triangles[int(t)] = triangle_of_rows(*rows, fit_intercept)
+        score = segment_cross_moments(x, self.returns, self.offsets)
+        fit = score
+        if self.weights is not None:
+            fit = segment_cross_moments(x, self.returns, self.offsets, self.weights)
+        triangles = {}
+        for t in np.flatnonzero(needs_rows(fit, fit_intercept)):
+            run = slice(self.offsets[t], self.offsets[t + 1])
+            w = None if self.weights is None else self.weights[run]
+            rows = complete_rows(x[:, run], self.returns[run], w)
+            triangles[int(t)] = triangle_of_rows(*rows, fit_intercept)
         roots = self._roots(x) if triangles else None
         return RowMoments(columns, fit, score, triangles, roots)
 

@@ -10,26 +10,19 @@ import numpy as np
 from scipy import stats
 from scipy.linalg import solve_triangular
 
-from skfactor._base import single_blas_thread
+from skfactor._definite import are_explained, cholesky_factor
 from skfactor._kernels.cross_moments import CrossMoments, complete_rows, masked_cross_moments
-from skfactor._kernels.least_squares import (
-    SAFE_PIVOT,
-    SAFE_SPREAD,
-    solve_least_squares,
-    solve_standardized,
-)
+from skfactor._kernels.least_squares import solve_least_squares, solve_standardized
+from skfactor._kernels.rounding import EPSILON, FIVE_DIGITS_LOST, SAFE_PIVOT, SAFE_SPREAD
 from skfactor._kernels.threads import Done, report_nothing
+from skfactor._limits import single_blas_thread
 from skfactor._typing import BoolArray, Float64Array, IntArray
-from skfactor.inference._definite import are_explained, cholesky_factor
 from skfactor.model_selection._panel_sets import DateFolds, SetFits
 
 # Regressions, of sets and folds, that are worked on together.
 _SYSTEMS = 1_000
-# Below this share of an asset's sum of squares what factors leave is summed up from the data.
-_LITTLE_LEFT = 1e-5
 
 WIDE_SCORES = ("cross_sectional_r2", "neg_pricing_rmse", "sharpe")
-_EPS = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
@@ -70,6 +63,7 @@ class _Sample:
 class WideSets:
     """Fits and scores sets of the factors, for complete returns and factors of ascending dates."""
 
+    @single_blas_thread
     def __init__(
         self,
         factors: Float64Array,
@@ -82,11 +76,10 @@ class WideSets:
         self._rule, self._score, self._folds = rule, score, folds
         self._factors, self._returns = factors, returns
         every: IntArray = np.arange(len(factors))
-        with single_blas_thread():
-            self._samples = [
-                _Sample(factors[dates], returns[dates], row[dates], rule.weighting == "gls")
-                for dates, row in zip([*folds.trains, every], weights, strict=True)
-            ]
+        self._samples = [
+            _Sample(factors[dates], returns[dates], row[dates], rule.weighting == "gls")
+            for dates, row in zip([*folds.trains, every], weights, strict=True)
+        ]
         self._tested = [(factors[t], returns[t]) for t in folds.tests]
         if rule.weighting == "gls" and any(sample.root is None for sample in self._samples):
             raise ValueError(
@@ -99,6 +92,8 @@ class WideSets:
         """Number of factors."""
         return int(self._factors.shape[1])
 
+    @single_blas_thread
+    @np.errstate(all="ignore")
     def fit(self, members: BoolArray, done: Done = report_nothing) -> SetFits:
         """Fit and score sets (n_sets, K)."""
         n_sets, n_folds = len(members), len(self._tested)
@@ -120,6 +115,8 @@ class WideSets:
         n_dates = np.where(np.isnan(premia).any(axis=1), 0, len(self._factors))
         return SetFits(scores, premia, n_dates, extras)
 
+    @single_blas_thread
+    @np.errstate(all="ignore")
     def losses(self, members: BoolArray) -> Float64Array:
         """Loss (n_sets, T) of each set on each tested date, fold after fold.
 
@@ -152,16 +149,15 @@ class WideSets:
             for start in range(0, len(of_size), step):
                 which = of_size[start : start + step]
                 columns = np.nonzero(members[which])[1].reshape(-1, size)
-                with single_blas_thread(), np.errstate(all="ignore"):
-                    betas = self._first_pass(columns)
-                    if self._rule.traded:
-                        coefs = np.zeros((*betas.shape[:2], 1 + size))
-                        for f, sample in enumerate(self._samples):
-                            coefs[:, f, 1:] = sample.mean_factors[columns]
-                        coefs[np.isnan(betas).any(axis=(2, 3))] = np.nan
-                    else:
-                        coefs = self._second_pass(columns, betas)
-                    yield which, columns, betas, coefs
+                betas = self._first_pass(columns)
+                if self._rule.traded:
+                    coefs = np.zeros((*betas.shape[:2], 1 + size))
+                    for f, sample in enumerate(self._samples):
+                        coefs[:, f, 1:] = sample.mean_factors[columns]
+                    coefs[np.isnan(betas).any(axis=(2, 3))] = np.nan
+                else:
+                    coefs = self._second_pass(columns, betas)
+                yield which, columns, betas, coefs
 
     def _first_pass(self, columns: IntArray) -> Float64Array:
         """Betas (n, F, k, N) of all assets on sets of factors."""
@@ -221,7 +217,7 @@ class WideSets:
             rows,
             fit_intercept=fit_intercept,
             min_rows=max(rule.min_assets, k + rule.fit_intercept),
-            resolution=_EPS,
+            resolution=EPSILON,
         )
         slopes = fits.coefficients[:, int(fit_intercept) :]
         coefs[usable, 0], coefs[usable, 1:] = 0.0, slopes
@@ -243,7 +239,7 @@ class WideSets:
         for f, sample in enumerate(self._samples):
             fitted = np.einsum("skn,skn->sn", betas[:, f], sample.cross[columns])
             squares = sample.squares - fitted
-            close = squares < _LITTLE_LEFT * sample.squares
+            close = squares < FIVE_DIGITS_LOST * sample.squares
             for i in np.flatnonzero(close.any(axis=1)):
                 chosen = sample.factors[:, columns[i]] - sample.mean_factors[columns[i]]
                 left = sample.returns - sample.mean_returns - chosen @ betas[i, f]
@@ -292,9 +288,8 @@ class WideSets:
             sample = self._samples[fold]
             weights = _tangency(sample, columns)
             chosen = factors[:, columns]
-            with np.errstate(all="ignore"):
-                earned = np.einsum("tsk,sk->ts", chosen, weights)
-                scores = earned.mean(axis=0) / earned.std(axis=0, ddof=1)
+            earned = np.einsum("tsk,sk->ts", chosen, weights)
+            scores = earned.mean(axis=0) / earned.std(axis=0, ddof=1)
             scores[np.isnan(expected).any(axis=1)] = np.nan
             return scores
         actual = returns.mean(axis=0)
@@ -342,7 +337,7 @@ def _betas_from_rows(sample: _Sample, columns: IntArray) -> Float64Array:
         lambda i: complete_rows(common, targets[i], None),
         fit_intercept=True,
         min_rows=len(columns) + 1,
-        resolution=_EPS,
+        resolution=EPSILON,
     )
     return fits.coefficients[:, 1:].T
 

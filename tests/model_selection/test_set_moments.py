@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from sklearn.pipeline import make_pipeline
 
 from skfactor import FactorZScorer, FamaMacBeth, TradedFactorModel, Winsorizer
 from skfactor.datasets import make_panel
 from skfactor.metrics import rank_ic_scorer
 from skfactor.model_selection import FactorSetSearchCV, PurgedKFold
-from sklearn.pipeline import make_pipeline
 
 
 @pytest.fixture(scope="module")
