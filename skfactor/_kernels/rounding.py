@@ -35,6 +35,9 @@ SQUARES_LEFT = 1e-24
 # ... and of a factor 1e-10, which users make of others by ways that keep some digits fewer.
 FACTORS_LEFT = 1e-20
 
+# Scores that differ by this share of one are tied: they are sums over many rows.
+TIED = 1e-12
+
 # --- normal equations, and matrices to be inverted ----------------------------------------------
 
 # Squared pivot of a correlation matrix from which on its normal equations are solved as they are:

@@ -20,8 +20,9 @@ from statsmodels.iolib.summary import Summary
 from statsmodels.iolib.table import SimpleTable
 
 from skfactor._base import all_or_nothing
+from skfactor._kernels.rounding import TIED
 from skfactor._kernels.threads import Done
-from skfactor._panel import check_same_rows, find_panel
+from skfactor._panel import check_same_rows, find_panel, time_index
 from skfactor._sklearn import (
     CallbackSupportMixin,
     Estimator,
@@ -68,8 +69,6 @@ from skfactor.model_selection._set_tests import (
 from skfactor.model_selection._walk_forward_split import WalkForwardSplit
 from skfactor.preprocessing import FactorSelector
 
-# Mean scores so close are a tie, which the smaller set wins.
-_TIE = 1e-12
 _BIAS = (
     "The best score of a search is biased upwards: it is the largest of {n_sets} scores. What the "
     "search is worth is the score of cross_val_score(search, X, y, cv=...), which searches again "
@@ -408,7 +407,7 @@ class FactorSetSearchCV(
             self.feature_names_in_ = np.array(names, dtype=object)
         self.n_splits_, self.reason_ = len(splits), ""
         engine = panel_engine(_model_of(self.estimator), moments, folds, dates, score)
-        self._tested = [test for _, test in splits]
+        self._remember_dates(folds)
         most = int(moments.n_rows.max(initial=0))
         self._search(engine, names, most, (None, None), True, None, None)
         self._selector = FactorSelector(list(self.best_set_)).fit(
@@ -447,9 +446,19 @@ class FactorSetSearchCV(
         panel = None
         if not (np.ndim(y) == 2 and np.shape(y)[1] > 1):
             panel = find_panel(X, y, n_rows=len(y), dates=given.get("dates"))
-        codes = np.arange(len(y)) if panel is None else panel.dates.codes
-        self._tested = [np.unique(codes[test]) for _, test in splits]
+        if panel is None:
+            index = time_index(X, y, given.get("dates")) if np.ndim(y) == 2 else None
+            codes: IntArray = np.arange(len(y)) if index is None else index.argsort().argsort()
+        else:
+            codes = np.asarray(panel.dates.codes)
+        parts = [(np.unique(codes[train]), np.unique(codes[test])) for train, test in splits]
+        self._remember_dates(DateFolds([train for train, _ in parts], [test for _, test in parts]))
         return splits, fit_params
+
+    def _remember_dates(self, folds: DateFolds) -> None:
+        self._tested = folds.tests
+        pairs = zip(folds.trains, folds.tests, strict=True)
+        self._walks_forward = all(train.max() < test.min() for train, test in pairs)
 
     def _screening(self, wide: bool) -> str:
         name = self.screening or ("cross_sectional_r2" if wide else "ic")
@@ -754,6 +763,11 @@ class FactorSetSearchCV(
         ValueError
             If the reference was not tried, or sets have no losses.
 
+        Warns
+        -----
+        UserWarning
+            If a fold was trained on dates after those that it tests.
+
         References
         ----------
         .. [1] Hansen, P. R. (2005), "A Test for Superior Predictive Ability", Journal of Business &
@@ -803,6 +817,11 @@ class FactorSetSearchCV(
             If arch is not installed.
         ValueError
             If there are more than 2,000 sets: sets are taken out one after the other.
+
+        Warns
+        -----
+        UserWarning
+            As in `superior_to`.
 
         References
         ----------
@@ -891,6 +910,13 @@ class FactorSetSearchCV(
         check_is_fitted(self)
         if self._engine_used is None:
             raise ValueError("The search was pickled, and its moments were left behind. Fit it.")
+        if not self._walks_forward:
+            warn_user(
+                "Some folds were trained on dates after those that they test. Their losses depend "
+                "on each other, so that sets look better, or worse, than they are too often: on "
+                "noise, two folds reject three times as often as they should. Use "
+                "WalkForwardSplit."
+            )
         if most is not None and len(self._members) > most:
             raise ValueError(
                 f"There are {len(self._members):,} sets, and more than {most:,} take too long to "
@@ -1043,7 +1069,7 @@ def _ranked(means: Float64Array, sizes: IntArray) -> IntArray:
     order = np.lexsort((sizes, -means))
     ranked = means[order]
     # Neighbours within rounding are one group, which is sorted by size.
-    apart = ~(np.abs(np.diff(ranked)) <= _TIE * np.maximum(1.0, np.abs(ranked[1:])))
+    apart = ~(np.abs(np.diff(ranked)) <= TIED * np.maximum(1.0, np.abs(ranked[1:])))
     group = np.concatenate([[0], np.cumsum(apart)])
     found: IntArray = order[np.lexsort((sizes[order], group))]
     return found

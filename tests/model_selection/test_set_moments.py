@@ -76,7 +76,7 @@ def test_dates_that_lose_digits_stream_too(panel):
 
 def test_what_follows_from_moments_alone_works(panel):
     X, y = panel
-    search = FactorSetSearchCV(FamaMacBeth(), cv=PurgedKFold(3))
+    search = FactorSetSearchCV(FamaMacBeth())
     search.fit_moments(search.read_moments(X, y))
     assert search.superior_to(["x1"], n_draws=20, random_state=0).n_sets == 14
     with pytest.raises(AttributeError, match="Fit FamaMacBeth to the columns"):
