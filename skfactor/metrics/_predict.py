@@ -1,4 +1,4 @@
-"""Predictions of whatever was fitted, with the metadata that its steps ask for in predict."""
+"""Predictions of whatever was fitted, with the metadata that its steps ask for."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def predictor(estimator: Any) -> Any:
     return estimator
 
 
-def metadata_of_predict(estimator: Any, given: dict[str, Any]) -> dict[str, Any]:
-    """The metadata given that ``predict`` of a fitted estimator asks for, by its own names."""
+def metadata_of(method: str, estimator: Any, given: dict[str, Any]) -> dict[str, Any]:
+    """The metadata given that a method asks for, by its own names; none without routing."""
     if not given or not get_config()["enable_metadata_routing"]:
         return {}
-    mapping = MethodMapping().add(caller="predict", callee="predict")
-    router = MetadataRouter(owner="predict").add(estimator=estimator, method_mapping=mapping)
-    wanted = router.consumes("predict", list(given))
+    mapping = MethodMapping().add(caller=method, callee=method)
+    router = MetadataRouter(owner=method).add(estimator=estimator, method_mapping=mapping)
+    wanted = router.consumes(method, list(given))
     params = {name: value for name, value in given.items() if name in wanted}
-    routed = router.route_params(params=params, caller="predict")
-    return dict(routed.estimator.predict)
+    routed = router.route_params(params=params, caller=method)
+    return dict(routed.estimator[method])

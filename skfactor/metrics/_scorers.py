@@ -13,7 +13,7 @@ from skfactor._dates import is_dated
 from skfactor._panel import check_same_rows
 from skfactor._sklearn import BaseScorer
 from skfactor.metrics._ic import ic, icir, rank_ic
-from skfactor.metrics._predict import metadata_of_predict, predictor
+from skfactor.metrics._predict import metadata_of, predictor
 from skfactor.metrics._quantiles import long_short_sharpe
 from skfactor.metrics._r2 import cross_sectional_r2_score, pricing_rmse, r2_zero
 from skfactor.metrics._stability import quantile_turnover, rank_autocorrelation
@@ -147,7 +147,7 @@ class ForecastScorer(BaseScorer):  # type: ignore[misc]  # scikit-learn is untyp
         given = {name: value for name, value in metadata.items() if value is not None}
         self._raise_if_useless(list(given))
         fitted = predictor(estimator)
-        passed = metadata_of_predict(fitted, given)
+        passed = metadata_of("predict", fitted, given)
         if passed:
             predicted = fitted.predict(X, **passed)
         else:

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from inspect import signature
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn import get_config
 from sklearn.base import BaseEstimator, clone
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import FeatureUnion, Pipeline
 
+from skfactor._known_targets import unknown_left_out
 from skfactor._limits import muted
 from skfactor._panel import find_panel
-from skfactor._sklearn import safe_indexing
+from skfactor._sklearn import safe_indexing, take_params
 from skfactor._typing import Float64Array, IntArray
 from skfactor.exceptions import LookaheadError
+from skfactor.metrics._predict import metadata_of, predictor
 from skfactor.model_selection._altered import alter, largest, largest_changes
 from skfactor.model_selection._date_splitter import DatedRows, rows_by_date
-from skfactor.model_selection._walk_forward_predict import predict_tests
+from skfactor.model_selection._walk_forward_predict import predict_tests, route
 from skfactor.model_selection._walk_forward_split import WalkForwardSplit
 
 
@@ -70,6 +74,9 @@ def check_no_lookahead(
     *,
     cuts: int | list[Any] = 3,
     cv: Any = None,
+    dates: Any = None,
+    assets: Any = None,
+    params: dict[str, Any] | None = None,
     n_jobs: int | None = None,
     on_fail: str | None = "raise",
     random_state: int | None = 0,
@@ -98,11 +105,16 @@ def check_no_lookahead(
     X : DataFrame or array of shape (n_rows, n_features)
         Rows of a panel, or one row a period.
     y : Series, DataFrame or array, optional
-        Returns. The index of X or y has to supply the dates.
+        Returns. The index of X or y supplies the dates, or ``dates`` does.
     cuts : int or list of dates, default=3
         Number of cuts, spread over the second half of the dates; or the cuts.
     cv : splitter, optional
         For `walk_forward_predict`; by default three test blocks in the second half of the dates.
+    dates, assets : array-like of shape (n_rows,), optional
+        Date and asset of each row, where no index says them. They go to every step that asks for
+        them, as in `walk_forward_predict`.
+    params : dict, optional
+        Metadata such as ``{"groupby": ...}``, which go to what asks for them. They are not altered.
     n_jobs : int, optional
         For `walk_forward_predict`.
     on_fail : {"raise", None}, default="raise"
@@ -120,7 +132,8 @@ def check_no_lookahead(
     LookaheadError
         If a step looks ahead. It is an AssertionError; ``leaks`` holds what is returned otherwise.
     ValueError
-        If rows have no dates, a cut leaves no dates on a side, or predictions are random.
+        If there are no rows or no dates, no cut or one that leaves no dates on a side, steps ask
+        for ``dates`` and metadata routing is not enabled, or predictions are random.
 
     Notes
     -----
@@ -150,8 +163,15 @@ def check_no_lookahead(
     """
     if on_fail not in {"raise", None}:
         raise ValueError(f"on_fail={on_fail!r} is neither 'raise' nor None.")
-    rows = rows_by_date(X, y, None, "check_no_lookahead", "the index of X or y")
-    sample = _Sample(X, y, rows.dates, rows.places(), _cut_places(cuts, rows.dates), random_state)
+    rows = rows_by_date(X, y, dates, "check_no_lookahead", "dates=", assets)
+    places = _cut_places(cuts, rows.dates)
+    labels = {"dates": dates, "assets": None if assets is None else np.asarray(assets)}
+    labels = {name: label for name, label in labels.items() if label is not None}
+    given = dict(params or {})
+    route(
+        estimator, WalkForwardSplit(), dict(given), labels
+    )  # raises if labels cannot be handed on
+    sample = _Sample(X, y, rows.dates, rows.places(), places, random_state, labels, given)
     # The altered data has thin dates and the like, of which nobody needs to hear.
     leaks = muted(_leaks)(estimator, sample, rows, cv, n_jobs)
     if leaks and on_fail == "raise":
@@ -178,6 +198,18 @@ class _Sample:
     places: IntArray  # of each row's date, (n_rows,)
     cuts: list[int]  # places
     seed: int | None
+    labels: dict[str, Any]  # dates and assets that were passed
+    params: dict[str, Any]  # other metadata
+
+    def metadata(self, method: str, estimator: Any, rows: IntArray | None = None) -> dict[str, Any]:
+        """What a method asks for, of these rows or of all."""
+        given = self.labels | self.params
+        if get_config()["enable_metadata_routing"]:
+            given = metadata_of(method, estimator, given)
+        else:
+            known = signature(getattr(estimator, method)).parameters
+            given = {name: value for name, value in given.items() if name in known}
+        return given if rows is None else take_params(self.X, given, rows)
 
     def with_features(self, X: Any) -> _Sample:
         return replace(self, X=X)
@@ -210,7 +242,16 @@ def _cut_places(cuts: int | list[Any], dates: pd.Index) -> list[int]:
             raise ValueError(f"cuts={cuts} has to be at least 1.")
         spread = np.linspace((n_dates - 1) // 2, n_dates - 1, cuts, endpoint=False)
         return sorted(set(spread.astype(int).tolist()))
-    places = [int(dates.slice_indexer(end=cut).stop) - 1 for cut in cuts]
+    if not len(cuts):
+        raise ValueError(
+            "cuts is empty, so there is nothing to check. Pass a number or some dates."
+        )
+    try:
+        places = [int(dates.slice_indexer(end=cut).stop) - 1 for cut in cuts]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"cuts={cuts!r} are not dates such as {dates[0]}, the first one: {error}"
+        ) from error
     for cut, place in zip(cuts, places, strict=True):
         if not 0 <= place < n_dates - 1:
             raise ValueError(
@@ -247,13 +288,13 @@ def _parts(estimator: BaseEstimator, sample: _Sample) -> Iterator[tuple[str, Bas
                 continue
             yield name, step, X
             if k < len(estimator.steps) - 1:
-                X = _fit_transform(step, X, y)
+                X = _fit_transform(step, X, y, sample)
     elif isinstance(estimator, FeatureUnion):
         for name, step in estimator.transformer_list:
             if not isinstance(step, str):
                 yield name, step, X
     elif isinstance(estimator, ColumnTransformer):
-        fitted = clone(estimator).fit(X, y)
+        fitted = clone(estimator).fit(X, y, **sample.metadata("fit", estimator))
         given = {name: step for name, step, _ in estimator.transformers}
         given["remainder"] = estimator.remainder
         for name, _, columns in fitted.transformers_:
@@ -269,12 +310,13 @@ def _inner(estimator: BaseEstimator) -> Iterator[tuple[str, BaseEstimator]]:
             yield name, inner
 
 
-def _fit_transform(step: BaseEstimator, X: Any, y: Any) -> Any:
+def _fit_transform(step: BaseEstimator, X: Any, y: Any, sample: _Sample) -> Any:
     """What a pipeline's later steps are fitted on."""
     step = clone(step)
     if hasattr(step, "fit_transform"):
-        return step.fit_transform(X, y)
-    return step.fit(X, y).transform(X)
+        return step.fit_transform(X, y, **sample.metadata("fit_transform", step))
+    fitted = step.fit(X, y, **sample.metadata("fit", step))
+    return fitted.transform(X, **sample.metadata("transform", step))
 
 
 def _own_leak(estimator: BaseEstimator, sample: _Sample, name: str) -> Lookahead | None:
@@ -297,14 +339,18 @@ def _leak_from_rows(
     """Results of a step fitted up to the cut that depend on rows later than themselves."""
     train = sample.rows_until(cut)
     y = None if sample.y is None else safe_indexing(sample.y, train)
-    fitted = clone(estimator).fit(safe_indexing(sample.X, train), y)
+    fitted = clone(estimator)
+    with unknown_left_out(fitted):
+        fitted.fit(safe_indexing(sample.X, train), y, **sample.metadata("fit", fitted, train))
+    fitted = predictor(fitted) if method == "predict" else fitted
     apply = getattr(fitted, method)
+    of_all = sample.metadata(method, fitted)
     beyond = (cut + len(sample.dates)) // 2
     for end in sorted({cut, min(beyond, len(sample.dates) - 2)}):
         rows = sample.rows_until(end)
-        alone = apply(safe_indexing(sample.X, rows))
+        alone = apply(safe_indexing(sample.X, rows), **sample.metadata(method, fitted, rows))
         for features in (sample.X, sample.altered_after(end)[0]):
-            together = safe_indexing(apply(features), rows)
+            together = safe_indexing(apply(features, **of_all), rows)
             change = largest_changes(alone, together, sample.size_of(method))
             if change.any():
                 return sample.leak(name, method, end, rows, change)
@@ -320,14 +366,16 @@ def _leak_from_returns(
     """
     rows = sample.rows_until(cut)
     results = [
-        safe_indexing(_fit_transform(estimator, sample.X, y), rows)
+        safe_indexing(_fit_transform(estimator, sample.X, y, sample), rows)
         for y in (sample.y, sample.altered_after(cut - 1)[1])
     ]
     change = largest_changes(*results)
     changed = change > 0.0
     if not changed.any() or changed[sample.places[rows] <= cut // 2].any():
         return None
-    panel = find_panel(sample.X, sample.y, n_rows=len(sample.places), time_series=True)
+    panel = find_panel(
+        sample.X, sample.y, n_rows=len(sample.places), time_series=True, **sample.labels
+    )
     if panel is not None and panel.assets is not None:
         assets = panel.assets.codes[rows]
         if not np.isin(assets[changed], assets[~changed]).any():
@@ -341,19 +389,23 @@ def _walk_forward_leak(
     """Out-of-sample predictions up to a cut that change with what comes after it."""
     if cv is None:
         cv = WalkForwardSplit(min(3, len(sample.dates) // 2), min_train_size=len(sample.dates) // 2)
-    expected, test = predict_tests(
-        estimator, sample.X, sample.y, rows, cv, n_jobs=n_jobs, quiet=True
-    )
+    options: dict[str, Any] = {
+        "labels": sample.labels,
+        "params": sample.params,
+        "n_jobs": n_jobs,
+        "quiet": True,
+    }
+    expected, test = predict_tests(estimator, sample.X, sample.y, rows, cv, **options)
     for cut in sample.cuts:
         early = np.flatnonzero(sample.places[test] <= cut)
         if not len(early):
             continue
         X, y = sample.altered_after(cut)
-        predicted, _ = predict_tests(estimator, X, y, rows, cv, n_jobs=n_jobs, quiet=True)
+        predicted, _ = predict_tests(estimator, X, y, rows, cv, **options)
         change = largest_changes(expected[early], predicted[early], sample.size_of("predict"))
         if not change.any():
             continue
-        again, _ = predict_tests(estimator, sample.X, sample.y, rows, cv, n_jobs=n_jobs, quiet=True)
+        again, _ = predict_tests(estimator, sample.X, sample.y, rows, cv, **options)
         if largest_changes(expected, again, sample.size_of("predict")).any():
             raise ValueError(
                 f"{type(estimator).__name__} predicts something else each time that it is fitted. "

@@ -27,7 +27,7 @@ from skfactor._panel import only_numbers_rows
 from skfactor._sklearn import safe_indexing, take_params
 from skfactor._typing import FloatArray, IntArray
 from skfactor._validation import target_names
-from skfactor.metrics._predict import metadata_of_predict, predictor
+from skfactor.metrics._predict import metadata_of, predictor
 from skfactor.model_selection._date_splitter import DatedRows, rows_by_date
 from skfactor.model_selection._walk_forward_split import WalkForwardSplit
 
@@ -135,7 +135,7 @@ def predict_tests(
     """
     cv = WalkForwardSplit() if cv is None else check_cv(cv)
     given = {name: label for name, label in (labels or {}).items() if label is not None}
-    routed = _route(estimator, cv, dict(params or {}), given)
+    routed = route(estimator, cv, dict(params or {}), given)
     splits = list(cv.split(X, y, **routed.splitter.split))
     _check_splits(splits, rows)
     tasks = (
@@ -150,7 +150,7 @@ def predict_tests(
     return np.concatenate(predicted), np.concatenate([test for _, test in splits])
 
 
-def _route(
+def route(
     estimator: BaseEstimator, cv: Any, params: dict[str, Any], labels: dict[str, Any]
 ) -> Bunch:
     """Who gets which metadata: scikit-learn's routing, or fit if that is not enabled."""
@@ -221,7 +221,7 @@ def _fit_and_predict(
             safe_indexing(X, train), safe_indexing(y, train), **take_params(X, fit_params, train)
         )
     fitted = predictor(estimator)
-    given = metadata_of_predict(fitted, take_params(X, predict_params, test))
+    given = metadata_of("predict", fitted, take_params(X, predict_params, test))
     return np.asarray(fitted.predict(safe_indexing(X, test), **given))
 
 

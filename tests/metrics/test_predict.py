@@ -11,7 +11,7 @@ from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.pipeline import make_pipeline
 
 from skfactor import FactorZScorer, FamaMacBeth
-from skfactor.metrics._predict import metadata_of_predict, predictor
+from skfactor.metrics._predict import metadata_of, predictor
 
 X, Y = characteristics()
 DATES = X.index.get_level_values("date")
@@ -32,14 +32,14 @@ def test_the_best_estimator_of_a_search_predicts():
 
 def test_metadata_go_to_what_asks_for_them_by_its_own_name():
     given = {"dates": DATES, "sample_weight": np.ones(len(X))}
-    assert metadata_of_predict(make_pipeline(FactorZScorer(), Ridge()), given) == {}
+    assert metadata_of("predict", make_pipeline(FactorZScorer(), Ridge()), given) == {}
     with config_context(enable_metadata_routing=True):
         pipeline = make_pipeline(FactorZScorer(), FamaMacBeth()).fit(*ARRAYS, dates=DATES)
-        assert list(metadata_of_predict(pipeline, given)) == ["dates"]
-        assert metadata_of_predict(Ridge(), given) == {}
-        assert metadata_of_predict(pipeline, {}) == {}
+        assert list(metadata_of("predict", pipeline, given)) == ["dates"]
+        assert metadata_of("predict", Ridge(), given) == {}
+        assert metadata_of("predict", pipeline, {}) == {}
         renamed = make_pipeline(FactorZScorer().set_transform_request(dates="when"), Ridge())
-        assert list(metadata_of_predict(renamed, {"when": DATES, **given})) == ["when"]
+        assert list(metadata_of("predict", renamed, {"when": DATES, **given})) == ["when"]
 
 
 def test_a_search_predicts_with_metadata():
@@ -48,6 +48,6 @@ def test_a_search_predicts_with_metadata():
         with pytest.raises(TypeError):
             fitted.predict(ARRAYS[0], dates=DATES)
         best = predictor(fitted)
-        found = best.predict(ARRAYS[0], **metadata_of_predict(best, {"dates": DATES}))
+        found = best.predict(ARRAYS[0], **metadata_of("predict", best, {"dates": DATES}))
     expected = make_pipeline(FactorZScorer(), FamaMacBeth()).fit(X, Y).predict(X)
     np.testing.assert_allclose(found, expected, rtol=1e-9)

@@ -356,3 +356,20 @@ NUMBERED = X.set_axis(pd.MultiIndex.from_arrays(X.index.codes, names=["when", "w
 def test_mistakes_about_dates_raise(cv, features, target, groups, message):
     with pytest.raises(ValueError, match=message):
         next(cv.split(features, target, groups))
+
+
+@pytest.mark.parametrize(
+    "splitter", [WalkForwardSplit(2), PurgedKFold(2), CombinatorialPurgedKFold(3, 1)]
+)
+@pytest.mark.parametrize(
+    "index",
+    [
+        pd.PeriodIndex([], freq="M"),
+        pd.MultiIndex.from_arrays([pd.PeriodIndex([], freq="M"), []], names=["date", "asset"]),
+    ],
+)
+def test_empty_frames_raise(splitter, index):
+    X = pd.DataFrame({"x": []}, index=index, dtype=float)
+    for rows in (X, X["x"], X.to_numpy()):
+        with pytest.raises(ValueError, match="was given no rows"):
+            next(splitter.split(rows, groups=[] if rows is not X else None))

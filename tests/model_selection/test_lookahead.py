@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from reference_premia import random_two_pass, to_long
+from sklearn import config_context
 from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.decomposition import PCA
@@ -23,6 +24,7 @@ import skfactor
 from skfactor import (
     CrossSectionalTargetRegressor,
     FactorBetas,
+    FactorImputer,
     FactorSelector,
     FactorZScorer,
     FamaMacBeth,
@@ -32,6 +34,7 @@ from skfactor import (
 )
 from skfactor.datasets import make_panel
 from skfactor.exceptions import LookaheadError
+from skfactor.metrics import rank_ic_scorer
 from skfactor.model_selection import PurgedKFold, WalkForwardSplit, check_no_lookahead
 
 X, Y = make_panel(
@@ -396,3 +399,76 @@ def test_rows_without_dates_or_on_one_date_raise():
 def test_random_predictions_raise():
     with pytest.raises(ValueError, match=r"something else each time.*random_state"):
         check_no_lookahead(RandomForestRegressor(3), X, Y)
+
+
+# --- metadata -----------------------------------------------------------------------------------
+
+DATES = X.index.get_level_values("date")
+ASSETS = X.index.get_level_values("asset").to_numpy(dtype=object)
+ARRAYS = X.to_numpy(), Y.to_numpy()
+
+
+class OverAllRows(TransformerMixin, BaseEstimator):
+    """Takes statistics of all rows that it transforms, whatever their dates."""
+
+    def fit(self, X, y=None, dates=None):
+        return self
+
+    def transform(self, X, dates=None):
+        return (X - np.nanmean(X, axis=0)) / np.nanstd(X, axis=0)
+
+
+@pytest.fixture
+def routing():
+    with config_context(enable_metadata_routing=True):
+        yield
+
+
+@pytest.mark.parametrize("search", [False, True])
+def test_arrays_with_dates_are_checked(routing, search):
+    honest = make_pipeline(Winsorizer(), FactorZScorer(), FamaMacBeth())
+    leaking = make_pipeline(Winsorizer(), OverAllRows(), FamaMacBeth())
+    leaking[1].set_fit_request(dates=True).set_transform_request(dates=True)
+    if search:
+        cv = WalkForwardSplit(2)
+        honest = GridSearchCV(honest, {}, scoring=rank_ic_scorer, cv=cv)
+        leaking = GridSearchCV(leaking, {}, scoring=rank_ic_scorer, cv=cv)
+    assert check_no_lookahead(honest, *ARRAYS, dates=DATES, assets=ASSETS) == ()
+    with pytest.raises(LookaheadError, match="overallrows' looks ahead"):
+        check_no_lookahead(leaking, *ARRAYS, dates=DATES)
+
+
+def test_groups_reach_the_steps(routing):
+    class AsksForGroups(FactorZScorer):
+        def fit(self, X, y=None, dates=None, groupby=None, weights=None):
+            assert len(groupby) == len(X)
+            return super().fit(X, y, dates, groupby, weights)
+
+    group = np.where(ASSETS[len(ASSETS) // 2] > ASSETS, "a", "b")
+    pipeline = make_pipeline(AsksForGroups(), FamaMacBeth())
+    assert check_no_lookahead(pipeline, X, Y, params={"groupby": group}) == ()
+
+
+def test_dates_reach_a_step_alone_without_routing_and_no_pipeline():
+    assert check_no_lookahead(FamaMacBeth(), *ARRAYS, dates=DATES) == ()
+    with pytest.raises(ValueError, match=r"ask for dates.*enable_metadata_routing=True"):
+        check_no_lookahead(_per_date(), *ARRAYS, dates=DATES)
+
+
+@pytest.mark.parametrize(
+    ("cuts", "message"), [([], "cuts is empty"), (["soon"], "are not dates such as 2010-01")]
+)
+def test_cuts_that_are_none_raise(cuts, message):
+    with pytest.raises(ValueError, match=message):
+        check_no_lookahead(FamaMacBeth(), X, Y, cuts=cuts)
+
+
+def test_no_rows_raise():
+    with pytest.raises(ValueError, match="check_no_lookahead was given no rows"):
+        check_no_lookahead(FamaMacBeth(), X.iloc[:0], Y.iloc[:0])
+
+
+def test_returns_that_are_missing_are_no_obstacle():
+    holes = Y.mask(np.random.default_rng(0).random(len(Y)) < 0.3)
+    complete = make_pipeline(FactorImputer(), LinearRegression())
+    assert check_no_lookahead(complete, X, holes) == ()
