@@ -287,9 +287,6 @@ def _solve_from_rows(
         y = y - np.average(y, weights=w)
     projected = factors.q.T @ (y * factors.root)
     slopes = solve_triangular(factors.r, projected, check_finite=False) / factors.norm
-    # One step of refinement: what the slopes leave of y is regressed once more.
-    left = factors.q.T @ ((y - (x - factors.mean[:, None]).T @ slopes) * factors.root)
-    slopes += solve_triangular(factors.r, left, check_finite=False) / factors.norm
     return slopes, float(projected @ projected), factors.condition
 
 
