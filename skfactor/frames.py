@@ -392,15 +392,24 @@ def stack_characteristics(
     return panel if how is None else panel.dropna(how=how)
 
 
-def forward_returns(returns: Frame, periods: int = 1, *, date_level: str | int = "auto") -> Frame:
-    """Move to each row the return of the same asset that lies some periods ahead.
+def forward_returns(
+    returns: Frame, periods: int = 1, *, horizon: int = 1, date_level: str | int = "auto"
+) -> Frame:
+    """Move to each row the return of the same asset that lies ahead, of one period or of several.
+
+    ``periods=3`` is the return of the third period ahead alone; ``horizon=3`` is the compound
+    return of the next three periods together.
 
     Parameters
     ----------
     returns : Series of shape (n_rows,) or DataFrame of shape (n_dates, n_assets)
         Returns with a (date, asset) MultiIndex in either order, or a wide frame.
     periods : int, default=1
-        How far ahead, at least 1.
+        How far ahead the return begins, at least 1.
+    horizon : int, default=1
+        Number of periods whose simple returns are compounded, the first of them ``periods`` ahead.
+        Such returns overlap from date to date: name the same horizon to
+        `skfactor.model_selection.walk_forward_predict` and `skfactor.metrics.evaluate_forecasts`.
     date_level : str or int, default="auto"
         Name or position of the date level of a MultiIndex.
 
@@ -408,13 +417,14 @@ def forward_returns(returns: Frame, periods: int = 1, *, date_level: str | int =
     -------
     Series or DataFrame
         As ``returns``, rows in the same order. A Series without a name is called
-        "forward_return". NaN where the asset has no return on just that date, the last dates
-        included.
+        "forward_return". NaN where the asset has no return on just that date, or on any one of the
+        horizon, the last dates included.
 
     Raises
     ------
     ValueError
-        If ``periods`` is not a positive integer, or a row has no date or asset or occurs twice.
+        If ``periods`` or ``horizon`` is not a positive integer, or a row has no date or asset or
+        occurs twice.
 
     Notes
     -----
@@ -438,8 +448,9 @@ def forward_returns(returns: Frame, periods: int = 1, *, date_level: str | int =
     2024-03  b         NaN
     Name: forward_return, dtype: float64
     """
-    if not isinstance(periods, Integral) or periods < 1:
-        raise ValueError(f"periods has to be an integer of at least 1; found {periods!r}.")
+    for number, name in ((periods, "periods"), (horizon, "horizon")):
+        if not isinstance(number, Integral) or isinstance(number, bool) or number < 1:
+            raise ValueError(f"{name} has to be an integer of at least 1; found {number!r}.")
     index = returns.index
     codes, dates = row_dates(index, "returns", date_level)
     keys = calendar_positions(dates)[codes]
@@ -448,11 +459,17 @@ def forward_returns(returns: Frame, periods: int = 1, *, date_level: str | int =
         if (assets < 0).any():
             raise ValueError("Some rows of returns have no asset. Drop them, or name the asset.")
         # So far apart that looking ahead never ends at another asset.
-        keys = keys + assets * (keys.max() + 1 + periods)
+        keys = keys + assets * (keys.max() + periods + horizon)
     position = pd.Index(keys)
     if not position.is_unique:
         raise ValueError(f"The row {index[position.duplicated()][0]} occurs more than once.")
-    ahead = returns.set_axis(position, axis=0).reindex(position + periods).set_axis(index, axis=0)
+    placed = returns.set_axis(position, axis=0)
+    ahead: Any = placed.reindex(position + periods).set_axis(index, axis=0)
+    if horizon > 1:
+        growth = 1.0 + ahead
+        for later in range(1, int(horizon)):
+            growth = growth * (1.0 + placed.reindex(position + periods + later).to_numpy())
+        ahead = growth - 1.0
     if isinstance(ahead, pd.Series) and ahead.name is None:
-        return ahead.rename("forward_return")
-    return ahead
+        ahead = ahead.rename("forward_return")
+    return ahead  # type: ignore[no-any-return]

@@ -514,3 +514,34 @@ def test_bad_prices_one_a_row_raise():
         returns_from_prices(pd.DataFrame({"ticker": ["a", "a"], "close": [1.0, 2.0]}, days))
     with pytest.raises(TypeError, match=r"set_index\(\[.date., .asset.\]\)"):
         returns_from_prices(prices.rename("price").reset_index())
+
+
+# --- returns over several periods ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("periods", [1, 2])
+@pytest.mark.parametrize("long", [False, True])
+def test_a_horizon_compounds_and_any_missing_period_makes_it_missing(periods, long):
+    rng = np.random.default_rng(0)
+    months = pd.period_range("2020-01", periods=10, freq="M", name="date")
+    wide = pd.DataFrame(0.1 * rng.normal(size=(10, 3)), months, list("abc")).rename_axis(
+        columns="asset"
+    )
+    wide.iloc[4, 1] = np.nan
+    returns = wide.stack().dropna().sample(frac=1.0, random_state=0) if long else wide
+    found = forward_returns(returns, periods, horizon=3)
+    for label in returns.index:
+        date, assets = (label[0], [label[1]]) if long else (label, list("abc"))
+        for asset in assets:
+            ahead = wide[asset].reindex([date + periods + j for j in range(3)])
+            expected = np.prod(1.0 + ahead.to_numpy()) - 1.0
+            value = found[label] if long else found.loc[date, asset]
+            np.testing.assert_allclose(value, expected, rtol=1e-12)
+    pd.testing.assert_index_equal(found.index, returns.index)
+
+
+@pytest.mark.parametrize("horizon", [0, -1, 1.5, True, None])
+def test_horizons_are_checked(horizon):
+    months = pd.period_range("2020-01", periods=3, freq="M")
+    with pytest.raises(ValueError, match=r"horizon has to be an integer of at least 1"):
+        forward_returns(pd.DataFrame({"a": [0.1, 0.2, 0.3]}, months), horizon=horizon)

@@ -17,6 +17,8 @@ from skfactor._validation import raise_if_repeated
 from skfactor._warn import warn_user
 from skfactor.linear_model import FamaMacBeth
 from skfactor.metrics import cross_sectional_r2_scorer, rank_ic_scorer
+from skfactor.metrics._mean_inference import check_horizon
+from skfactor.model_selection._date_splitter import raise_if_overlapping, rows_by_date
 from skfactor.model_selection._factor_set_statistics import in_sample_statistics
 from skfactor.model_selection._walk_forward_split import WalkForwardSplit
 
@@ -32,6 +34,7 @@ def compare_factor_sets(
     estimator: BaseEstimator | None = None,
     cv: Any = None,
     scoring: Any = None,
+    horizon: int = 1,
     reference: Hashable | None = None,
     traded: bool | Sequence[Any] = True,
     n_jobs: int | None = None,
@@ -54,6 +57,9 @@ def compare_factor_sets(
         Folds, the same for each set; `WalkForwardSplit` by default.
     scoring : str or callable, optional
         One score. By default the rank IC for a panel, the cross-sectional R squared for a wide y.
+    horizon : int, default=1
+        Dates that a return in y spans, as in `skfactor.frames.forward_returns`. The default folds
+        leave ``horizon - 1`` dates out before each test, other ones have to.
     reference : str, optional
         The set that differences are taken to; the best by default.
     traded : bool or list of names, default=True
@@ -124,7 +130,11 @@ def compare_factor_sets(
     if reference is not None and reference not in named:
         raise ValueError(f"reference={reference!r} is none of the sets {list(named)}.")
     estimator = FamaMacBeth() if estimator is None else estimator
-    splits = _read_splits(WalkForwardSplit() if cv is None else cv, X, y)
+    check_horizon(horizon)
+    splits = _read_splits(WalkForwardSplit(purge=int(horizon) - 1) if cv is None else cv, X, y)
+    if horizon > 1:
+        dated = rows_by_date(X, y, None, "compare_factor_sets", "the index of X or y")
+        raise_if_overlapping(splits, dated, int(horizon))
     if scoring is None:
         scoring = cross_sectional_r2_scorer if wide else rank_ic_scorer
     if not (isinstance(scoring, str) or callable(scoring)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from inspect import signature
 from typing import Any, ClassVar
@@ -13,6 +13,7 @@ import pandas as pd
 from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils import indexable
 
+from skfactor._dates import calendar_positions
 from skfactor._kernels.segments import Segments
 from skfactor._panel import find_panel, only_numbers_rows, time_index
 from skfactor._sklearn import num_samples
@@ -121,6 +122,29 @@ def rows_by_date(
         f"{what} needs the date of each row, but no index of what it was given ({found}) has "
         f"dates. Pass frames indexed by (date, asset) or by date, or pass the dates as {argument}."
     )
+
+
+def raise_if_overlapping(
+    splits: Sequence[tuple[IntArray, IntArray]], rows: DatedRows, horizon: int
+) -> None:
+    """Raise if a tested return of ``horizon`` dates shares one with a return that is trained on."""
+    if horizon == 1:
+        return
+    place, calendar = rows.places(), calendar_positions(rows.dates)
+    for train, test in splits:
+        trained, tested = np.unique(place[train]), np.unique(place[test])
+        after = np.searchsorted(trained, tested)
+        for near, known in ((after - 1, after > 0), (after, after < len(trained))):
+            one, other = trained[near[known]], tested[known]
+            gaps = np.abs(calendar[one] - calendar[other])
+            if len(gaps) and gaps.min() < horizon:
+                k = int(gaps.argmin())
+                raise ValueError(
+                    f"Returns over horizon={horizon} dates overlap with those of dates less than "
+                    f"{horizon} apart, and cv trains on {rows.dates[one[k]]} and tests "
+                    f"{rows.dates[other[k]]}, which are {gaps[k]} apart: the model has seen part "
+                    f"of what it is tested on. Pass purge={horizon - 1} to the splitter."
+                )
 
 
 def raise_if_one_date(splitter: DateSplitter, dates: pd.Index) -> None:

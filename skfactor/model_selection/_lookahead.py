@@ -20,6 +20,7 @@ from skfactor._panel import find_panel
 from skfactor._sklearn import safe_indexing, take_params
 from skfactor._typing import Float64Array, IntArray
 from skfactor.exceptions import LookaheadError
+from skfactor.metrics._mean_inference import check_horizon
 from skfactor.metrics._predict import metadata_of, predictor
 from skfactor.model_selection._altered import alter, largest, largest_changes
 from skfactor.model_selection._date_splitter import DatedRows, rows_by_date
@@ -74,6 +75,7 @@ def check_no_lookahead(
     *,
     cuts: int | list[Any] = 3,
     cv: Any = None,
+    horizon: int = 1,
     dates: Any = None,
     assets: Any = None,
     params: dict[str, Any] | None = None,
@@ -110,6 +112,8 @@ def check_no_lookahead(
         Number of cuts, spread over the second half of the dates; or the cuts.
     cv : splitter, optional
         For `walk_forward_predict`; by default three test blocks in the second half of the dates.
+    horizon : int, default=1
+        Dates that a return in y spans, for `walk_forward_predict`.
     dates, assets : array-like of shape (n_rows,), optional
         Date and asset of each row, where no index says them. They go to every step that asks for
         them, as in `walk_forward_predict`.
@@ -163,6 +167,7 @@ def check_no_lookahead(
     """
     if on_fail not in {"raise", None}:
         raise ValueError(f"on_fail={on_fail!r} is neither 'raise' nor None.")
+    check_horizon(horizon)
     rows = rows_by_date(X, y, dates, "check_no_lookahead", "dates=", assets)
     places = _cut_places(cuts, rows.dates)
     labels = {"dates": dates, "assets": None if assets is None else np.asarray(assets)}
@@ -173,18 +178,23 @@ def check_no_lookahead(
     )  # raises if labels cannot be handed on
     sample = _Sample(X, y, rows.dates, rows.places(), places, random_state, labels, given)
     # The altered data has thin dates and the like, of which nobody needs to hear.
-    leaks = muted(_leaks)(estimator, sample, rows, cv, n_jobs)
+    leaks = muted(_leaks)(estimator, sample, rows, cv, n_jobs, horizon)
     if leaks and on_fail == "raise":
         raise LookaheadError(tuple(leaks))
     return tuple(leaks)
 
 
 def _leaks(
-    estimator: BaseEstimator, sample: _Sample, rows: DatedRows, cv: Any, n_jobs: int | None
+    estimator: BaseEstimator,
+    sample: _Sample,
+    rows: DatedRows,
+    cv: Any,
+    n_jobs: int | None,
+    horizon: int,
 ) -> list[Lookahead]:
     leaks = list(_find(estimator, sample, ""))
     if not leaks and hasattr(estimator, "predict"):
-        leaks = _walk_forward_leak(estimator, sample, rows, cv, n_jobs)
+        leaks = _walk_forward_leak(estimator, sample, rows, cv, n_jobs, horizon)
     return leaks
 
 
@@ -384,16 +394,24 @@ def _leak_from_returns(
 
 
 def _walk_forward_leak(
-    estimator: BaseEstimator, sample: _Sample, rows: DatedRows, cv: Any, n_jobs: int | None
+    estimator: BaseEstimator,
+    sample: _Sample,
+    rows: DatedRows,
+    cv: Any,
+    n_jobs: int | None,
+    horizon: int,
 ) -> list[Lookahead]:
     """Out-of-sample predictions up to a cut that change with what comes after it."""
     if cv is None:
-        cv = WalkForwardSplit(min(3, len(sample.dates) // 2), min_train_size=len(sample.dates) // 2)
+        n_train = max(len(sample.dates) // 2 - horizon + 1, 1)
+        n_splits = min(3, len(sample.dates) // 2)
+        cv = WalkForwardSplit(n_splits, min_train_size=n_train, purge=int(horizon) - 1)
     options: dict[str, Any] = {
         "labels": sample.labels,
         "params": sample.params,
         "n_jobs": n_jobs,
         "quiet": True,
+        "horizon": horizon,
     }
     expected, test = predict_tests(estimator, sample.X, sample.y, rows, cv, **options)
     for cut in sample.cuts:

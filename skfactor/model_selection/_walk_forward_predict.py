@@ -27,8 +27,13 @@ from skfactor._panel import only_numbers_rows
 from skfactor._sklearn import safe_indexing, take_params
 from skfactor._typing import FloatArray, IntArray
 from skfactor._validation import target_names
+from skfactor.metrics._mean_inference import check_horizon
 from skfactor.metrics._predict import metadata_of, predictor
-from skfactor.model_selection._date_splitter import DatedRows, rows_by_date
+from skfactor.model_selection._date_splitter import (
+    DatedRows,
+    raise_if_overlapping,
+    rows_by_date,
+)
 from skfactor.model_selection._walk_forward_split import WalkForwardSplit
 
 
@@ -38,6 +43,7 @@ def walk_forward_predict(
     y: Any,
     *,
     cv: Any = None,
+    horizon: int = 1,
     dates: Any = None,
     assets: Any = None,
     params: dict[str, Any] | None = None,
@@ -61,6 +67,9 @@ def walk_forward_predict(
     cv : splitter or iterable of (train, test), optional
         By default ``WalkForwardSplit()``. Training dates have to lie before the tested ones, and
         no date may be tested twice.
+    horizon : int, default=1
+        Dates that a return in y spans, as in `skfactor.frames.forward_returns`. The default splits
+        leave ``horizon - 1`` dates out before each test, other ones have to.
     dates : array-like of shape (n_rows,), optional
         Date of each row, where the index of neither X nor y says it. It goes to ``cv``, to a
         ``fit`` that takes it and, where metadata routing is enabled, to every step that asks for
@@ -84,8 +93,8 @@ def walk_forward_predict(
     Raises
     ------
     ValueError
-        If rows have no dates, a split trains on a date that is not before all that it tests, or a
-        date is tested twice.
+        If rows have no dates, a split trains on a date that is not before all that it tests, or
+        whose return over the horizon reaches into the test, or a date is tested twice.
 
     See Also
     --------
@@ -114,7 +123,9 @@ def walk_forward_predict(
     # scikit-learn cannot take rows of an index of text.
     assets = None if assets is None else np.asarray(assets)
     labels = {"dates": dates, "assets": assets}
-    predicted, test = predict_tests(estimator, X, y, rows, cv, labels, params, n_jobs)
+    predicted, test = predict_tests(
+        estimator, X, y, rows, cv, labels, params, n_jobs, horizon=horizon
+    )
     return _label(predicted, test, X, y, dates, assets, rows)
 
 
@@ -128,16 +139,19 @@ def predict_tests(
     params: dict[str, Any] | None = None,
     n_jobs: int | None = None,
     quiet: bool = False,
+    horizon: int = 1,
 ) -> tuple[FloatArray, IntArray]:
     """Predictions, and positions of the rows that they are for.
 
     ``labels`` are the ``dates`` and ``assets`` that were passed; quiet: without warnings.
     """
-    cv = WalkForwardSplit() if cv is None else check_cv(cv)
+    check_horizon(horizon)
+    cv = WalkForwardSplit(purge=int(horizon) - 1) if cv is None else check_cv(cv)
     given = {name: label for name, label in (labels or {}).items() if label is not None}
     routed = route(estimator, cv, dict(params or {}), given)
     splits = list(cv.split(X, y, **routed.splitter.split))
     _check_splits(splits, rows)
+    raise_if_overlapping(splits, rows, int(horizon))
     tasks = (
         (clone(estimator), X, y, train, test, routed.estimator.fit, routed.estimator.predict)
         for train, test in splits

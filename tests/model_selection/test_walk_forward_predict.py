@@ -19,8 +19,15 @@ from sklearn.preprocessing import StandardScaler
 
 from skfactor import FactorZScorer, FamaMacBeth, TradedFactorModel, Winsorizer
 from skfactor.datasets import make_panel
-from skfactor.metrics import rank_ic_scorer
-from skfactor.model_selection import PurgedKFold, WalkForwardSplit, walk_forward_predict
+from skfactor.frames import forward_returns
+from skfactor.metrics import rank_ic, rank_ic_scorer
+from skfactor.model_selection import (
+    PurgedKFold,
+    WalkForwardSplit,
+    check_no_lookahead,
+    compare_factor_sets,
+    walk_forward_predict,
+)
 
 X, Y = make_panel(
     n_dates=24, n_assets=20, n_features=3, missing=0.1, random_state=0, return_X_y=True
@@ -257,3 +264,54 @@ def test_errors_of_the_estimator_are_not_swallowed():
 
     with pytest.raises(RuntimeError, match="no fit today"):
         walk_forward_predict(Failing(), X, Y)
+
+
+# --- returns over several dates -----------------------------------------------------------------
+
+
+def noise(horizon):
+    """Returns over a horizon that nothing predicts, and a persistent characteristic."""
+    rng = np.random.default_rng(0)
+    months = pd.period_range("2000-01", periods=120, freq="M", name="date")
+    one = pd.DataFrame(0.1 * rng.normal(size=(120, 60)), months).rename_axis(columns="asset")
+    features = pd.DataFrame(rng.normal(size=(60, 25)), one.columns)
+    target = forward_returns(one, horizon=horizon).stack().dropna()
+    X = features.loc[target.index.get_level_values("asset")].set_axis(target.index)
+    return X, target
+
+
+def test_overlapping_targets_are_purged_or_refused():
+    X, y = noise(12)
+    cv = WalkForwardSplit(20)
+    seen = walk_forward_predict(LinearRegression(), X, y, cv=WalkForwardSplit(20, test_size=4))
+    message = r"horizon=12 dates overlap.*are 1 apart.*Pass purge=11 to the splitter"
+    with pytest.raises(ValueError, match=message):
+        walk_forward_predict(LinearRegression(), X, y, cv=cv, horizon=12)
+    purged = WalkForwardSplit(20, test_size=4, purge=11)
+    fair = walk_forward_predict(LinearRegression(), X, y, cv=purged, horizon=12)
+    assert rank_ic(y[seen.index], seen) > rank_ic(y[fair.index], fair) + 0.05
+    assert abs(rank_ic(y[fair.index], fair)) < 0.1
+
+
+def test_the_default_splits_purge_the_horizon():
+    expected = walk_forward_predict(FamaMacBeth(), X, Y, cv=WalkForwardSplit(purge=2))
+    found = walk_forward_predict(FamaMacBeth(), X, Y, horizon=3)
+    assert_series_equal(found, expected)
+    with pytest.raises(ValueError, match="horizon=0 has to be a whole number"):
+        walk_forward_predict(FamaMacBeth(), X, Y, horizon=0)
+    assert check_no_lookahead(FamaMacBeth(), X, Y, horizon=3) == ()
+    with pytest.raises(ValueError, match="Pass purge=2"):
+        check_no_lookahead(FamaMacBeth(), X, Y, cv=WalkForwardSplit(2), horizon=3)
+
+
+@pytest.mark.parametrize("side", ["before", "after"])
+def test_a_gap_is_needed_before_and_after_the_test(side):
+    place = DATES.codes if hasattr(DATES, "codes") else pd.factorize(DATES, sort=True)[0]
+    half = place.max() // 2
+    early, late = np.flatnonzero(place < half), np.flatnonzero(place >= half)
+    folds = [(early, late) if side == "before" else (late, early)]
+    with pytest.raises(ValueError, match=r"are 1 apart.*Pass purge=1"):
+        compare_factor_sets([["x1"], ["x2"]], X, Y, cv=folds, horizon=2)
+    near = np.flatnonzero((place < half - 1) if side == "before" else (place >= half + 1))
+    folds = [(near, late) if side == "before" else (near, early)]
+    assert len(compare_factor_sets([["x1"], ["x2"]], X, Y, cv=folds, horizon=2)) == 2
