@@ -12,6 +12,9 @@ import pandas as pd
 
 if TYPE_CHECKING:
     from formulaic import ModelSpec, SimpleFormula
+    from formulaic.parser import DefaultFormulaParser
+
+_MOST_TERMS = 100_000
 
 
 def parse_formula(
@@ -25,8 +28,12 @@ def parse_formula(
     from formulaic.errors import FormulaicError
     from formulaic.parser import DefaultFormulaParser
 
+    if not isinstance(formula, str):
+        raise ValueError(f"formula={formula!r} has to be text, such as 'ret ~ beta + size'.")
     try:
-        parsed = Formula(formula, _parser=DefaultFormulaParser(include_intercept=include_intercept))
+        parser = DefaultFormulaParser(include_intercept=include_intercept)
+        _refuse_endless(formula, parser)
+        parsed = Formula(formula, _parser=parser)
         _refuse_lost_differences(formula)
     except (FormulaicError, KeyError, SyntaxError) as error:
         reason = str(error).partition("\n")[0]
@@ -41,6 +48,24 @@ def parse_formula(
             f"The formula {formula!r} has several parts on a side; write 'returns ~ factors'."
         )
     return target, design
+
+
+def _refuse_endless(formula: str, parser: DefaultFormulaParser) -> None:
+    """Raise ``ValueError`` for powers and crossings that would take hours to write out."""
+    n_names, power, crossings, raised = 0, 1, 0, False
+    for token in parser.get_tokens(formula):
+        text = str(token.token)
+        n_names += token.kind.value in {"name", "python"}
+        crossings += text == "*"
+        if raised and text.isdecimal():
+            power = min(power * max(int(text), 1), 100)
+        raised = text in {"**", "^"} or (raised and text == "(")
+    n_terms = max(n_names, 2) ** power * 2 ** min(crossings, 100)
+    if n_terms > _MOST_TERMS and (power > 1 or crossings):
+        raise ValueError(
+            f"The formula {formula!r} has more than {_MOST_TERMS} products to write out. Name the "
+            "terms that you need."
+        )
 
 
 def _refuse_lost_differences(formula: str, part: str | None = None) -> None:

@@ -29,6 +29,11 @@ def validate_features(estimator: BaseEstimator, X: Any, *, reset: bool) -> Float
         raise_if_repeated(X.columns, "X")
         if not len(X.columns):
             raise ValueError("X has no columns.")
+        sparse = [name for name, kind in X.dtypes.items() if isinstance(kind, pd.SparseDtype)]
+        if sparse:
+            raise ValueError(
+                f"The columns {sparse[:5]} of X are sparse. Make them dense: X.astype('float64')."
+            )
     elif isinstance(X, pd.Series):
         raise ValueError(
             "X is a Series, and it needs one column a feature. For one feature pass X.to_frame()."

@@ -88,6 +88,7 @@ def returns_from_prices(
     2024-03  NaN  NaN
     2024-04  NaN  NaN
     """
+    _check_frame(prices, "prices")
     returns: Any  # in the form of the prices
     if isinstance(prices.index, pd.MultiIndex):
         returns = _long_returns(prices, freq, date_level)
@@ -165,6 +166,14 @@ def _wide_returns(prices: pd.DataFrame, freq: str | None) -> pd.DataFrame:
     return (prices / prices.shift(1) - 1.0).iloc[1:]
 
 
+def _check_frame(data: object, name: str) -> None:
+    if not isinstance(data, pd.DataFrame | pd.Series):
+        raise TypeError(
+            f"{name} has to be a DataFrame or a Series, whose index has the dates; found "
+            f"{type(data).__name__}."
+        )
+
+
 def excess_returns(
     returns: Frame, risk_free: pd.Series, *, date_level: str | int = "auto"
 ) -> Frame:
@@ -202,6 +211,7 @@ def excess_returns(
     2017-02  0.0373  0.0064
     2017-03  0.0084  0.0004
     """
+    _check_frame(returns, "returns")
     if not isinstance(risk_free, pd.Series):
         raise TypeError(
             f"risk_free has to be a Series of one rate a date; found {type(risk_free).__name__}. "
@@ -448,6 +458,7 @@ def forward_returns(
     2024-03  b         NaN
     Name: forward_return, dtype: float64
     """
+    _check_frame(returns, "returns")
     for number, name in ((periods, "periods"), (horizon, "horizon")):
         if not isinstance(number, Integral) or isinstance(number, bool) or number < 1:
             raise ValueError(f"{name} has to be an integer of at least 1; found {number!r}.")

@@ -264,3 +264,12 @@ def test_the_citation_has_the_version_and_the_licence_of_the_package():
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     assert f"version: {project['version']}\n" in citation
     assert f"license: {project['license']}\n" in citation
+
+
+def test_every_page_that_shows_a_formula_says_that_formulas_are_code():
+    pages = [*(ROOT / "docs").glob("*.md"), ROOT / "README.md", ROOT / "skfactor" / "formula.py"]
+    showing = [page for page in pages if "FormulaRegressor(" in page.read_text(encoding="utf-8")]
+    assert len(showing) >= 2
+    for page in showing:
+        text = " ".join(page.read_text(encoding="utf-8").split())
+        assert re.search(r"(are|as) code.*from a stranger|code: take none", text), page.name

@@ -73,3 +73,27 @@ def test_names_are_those_of_columns(formula, names):
     _, right = parse_formula(formula, include_intercept=False)
     columns = pd.Index(["Mkt-RF", "size", "a b", "c", "industry", "beta"])
     assert needed_names(right, columns) - {"np"} == names - {"np"}
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "(a + b)**20",
+        "((a + b)**3)^9",
+        "a**(99)",
+        "*".join("abcdefghijklmnopqrst"),
+        "y ~ (a + b)**20",
+    ],
+)
+def test_a_formula_that_would_take_hours_is_refused_at_once(formula):
+    with pytest.raises(ValueError, match="more than 100000 products to write out"):
+        parse_formula(formula, include_intercept=True)
+
+
+def test_powers_of_values_are_no_products_of_names():
+    assert parse_formula("I(a**20) + (a + b + c)**3", include_intercept=True)
+
+
+def test_what_is_no_text_is_no_formula():
+    with pytest.raises(ValueError, match="formula=5 has to be text"):
+        parse_formula(5, include_intercept=True)

@@ -16,6 +16,7 @@ from scipy.linalg import lapack, qr, solve_triangular, svdvals
 
 from skfactor._kernels.cholesky import cholesky, inverse_diagonals, solve_cholesky
 from skfactor._kernels.cross_moments import CrossMoments
+from skfactor._kernels.records import Record
 from skfactor._kernels.rounding import RANK_UNITS, SAFE_PIVOT, SAFE_SPREAD
 from skfactor._typing import BoolArray, Float64Array, IntArray
 
@@ -27,7 +28,7 @@ Rows = Callable[[int], tuple[Float64Array, Float64Array, Float64Array | None]]
 
 
 @dataclass(frozen=True)
-class LeastSquares:
+class LeastSquares(Record):
     """One regression a segment; NaN where it is thin or deficient."""
 
     coefficients: Float64Array  # (S, K), or (S, 1 + K) with the intercept first

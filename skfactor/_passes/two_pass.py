@@ -14,13 +14,14 @@ from typing import Literal
 import numpy as np
 from scipy.linalg import solve_triangular
 
+from skfactor._kernels.records import Record
 from skfactor._typing import Float64Array
 
 Weighting = Literal["ols", "wls", "gls"]
 
 
 @dataclass(frozen=True)
-class TwoPass:
+class TwoPass(Record):
     """Complete returns (T, N) and factors (T, K), and what the two passes make of them."""
 
     returns: Float64Array

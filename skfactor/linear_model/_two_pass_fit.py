@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skfactor._kernels.records import Record
 from skfactor._passes.first_pass import collinear_factors
 from skfactor._passes.two_pass import TwoPass
 from skfactor._typing import Float64Array
@@ -24,7 +25,7 @@ from skfactor.linear_model._factor_betas import FactorBetas
 
 
 @dataclass(frozen=True)
-class TwoPassFit:
+class TwoPassFit(Record):
     """First pass, factors (T, K), returns (T, N) of the assets with betas, and what became of them.
 
     Later changes of a model's own tables do not reach these.

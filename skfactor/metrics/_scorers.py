@@ -177,6 +177,8 @@ class ForecastScorer(BaseScorer):  # type: ignore[misc]  # scikit-learn is untyp
 
 
 def _predict(estimator: Any, method: str, X: Any) -> Any:
+    if not hasattr(estimator, method):
+        raise ValueError(f"{estimator!r} has no {method}. Pass a model that was fitted.")
     return getattr(estimator, method)(X)
 
 
