@@ -33,6 +33,7 @@ from skfactor._sklearn import (
 )
 from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray
 from skfactor._validation import (
+    check_lengths,
     check_row_weights,
     feature_names,
     like_input,
@@ -92,7 +93,7 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
     _panel_constraints: ClassVar[dict[str, list[Any]]] = {
         "passthrough": ["array-like", callable, None],
         "min_group_size": [Interval(Integral, 1, None, closed="left"), None],
-        "date_level": [str, int],
+        "date_level": [str, int, None],
     }
     # Names under which statistics that `fit` learned without dates are stored, and what they are of
     # a column that stays as it is.
@@ -201,9 +202,11 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
         names = [names[k] for k in self._changed]
         self._learn_columns(names)
         panel = self._panel(X, dates, len(values))
-        check_same_rows(X, y)
+        if y is not None:
+            check_lengths(X, y)
+            check_same_rows(X, y)
         if panel is None:
-            self._raise_if_index_was_lost(X, y, len(values))
+            self._check_undated(X, y, len(values))
         self.per_date_ = panel is not None
         weights = self._check_weights(weights, X, len(values))
         groups = self._groups(groupby, X, len(values), panel)

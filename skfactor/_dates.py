@@ -10,12 +10,27 @@ import pandas as pd
 
 from skfactor._typing import IntArray
 
+# Names without case and punctuation: in general, of calendar units, and of vendors.
 _DATE_NAMES = frozenset(
     {
-        *("date", "dates", "datetime", "day", "ds", "eom", "month", "period", "time"),
-        *("timestamp", "year", "yyyymm", "yyyymmdd"),
+        *("asof", "date", "dates", "datetime", "dt", "ds", "period", "time", "timestamp", "ts"),
+        *("day", "week", "month", "quarter", "year", "fyear"),
+        *("eom", "eoq", "eoy", "monthend", "ym", "yearmonth", "yearmon", "yyyymm", "yyyymmdd"),
+        *("caldt", "dlycaldt", "mthcaldt", "jdatem", "yyyyqq", "tradingday", "tradeday"),
     }
 )
+_ASSET_NAMES = frozenset(
+    {
+        *("asset", "company", "entity", "firm", "fund", "id", "identifier", "instrument", "name"),
+        *("security", "stock", "symbol", "tic", "ticker", "bbgid", "cik", "code", "cusip", "figi"),
+        *("gvkey", "iid", "isin", "lpermno", "ncusip", "permco", "permno", "ric", "secid"),
+        *("sedol", "stkcd", "tscode", "windcode", "fundno", "crspfundno"),
+        *("assetid", "companyid", "fundid", "firmid", "securityid", "stockid", "instrumentid"),
+    }
+)
+_NAMED_DATE = re.compile(r".*(?<!up)(?<!man)(?<!candi)(date|datetime|timestamp)")
+# Text that is a date wherever it stands: digits alone may be the code of a company.
+_SEPARATED_DATE = re.compile(r"\d{4}-\d{2}(-\d{2}([T ]\d{2}:\d{2}.*)?)?")
 # Formats whose text sorts as time does: 2020, 2020-01, 2020-01-31, with a time of day, 202001, ...
 _ISO_DATE = re.compile(r"\d{4}(-\d{2}(-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?)?)?|\d{6}|\d{8}")
 
@@ -37,9 +52,11 @@ def find_date_level(index: pd.MultiIndex, date_level: str | int = "auto") -> int
         if isinstance(date_level, int) and -2 <= date_level < 2:
             return date_level % 2
         raise ValueError(f"date_level={date_level!r} is not among the index levels {names}.")
-    named = [i for i, name in enumerate(names) if str(name).lower() in _DATE_NAMES]
-    if len(named) == 1:
-        return named[0]
+    exact = [i for i, name in enumerate(names) if _plain(name) in _DATE_NAMES]
+    named = [i for i, name in enumerate(names) if is_date_name(name)]
+    for found in (exact, named):
+        if len(found) == 1:
+            return found[0]
     timed = [i for i, level in enumerate(index.levels) if is_time(level)]
     if len(timed) == 1:
         return timed[0]
@@ -48,6 +65,21 @@ def find_date_level(index: pd.MultiIndex, date_level: str | int = "auto") -> int
         f"Cannot tell which index level holds the dates: levels {names} of types {kinds}. "
         "Name the level 'date', or pass date_level=."
     )
+
+
+def _plain(name: object) -> str:
+    return re.sub(r"[^a-z]", "", str(name).lower())
+
+
+def is_date_name(name: object) -> bool:
+    """Whether an index level or a column of this name holds dates."""
+    plain = _plain(name)
+    return plain in _DATE_NAMES or bool(_NAMED_DATE.fullmatch(plain))
+
+
+def is_asset_name(name: object) -> bool:
+    """Whether an index level or a column of this name says which asset a row is of."""
+    return _plain(name) in _ASSET_NAMES
 
 
 def is_time(index: pd.Index) -> bool:
@@ -137,8 +169,51 @@ def _kind(dates: pd.Index) -> str:
 
 
 def is_dated(index: pd.Index) -> bool:
-    """Whether a single-level index holds dates, by its type or by its name."""
-    return is_time(index) or str(index.name).lower() in _DATE_NAMES
+    """Whether a single-level index holds dates: by its type, its name, or text with separators."""
+    return is_time(index) or is_date_name(index.name) or _is_date_like(index)
+
+
+def _is_date_like(index: pd.Index) -> bool:
+    """Whether labels of no special type are dates, each of them."""
+    labels = _labels_of(index)
+    if index.nlevels > 1 or not len(labels) or pd.api.types.is_numeric_dtype(labels.dtype):
+        return False
+    return _is_date(labels[0]) and all(map(_is_date, labels.unique()))
+
+
+def _is_date(label: object) -> bool:
+    if isinstance(label, str):
+        return bool(_SEPARATED_DATE.fullmatch(label))
+    return isinstance(label, datetime.date)
+
+
+def _labels_of(index: pd.Index) -> pd.Index:
+    """Labels of an index; of a categorical one those that occur."""
+    if isinstance(index, pd.CategoricalIndex):
+        return index.remove_unused_categories().categories
+    return index
+
+
+def repeats_text(index: pd.Index) -> bool:
+    """Whether a single-level index of text, none of it dates, has a label more than once."""
+    labels = _labels_of(index)
+    if index.nlevels > 1 or pd.api.types.is_numeric_dtype(labels.dtype) or index.is_unique:
+        return False
+    return not is_dated(index) and any(isinstance(label, str) for label in labels)
+
+
+def calendar_format(values: pd.Index) -> str | None:
+    """Format of whole numbers that all look like months or days, such as 202401; None if not."""
+    if not pd.api.types.is_integer_dtype(values.dtype) or not len(values):
+        return None
+    numbers = np.asarray(values, dtype=np.int64)
+    for form, months in (("%Y%m", numbers), ("%Y%m%d", numbers // 100)):
+        years, month = np.divmod(months, 100)
+        days = numbers % 100 if form == "%Y%m%d" else np.ones(1)
+        plausible = (years >= 1800) & (years < 2200) & (month >= 1) & (month <= 12)
+        if plausible.all() and (days >= 1).all() and (days <= 31).all():
+            return form
+    return None
 
 
 def only_counts(dates: pd.Index) -> bool:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
 
-from skfactor._dates import check_dates, find_date_level, is_dated
+from skfactor._dates import check_dates, find_date_level, is_dated, repeats_text
 from skfactor._kernels.segments import Segments, segments_from_codes
 from skfactor._typing import IntArray
 
@@ -161,6 +161,11 @@ def _carries_dates(index: pd.Index, time_series: bool) -> bool:
     return is_dated(index) and (time_series or not index.is_unique)
 
 
+def carries_dates(data: pd.DataFrame | pd.Series) -> bool:
+    """Whether the index of data says which date a row is on, once or several times."""
+    return _carries_dates(data.index, time_series=True)
+
+
 def _index_of(data: object) -> pd.Index | None:
     return _identity(data.index) if isinstance(data, pd.DataFrame | pd.Series) else None
 
@@ -206,14 +211,41 @@ def check_same_rows(X: object, y: object, name: str = "y", x_name: str = "X") ->
     if x_index is None or y_index is None or len(x_index) != len(y_index):
         return  # a difference in length is for scikit-learn's own check to tell
     if not _same_labels(x_index, y_index):
-        row = _first_difference(x_index, y_index)
-        left, right = x_index[row], y_index[row]
+        _raise_other_rows(x_index, y_index, name, x_name)
+
+
+def _raise_other_rows(left: pd.Index, right: pd.Index, name: str, x_name: str) -> NoReturn:
+    """Say how the labels of X (left) and of another input (right) differ, and what mends it."""
+    variable = name.removesuffix("=")
+    if isinstance(left, pd.MultiIndex) and isinstance(right, pd.MultiIndex):
+        swapped = right.swaplevel() if right.nlevels == 2 else right
+        same = _same_labels(left, swapped)
+        if same or (left.names == swapped.names != right.names):
+            order = "" if same else f".loc[{x_name}.index]"
+            raise ValueError(
+                f"{x_name} is indexed by {list(left.names)} and {name} by {list(right.names)}. "
+                f"Pass {variable}.swaplevel(){order}."
+            )
+    row = _first_difference(left, right)
+    found = (
+        f"{x_name} and {name} have different indexes: row {row} is {left[row]} in {x_name} and "
+        f"{right[row]} in {name}. Rows are not aligned by label"
+    )
+    if name.endswith("="):
         raise ValueError(
-            f"{x_name} and {name} have different indexes: row {row} is {left} in {x_name} and "
-            f"{right} in {name}. Rows are not aligned by label: bring both into one order first, "
-            f"for example {name} = {name}.loc[{x_name}.index]. (A permutation test shuffles y's "
-            "index with its values: pass y without an index there.)"
+            f"{found}. If the values of {name} are in the order of {x_name}'s rows, pass "
+            f"{variable}.to_numpy(); if not, {variable}.loc[{x_name}.index]."
         )
+    hint = ""
+    if name == "y" and not (right.is_monotonic_increasing or right.is_monotonic_decreasing):
+        hint = (
+            " (A permutation test shuffles y's index with its values: pass y without an index "
+            "there.)"
+        )
+    raise ValueError(
+        f"{found}: bring both into one order first, for example {name} = {name}.loc[{x_name}"
+        f".index].{hint}"
+    )
 
 
 def _ranges_of_one_name(X: object, y: object) -> tuple[pd.Index | None, pd.Index | None]:
@@ -246,7 +278,7 @@ def find_panel(
     n_rows: int,
     dates: Any = None,
     assets: Any = None,
-    date_level: str | int = "auto",
+    date_level: str | int | None = "auto",
     time_series: bool = False,
 ) -> Panel | None:
     """Dates and assets of the rows of X, or None where nothing says that they are a panel.
@@ -259,8 +291,8 @@ def find_panel(
         Number of rows of X.
     dates, assets : array-like of shape (n_rows,) or scalar, optional
         One date (asset) a row. A scalar date says that all rows are one cross-section.
-    date_level : str or int, default="auto"
-        Name or position of the date level of a MultiIndex.
+    date_level : str, int or None, default="auto"
+        Name or position of the date level of a MultiIndex. None says that there are no dates.
     time_series : bool, default=False
         Whether an index of dates that each occur once makes a panel too, of one row a date.
 
@@ -268,15 +300,20 @@ def find_panel(
     ------
     ValueError
         If a date or asset is missing, an asset occurs twice on a date, X and y are indexed
-        differently, or the date level cannot be told.
+        differently, the date level cannot be told, an index repeats text that is no date, or
+        ``date_level=None`` and there are dates.
     """
     check_same_rows(X, y)
     known = [index for index in (_index_of(X), _index_of(y)) if index is not None]
+    if date_level is None:
+        raise_if_dated(known, dates)
+        return None
     index = next((index for index in known if _carries_dates(index, time_series)), None)
     if isinstance(dates, pd.MultiIndex):
         index, dates = dates, None
         _check_length(index, n_rows, "dates=")
     if dates is None and index is None:
+        _raise_if_text_repeats(known)
         return None
     for values, name in ((dates, "dates="), (assets, "assets=")):
         check_same_rows(X, values, name)
@@ -300,12 +337,55 @@ def find_panel(
     if assets is not None:
         found_assets = _labels_of_values(assets, n_rows, "asset", "assets=")
     if found_assets is not None:
-        _check_unique(found_dates, found_assets)
+        _check_unique(found_dates, found_assets, passed=dates is not None)
     return Panel(found_dates, found_assets, segments)
 
 
-def _check_unique(dates: Labels, assets: Labels) -> None:
-    """Raise if an asset occurs twice on a date."""
+def raise_if_dated(indexes: list[pd.Index], dates: Any) -> None:
+    """Raise if there are dates although ``date_level=None`` says that there are none."""
+    found = None if dates is None else "dates= are passed"
+    for index in indexes:
+        if not _carries_dates(index, time_series=False):
+            continue
+        if isinstance(index, pd.MultiIndex):
+            try:
+                found = f"the index has the level {index.names[find_date_level(index)]!r}"
+            except ValueError:  # two levels of something else
+                continue
+        else:
+            found = f"the index holds them, such as {index[0]}"
+    if found is not None:
+        raise ValueError(
+            f"date_level=None says that the rows have no dates, and {found}. Leave date_level out "
+            "to work within each date, or leave out the dates, with reset_index(drop=True)."
+        )
+
+
+def _raise_if_text_repeats(indexes: list[pd.Index]) -> None:
+    index = next((index for index in indexes if repeats_text(index)), None)
+    if index is not None:
+        label = index[index.duplicated()][0]
+        raise ValueError(
+            f"The index repeats {label!r} and other text that is no date, so rows of several dates "
+            "would be taken together. Index rows by (date, asset), or pass dates=; text is read "
+            "as dates if it is written 2024-01 or 2024-01-31, or if the index is named 'date'."
+        )
+
+
+def raise_if_one_row_a_date(panel: Panel | None, n_rows: int, who: str) -> None:
+    """Raise if each of several dates has one row, which has nothing to be compared with."""
+    if panel is not None and 1 < n_rows == len(panel.dates):
+        first, second = panel.dates.labels[:2]
+        raise ValueError(
+            f"{who} compares the assets of a date, and each of the {n_rows} dates ({first}, "
+            f"{second}, ...) has one row. Pass all assets of each date together; stamps that "
+            "differ by asset have to be rounded to the period that they share, with normalize() "
+            "or to_period()."
+        )
+
+
+def _check_unique(dates: Labels, assets: Labels, *, passed: bool) -> None:
+    """Raise if an asset occurs twice on a date; ``passed`` says that dates are those of dates=."""
     d, a = dates.codes, assets.codes
     if len(d) < 2:
         return
@@ -327,20 +407,32 @@ def _check_unique(dates: Labels, assets: Labels) -> None:
         cell, count = np.unique(cells, return_counts=True)
         first = int(cell[count > 1][0])
         date, asset = dates.labels[first // len(assets)], assets.labels[first % len(assets)]
-        raise ValueError(
+        found = (
             f"{int((count > 1).sum())} (date, asset) pairs occur more than once, the first is "
-            f"({date}, {asset}). Remove the duplicates, for example with "
-            "X[~X.index.duplicated()]; if dates= was passed, it may be coarser than the index."
+            f"({date}, {asset})"
+        )
+        if passed:
+            raise ValueError(
+                f"{found}, {int(count[count > 1][0])} times. If dates= is coarser than the rows, "
+                "such as months of daily rows, leave it out to work by day, or bring the rows to "
+                "one a month and asset first; else remove the duplicates."
+            )
+        raise ValueError(
+            f"{found}. Remove the duplicates, for example with X[~X.index.duplicated()]."
         )
 
 
-def time_index(X: Any, y: object = None, dates: Any = None) -> pd.Index | None:
+def time_index(
+    X: Any, y: object = None, dates: Any = None, date_level: str | int | None = "auto"
+) -> pd.Index | None:
     """Dates of rows that are periods: ``dates=``, else the index of X, else that of y.
 
-    None if rows are only numbered. Raises if a date is missing or occurs twice, or if ``dates=``
-    are not one a row.
+    None if rows are only numbered. Raises if a date is missing or occurs twice, if ``dates=``
+    are not one a row, or with ``date_level=None``.
     """
     index = None
+    if date_level is None:
+        raise_if_dated([], dates)
     if dates is not None:
         index = _index_of_values(dates)
         _check_length(index, len(X), "dates=")
@@ -481,7 +573,7 @@ def _labels_of_categories(index: pd.CategoricalIndex) -> Labels:
 
 
 def asset_labels(
-    X: object, *, n_rows: int, dates: Any, assets: Any, date_level: str | int
+    X: object, *, n_rows: int, dates: Any, assets: Any, date_level: str | int | None
 ) -> Labels | None:
     """Assets of the rows of X from ``assets=`` or its (date, asset) index, or None."""
     if dates is None and assets is not None and not isinstance(_index_of(X), pd.MultiIndex):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import pandas as pd
 from sklearn.base import OneToOneFeatureMixin, TransformerMixin
 
-from skfactor._panel import Panel, find_panel
+from skfactor._panel import Panel, find_panel, is_time_series, raise_if_one_row_a_date
 from skfactor._sklearn import CallbackSupportMixin, Estimator
+from skfactor._undated import warn_undated
 
 
 class PerDateTransformer(
@@ -18,7 +21,7 @@ class PerDateTransformer(
 ):
     """A transformer whose rows may carry dates."""
 
-    date_level: str | int
+    date_level: str | int | None
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -37,23 +40,26 @@ class PerDateTransformer(
             date_level=self.date_level,
             time_series=time_series,
         )
-        if panel is not None and 1 < n_rows == len(panel.dates):
-            first, second = panel.dates.labels[:2]
-            raise ValueError(
-                f"{type(self).__name__} compares the assets of a date, and each of the {n_rows} "
-                f"dates ({first}, {second}, ...) has one row. Pass all assets of each date "
-                "together; stamps that differ by asset have to be rounded to the period that they "
-                "share, with normalize() or to_period()."
-            )
+        raise_if_one_row_a_date(panel, n_rows, type(self).__name__)
         return panel
 
-    def _raise_if_index_was_lost(self, X: Any, y: Any, n_rows: int) -> None:
+    def _check_undated(self, X: Any, y: Any, n_rows: int) -> None:
+        """Raise if X lost the dates that y has; warn if nothing says that there are none."""
         if find_panel(X, y, n_rows=n_rows, date_level=self.date_level) is not None:
+            if not isinstance(X, np.ndarray | pd.DataFrame):
+                library = type(X).__module__.split(".")[0]
+                raise ValueError(
+                    f"y is indexed by date, and X, a {type(X).__name__} of {library}, cannot have "
+                    "an index. Pass dates=y.index, in transform too, or X as a pandas DataFrame."
+                )
             raise ValueError(
                 f"y is indexed by date but X ({type(X).__name__}) is not: a step before "
                 f"{type(self).__name__} dropped the index, and statistics would mix all dates. "
                 'Call set_output(transform="pandas") on the pipeline, or pass dates=.'
             )
+        wide = len(getattr(y, "shape", ())) == 2 and y.shape[1] > 1
+        if not (self.date_level is None or wide or is_time_series(X) or is_time_series(y)):
+            warn_undated(X, "statistics are those of all rows together")
 
     def _dated(self, panel: Panel | None) -> Panel:
         if panel is None:

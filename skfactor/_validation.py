@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_array, check_consistent_length, validate_data
+from sklearn.utils.validation import check_array, validate_data
 
-from skfactor._panel import check_same_rows
-from skfactor._sklearn import has_default_output
+from skfactor._panel import carries_dates, check_same_rows
+from skfactor._sklearn import has_default_output, num_samples
 from skfactor._typing import BoolArray, Float64Array, FloatArray
+from skfactor._undated import columns_left
 
 # Values looked at together when searching for infinities.
 _BLOCK = 2**16
@@ -34,6 +35,8 @@ def validate_features(estimator: BaseEstimator, X: Any, *, reset: bool) -> Float
             raise ValueError(
                 f"The columns {sparse[:5]} of X are sparse. Make them dense: X.astype('float64')."
             )
+    elif hasattr(X, "collect") and hasattr(X, "collect_schema"):
+        raise ValueError("X is a LazyFrame, which holds no values yet. Pass X.collect().")
     elif isinstance(X, pd.Series):
         raise ValueError(
             "X is a Series, and it needs one column a feature. For one feature pass X.to_frame()."
@@ -53,9 +56,33 @@ def validate_features(estimator: BaseEstimator, X: Any, *, reset: bool) -> Float
     except (ValueError, TypeError) as error:
         _explain_text(X, error)
         raise
+    match_labels(estimator, X, reset=reset)
     # scikit-learn's own search for infinity copies a column-ordered array that holds NaN.
     raise_if_infinite(values, feature_names(estimator, X), "X")
     return values
+
+
+def match_labels(estimator: BaseEstimator, X: Any, *, reset: bool) -> None:
+    """Store or check names of columns that are not text, which scikit-learn does not look at.
+
+    Without a check another order of such columns would be taken for that of `fit`.
+    """
+    if reset:
+        named = isinstance(X, pd.DataFrame) and not has_text_names(X)
+        estimator._column_labels = X.columns if named else None
+        return
+    known = getattr(estimator, "_column_labels", None)
+    if known is None or not isinstance(X, pd.DataFrame) or X.columns.equals(known):
+        return
+    fitted, found = list(known), list(X.columns)
+    if set(fitted) == set(found):
+        raise ValueError(
+            f"The columns of X are in the order {found}, and were in {fitted} in fit. Pass "
+            f"X[{fitted}]."
+        )
+    raise ValueError(
+        f"X has the columns {found}; {type(estimator).__name__} was fitted on {fitted}."
+    )
 
 
 def has_text_names(X: pd.DataFrame) -> bool:
@@ -94,11 +121,26 @@ def validate_target(estimator: BaseEstimator, X: Any, y: Any) -> Float64Array:
             if "could not convert" not in str(error):
                 raise
             raise ValueError(f"y does not hold numbers: {error}.") from error
-    check_consistent_length(X, y)
+    check_lengths(X, y)
     check_same_rows(X, y)
     table = values.reshape(len(values), -1)
     raise_if_infinite(table, target_names(y, table.shape[1]), "y")
     return values
+
+
+def check_lengths(X: Any, y: Any, name: str = "y", x_name: str = "X") -> None:
+    """Raise ``ValueError`` if two inputs differ in the number of rows, and say what mends it."""
+    n_left, n_right = num_samples(X), num_samples(y)
+    if n_left == n_right:
+        return
+    todo = f"Pass one row of {name} for each of {x_name}"
+    if isinstance(X, pd.DataFrame | pd.Series) and isinstance(y, pd.DataFrame | pd.Series):
+        todo = "skfactor.frames.align_dates restricts both to common dates"
+        if X.index.isin(y.index).all():
+            todo = f"Pass {name}.loc[{x_name}.index]"
+        elif y.index.isin(X.index).all():
+            todo = f"Pass {x_name}.loc[{name}.index]"
+    raise ValueError(f"{x_name} has {n_left} rows and {name} has {n_right}. {todo}.")
 
 
 def _is_plain(data: Any) -> bool:
@@ -174,6 +216,9 @@ def raise_if_repeated(columns: pd.Index, what: str) -> None:
 
 
 def _explain_text(X: Any, error: Exception) -> None:
+    left = "" if isinstance(X, pd.DataFrame) and carries_dates(X) else columns_left(X)
+    if left:
+        raise ValueError(f"{left} ({error})") from error
     if not isinstance(X, pd.DataFrame):
         return
     text = [name for name, dtype in X.dtypes.items() if not pd.api.types.is_numeric_dtype(dtype)]

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 # The parts of the package, each a module or a subpackage right below it, and what each may import
 # from beside itself.
 ARRAYS = "_typing exceptions _kernels _definite"
-ROWS = f"{ARRAYS} _warn _limits _dates _calendar _panel _validation _sklearn"
+ROWS = f"{ARRAYS} _warn _limits _dates _calendar _panel _undated _validation _sklearn"
 FITS = (
     f"{ROWS} _known_targets _fitting _per_date _base _passes _risk_model _fitted preprocessing "
     "inference"
@@ -40,7 +40,10 @@ MAY_IMPORT = {
         "_sklearn": "_typing exceptions _kernels",
         "_known_targets": "_typing _sklearn",
         "_panel": "_typing exceptions _kernels _warn _limits _dates _calendar",
-        "_validation": "_typing exceptions _kernels _warn _limits _dates _calendar _panel _sklearn",
+        "_undated": "_typing exceptions _warn _dates",
+        "_validation": (
+            "_typing exceptions _kernels _warn _limits _dates _calendar _panel _undated _sklearn"
+        ),
         "_fitting": ROWS,
         # Fit and transform of the transformers; the records in which a fit or a risk model is
         # handed to whoever asks.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import skfactor
 from skfactor import FormulaRegressor
 from skfactor._base import PanelTransformer
+from skfactor.exceptions import NoDatesWarning
 
 # Plain arrays, which these checks feed, have no dates and sometimes a single row: both warn.
 pytestmark = [
@@ -125,6 +127,48 @@ _ARRAY_DISPATCH = "check_array_api"
 )
 def test_scikit_learn_check_passes(estimator, check):
     check(estimator)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [each for each in IDENTIFIED if "date_level" in each.get_params(deep=False)],
+    ids=_name,
+)
+def test_scikit_learn_checks_pass_without_a_word_where_no_dates_are_meant(estimator):
+    meant = clone(estimator).set_params(date_level=None)
+    for each, check in parametrize_with_checks([meant]).args[1]:
+        if _ARRAY_DISPATCH in str(check):
+            continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", NoDatesWarning)
+            check(each)
+
+
+WIDE = {"LinearFactorGMM", "BiasCorrectedFamaMacBeth", "TradedFactorModel", "FactorBetas"}
+_METHODS = ("predict", "transform", "expected_returns", "score")
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=_name)
+@pytest.mark.parametrize("names", [[1, 0], [("a", 1), ("b", 2)]], ids=["integers", "tuples"])
+def test_names_that_are_no_text_have_to_keep_their_order(estimator, names):
+    rng = np.random.default_rng(0)
+    X = random_panel(rng).fillna(0.0)
+    y = X @ [0.3, 0.1] + rng.normal(size=len(X))
+    if _name(estimator) in WIDE:
+        months = pd.period_range("2000-01", periods=60, freq="M")
+        X = pd.DataFrame(rng.normal(size=(60, 2)), months)
+        y = X @ rng.normal(1.0, 0.5, size=(2, 8)) + 0.1 * rng.normal(size=(60, 8))
+    columns = pd.Index(names, tupleize_cols=False)
+    X = X.set_axis(columns, axis=1)
+    fitted = clone(estimator).fit(X, y)
+    methods = [name for name in _METHODS if hasattr(fitted, name)]
+    assert methods
+    for name in methods:
+        more = [y] if name == "score" else []
+        with pytest.raises(ValueError, match=r"of X are in the order .*, and were in .* in fit"):
+            getattr(fitted, name)(X[X.columns[::-1]], *more)
+        with pytest.raises(ValueError, match=r"has the columns \[7, 8\].* was fitted"):
+            getattr(fitted, name)(X.set_axis([7, 8], axis=1), *more)
 
 
 def test_array_dispatch_changes_nothing_for_numpy_arrays():

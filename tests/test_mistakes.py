@@ -63,14 +63,28 @@ PANEL = {
     "no rows": (X[:0], Y[:0], r"Found array with 0 sample\(s\)"),
     "no columns": (X[[]], Y, r"X has no columns"),
     "no returns": (X, Y * np.nan, r"y holds no value at all, only NaN"),
-    "fewer returns": (X, Y[:-1], r"inconsistent numbers of samples: \[258, 257\]"),
+    "fewer returns": (X, Y[:-1], r"X has 258 rows and y has 257. Pass X.loc\[y.index\]"),
     "other assets": (
         X,
         Y.rename(index={"asset003": "B"}, level="asset"),
         r"X and y have different indexes: row \d+ is .*'asset003'\) in X and .*'B'\) in y",
     ),
     "shuffled returns": (X, Y.iloc[::-1], r"different indexes: row 0 .*y = y.loc\[X.index\]"),
-    "swapped levels": (X, Y.swaplevel(), r"different indexes: row 0 is \(Timestamp.* and \('asset"),
+    "swapped levels": (
+        X,
+        Y.swaplevel(),
+        r"indexed by \['date', 'asset'\] and y by \['asset', 'date'\]. Pass y.swaplevel\(\)\.$",
+    ),
+    "swapped and sorted levels": (
+        X,
+        Y.swaplevel().sort_index(),
+        r"Pass y.swaplevel\(\).loc\[X.index\]",
+    ),
+    "stamps that differ by asset": (
+        _dated(X, DATES + pd.to_timedelta(np.arange(len(X)), unit="s")),
+        _dated(Y, DATES + pd.to_timedelta(np.arange(len(X)), unit="s")),
+        r"compares the assets of a date.*stamps that differ by asset have to be rounded",
+    ),
     "factor returns as exposures": (
         X.assign(x1=DATES.day_of_year / 100.0),
         Y,
@@ -137,7 +151,7 @@ WIDE = {
     "text returns": (F, R.assign(asset1="n/a"), r"y does not hold numbers.*'n/a'"),
     "no periods": (F[:0], R[:0], r"Found array with 0 sample\(s\)"),
     "no returns": (F, R * np.nan, r"y holds no value at all, only NaN"),
-    "fewer periods": (F, R[1:], r"inconsistent numbers of samples: \[60, 59\]"),
+    "fewer periods": (F, R[1:], r"X has 60 rows and y has 59. Pass X.loc\[y.index\]"),
     "other periods": (
         F,
         R.set_axis(R.index + 1),

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skfactor._panel import Panel, find_panel, time_index
+from skfactor._panel import Panel, find_panel, only_numbers_rows, time_index
 from skfactor._typing import Float64Array
+from skfactor._undated import warn_of_columns_left
 from skfactor._validation import column_index, raise_if_repeated, target_names
 
 
@@ -60,7 +61,7 @@ def read_time_series(
     *,
     dates: Any,
     assets: Any,
-    date_level: str | int,
+    date_level: str | int | None,
     ordered: bool,
 ) -> TimeSeries:
     """Series from validated values (n_rows, K) and target (n_rows,) or (n_rows, N) of X and y.
@@ -71,7 +72,9 @@ def read_time_series(
     if target.ndim == 2 and target.shape[1] > 1:
         if assets is not None:
             raise ValueError("y has one column an asset, so assets= would name them twice.")
-        periods, labels = time_index(X, y, dates), target_names(y, target.shape[1])
+        periods, labels = time_index(X, y, dates, date_level), target_names(y, target.shape[1])
+        if periods is None:
+            warn_of_columns_left(X)
         raise_if_repeated(labels, "y")
         return _series(values, target, column_index(names), periods, labels, True)
     panel = find_panel(X, y, n_rows=len(values), dates=dates, assets=assets, date_level=date_level)
@@ -84,6 +87,8 @@ def read_time_series(
     # Where their order does not matter, any labels of its rows will do.
     labels_of_rows = X.index if isinstance(X, pd.DataFrame) else None
     periods = time_index(X, y) if ordered else labels_of_rows
+    if not isinstance(X, pd.DataFrame) or only_numbers_rows(X.index):
+        warn_of_columns_left(X)
     name = getattr(y, "name", None) if target.ndim == 1 else target_names(y, 1)[0]
     label = pd.Index(["asset" if name is None else name])
     return _series(values, target.reshape(-1, 1), column_index(names), periods, label, False)

@@ -19,6 +19,7 @@ from skfactor._passes.cross_sections import regress_wide, weigh_assets
 from skfactor._passes.first_pass import raise_if_collinear
 from skfactor._sklearn import Interval, StrOptions
 from skfactor._typing import BoolArray, Float64Array
+from skfactor._undated import warn_of_columns_left
 from skfactor._validation import target_names
 from skfactor._warn import warn_user
 from skfactor.exceptions import RankDeficientWarning
@@ -149,7 +150,7 @@ class BiasCorrectedFamaMacBeth(FamaMacBeth):
         min_assets: int | None = None,
         missing: str = "drop",
         rank_deficient: str = "nan",
-        date_level: str | int = "auto",
+        date_level: str | int | None = "auto",
     ) -> None:
         super().__init__(
             betas=betas,
@@ -175,7 +176,9 @@ class BiasCorrectedFamaMacBeth(FamaMacBeth):
     def _fit_wide(
         self, factors: Float64Array, returns: Float64Array, X: Any, y: Any, dates: Any
     ) -> None:
-        periods = time_index(X, y, dates)
+        periods = time_index(X, y, dates, self.date_level)
+        if periods is None:
+            warn_of_columns_left(X)
         index = pd.RangeIndex(len(factors)) if periods is None else periods
         order = index.argsort()
         index, factors, returns = index[order], factors[order], returns[order]
@@ -246,7 +249,10 @@ class BiasCorrectedFamaMacBeth(FamaMacBeth):
                 "The corrections are for betas of the whole sample, every period weighing alike, "
                 f"and these are {kind}."
             )
-        return clone(first_pass).fit(factors, returns)
+        first_pass = clone(first_pass)
+        # Of a subclass or another estimator nothing is known but its fit.
+        fit = first_pass._fit_wide if type(first_pass) is FactorBetas else first_pass.fit
+        return fit(factors, returns)
 
     def _report_unreliable(self, unreliable: BoolArray, estimated: BoolArray) -> None:
         """Say how many dates were trimmed or not corrected, and leave the trimmed ones out."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import partial
 from inspect import signature
 from typing import Any, ClassVar, Self
@@ -21,8 +22,8 @@ from skfactor._known_targets import unknown_left_out
 from skfactor._panel import only_numbers_rows, time_index
 from skfactor._sklearn import CallbackSupportMixin, Estimator, HasMethods, fit_context, sub_fit_task
 from skfactor._typing import Float64Array
+from skfactor._undated import warn_undated
 from skfactor._validation import raise_if_repeated, target_names, validate_target
-from skfactor._warn import warn_user
 from skfactor.exceptions import NoDatesWarning
 from skfactor.linear_model._fama_macbeth import FamaMacBeth
 from skfactor.preprocessing import FactorZScorer
@@ -267,13 +268,12 @@ class CrossSectionalTargetRegressor(
                     )
         column = pd.DataFrame({"y": target.reshape(-1)}, index=cells)
         if fit:
-            if passed.get("dates") is None and not _says_dates(cells):
-                warn_user(
-                    "No dates were found: the target is transformed over all rows together. Index "
-                    "X or y by (date, asset), or pass dates=.",
-                    NoDatesWarning,
-                )
-            self.transformer_.fit(column, **given["fit"])
+            with warnings.catch_warnings():
+                if passed.get("dates") is None and not _says_dates(cells):
+                    if getattr(self.transformer_, "date_level", "auto") is not None:
+                        warn_undated(X, "the target is transformed over all rows together")
+                    warnings.simplefilter("ignore", NoDatesWarning)  # the transformer says so too
+                self.transformer_.fit(column, **given["fit"])
         result = np.asarray(self.transformer_.transform(column, **given["transform"]))
         if result.size != target.size:
             raise ValueError(

@@ -35,6 +35,7 @@ from skfactor._validation import (
     feature_names,
     kept_frame,
     like_input,
+    match_labels,
     raise_if_empty,
     raise_if_missing,
     remember_features,
@@ -85,8 +86,9 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
         R squared stay those of least squares.
     missing : {"drop", "raise"}, default="drop"
         ``"drop"`` leaves out a missing return, and dates on which a factor is missing.
-    date_level : str or int, default="auto"
-        Name or position of the date level of a (date, asset) index.
+    date_level : str, int or None, default="auto"
+        Name or position of the date level of a (date, asset) index. None says that the rows have no
+        dates; with dates it raises.
 
     Attributes
     ----------
@@ -159,7 +161,7 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
         "halflife": [Interval(Real, 0, None, closed="neither"), None],
         "shrinkage": [StrOptions({"vasicek", "vasicek-net", "blume"}), None],
         "missing": [StrOptions({"drop", "raise"})],
-        "date_level": [str, int],
+        "date_level": [str, int, None],
     }
 
     def __init__(
@@ -173,7 +175,7 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
         halflife: float | None = None,
         shrinkage: str | None = None,
         missing: str = "drop",
-        date_level: str | int = "auto",
+        date_level: str | int | None = "auto",
     ) -> None:
         self.window = window
         self.expanding = expanding
@@ -239,6 +241,7 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
         if self.missing == "raise":
             raise_if_missing(X.to_numpy(), y.to_numpy())
         remember_features(self, X)
+        match_labels(self, X, reset=True)
         return self._fit(series_of_frames(X, y), None)
 
     @property

@@ -17,6 +17,7 @@ from skfactor._panel import find_panel, time_index
 from skfactor._passes.second_pass import second_pass
 from skfactor._sklearn import HasMethods, Interval, StrOptions, fit_context, fit_task
 from skfactor._typing import Float64Array
+from skfactor._undated import warn_of_columns_left
 from skfactor._validation import (
     check_row_weights,
     column_index,
@@ -68,8 +69,9 @@ class FamaMacBeth(PanelRegression):
     rank_deficient : {"nan", "raise"}, default="nan"
         What to do about dates that are too thin or have collinear exposures: NaN slopes and one
         warning that counts them, or an error.
-    date_level : str or int, default="auto"
-        Name or position of the date level of a (date, asset) index.
+    date_level : str, int or None, default="auto"
+        Name or position of the date level of a (date, asset) index. None says that the rows have no
+        dates; with dates it raises.
 
     Attributes
     ----------
@@ -150,7 +152,7 @@ class FamaMacBeth(PanelRegression):
         "min_assets": [Interval(Integral, 1, None, closed="left"), None],
         "missing": [StrOptions({"drop", "raise"})],
         "rank_deficient": [StrOptions({"nan", "raise"})],
-        "date_level": [str, int],
+        "date_level": [str, int, None],
     }
 
     def __init__(
@@ -164,7 +166,7 @@ class FamaMacBeth(PanelRegression):
         min_assets: int | None = None,
         missing: str = "drop",
         rank_deficient: str = "nan",
-        date_level: str | int = "auto",
+        date_level: str | int | None = "auto",
     ) -> None:
         self.betas = betas
         self.fit_intercept = fit_intercept
@@ -229,7 +231,9 @@ class FamaMacBeth(PanelRegression):
     def _fit_wide(
         self, factors: Float64Array, returns: Float64Array, X: Any, y: Any, dates: Any
     ) -> None:
-        periods = time_index(X, y, dates)
+        periods = time_index(X, y, dates, self.date_level)
+        if periods is None:
+            warn_of_columns_left(X)
         index = pd.RangeIndex(len(factors)) if periods is None else periods
         if periods is not None and not index.is_monotonic_increasing:
             order = index.argsort()

@@ -25,6 +25,7 @@ from skfactor._kernels.rounding import MOMENT_PIVOT, TINY
 from skfactor._panel import time_index
 from skfactor._sklearn import CallbackSupportMixin, Estimator, Interval, StrOptions, fit_context
 from skfactor._typing import Float64Array, IntArray
+from skfactor._undated import warn_of_columns_left
 from skfactor._validation import (
     check_row_weights,
     feature_names,
@@ -153,6 +154,8 @@ class LinearFactorGMM(CallbackSupportMixin, RegressorMixin, Estimator):  # type:
         names = feature_names(self, X)
         self._check_size(factors, returns, names)
         index = time_index(X, y, dates)
+        if index is None:
+            warn_of_columns_left(X)
         index = pd.RangeIndex(len(factors)) if index is None else index
         order = index.argsort()
         self.dates_, assets = index[order], target_names(y, returns.shape[1])

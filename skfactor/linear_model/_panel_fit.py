@@ -14,7 +14,7 @@ from skfactor._dates import append_dates
 from skfactor._kernels.cross_moments import CrossMoments
 from skfactor._kernels.least_squares import solve_least_squares
 from skfactor._kernels.segments import one_segment
-from skfactor._panel import Panel, find_panel
+from skfactor._panel import Panel, find_panel, raise_if_one_row_a_date
 from skfactor._passes.cross_sections import (
     Fits,
     count_warm_up,
@@ -24,6 +24,7 @@ from skfactor._passes.cross_sections import (
 from skfactor._passes.variation import NOTHING_SEEN, Variation
 from skfactor._sklearn import fit_context, fit_task
 from skfactor._typing import Float64Array, FloatArray
+from skfactor._undated import warn_undated
 from skfactor._validation import (
     check_row_weights,
     feature_names,
@@ -31,8 +32,6 @@ from skfactor._validation import (
     validate_features,
     validate_target,
 )
-from skfactor._warn import warn_user
-from skfactor.exceptions import NoDatesWarning
 from skfactor.linear_model._premia_model import PremiaModel
 
 
@@ -44,7 +43,7 @@ class PanelRegression(PremiaModel):
     betas: Any
     weighting: str
     missing: str
-    date_level: str | int
+    date_level: str | int | None
     _variation: Variation
     _has_dates: bool
 
@@ -157,11 +156,12 @@ class PanelRegression(PremiaModel):
         panel = find_panel(X, y, n_rows=n_rows, dates=dates, date_level=self.date_level)
         if panel is None:
             raise_if_time_series(X, y)
-            warn_user(
-                "No dates were found: all rows are taken as one cross-section. Index X or y by "
-                "(date, asset), or pass dates=.",
-                NoDatesWarning,
-            )
+            if self.date_level is not None:
+                warn_undated(X, "all rows are taken as one cross-section")
+        # One asset on many dates is not a matter of their stamps.
+        several = panel is not None and (panel.assets is None or len(panel.assets) > 1)
+        if several and self._fewest_assets() > 1:
+            raise_if_one_row_a_date(panel, n_rows, type(self).__name__)
         earlier = hasattr(self, "lambdas_")  # fit has forgotten them
         index = self._all_dates(panel) if earlier else None
         seen = self._variation if earlier else NOTHING_SEEN

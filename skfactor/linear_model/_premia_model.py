@@ -27,6 +27,7 @@ from skfactor._validation import (
     check_row_weights,
     column_index,
     frozen,
+    has_text_names,
     target_names,
     validate_features,
     validate_target,
@@ -202,7 +203,7 @@ class PremiaModel(CallbackSupportMixin, RegressorMixin, Estimator):  # type: ign
         Parameters
         ----------
         exposures : DataFrame or array of shape (n_assets, n_features), or Series
-            Exposures with the names of `fit`, in any order; a Series is one asset.
+            Exposures with the names of `fit`, in any order if they are text; a Series is one asset.
 
         Returns
         -------
@@ -212,7 +213,7 @@ class PremiaModel(CallbackSupportMixin, RegressorMixin, Estimator):  # type: ign
         Raises
         ------
         ValueError
-            If the names are not those of `fit`.
+            If the names are not those of `fit`, or are not text and in another order.
         """
         check_is_fitted(self)
         if isinstance(exposures, pd.Series):
@@ -223,7 +224,8 @@ class PremiaModel(CallbackSupportMixin, RegressorMixin, Estimator):  # type: ign
                     f"exposures has the columns {list(exposures.columns)}; the model was fitted "
                     f"on {self._names}."
                 )
-            exposures = exposures[self._names]
+            if has_text_names(exposures):  # of others the order has to be that of fit
+                exposures = exposures[self._names]
         values = validate_features(self, exposures, reset=False)
         rows = exposures.index if isinstance(exposures, pd.DataFrame) else len(values)
         index = pd.RangeIndex(rows) if isinstance(rows, int) else rows

@@ -47,8 +47,9 @@ class RidgeFamaMacBeth(PanelRegression):
     rank_deficient : {"nan", "raise"}, default="nan"
         What to do about dates that are too thin or on which no exposure varies: NaN slopes and one
         warning that counts them, or an error.
-    date_level : str or int, default="auto"
-        Name or position of the date level of a (date, asset) index.
+    date_level : str, int or None, default="auto"
+        Name or position of the date level of a (date, asset) index. None says that the rows have no
+        dates; with dates it raises.
 
     Attributes
     ----------
@@ -123,7 +124,7 @@ class RidgeFamaMacBeth(PanelRegression):
         "min_assets": [Interval(Integral, 1, None, closed="left"), None],
         "missing": [StrOptions({"drop", "raise"})],
         "rank_deficient": [StrOptions({"nan", "raise"})],
-        "date_level": [str, int],
+        "date_level": [str, int, None],
     }
 
     # What a panel has no use for.
@@ -140,7 +141,7 @@ class RidgeFamaMacBeth(PanelRegression):
         min_assets: int | None = None,
         missing: str = "drop",
         rank_deficient: str = "nan",
-        date_level: str | int = "auto",
+        date_level: str | int | None = "auto",
     ) -> None:
         self.alpha = alpha
         self.fit_intercept = fit_intercept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -17,6 +18,7 @@ from skfactor._panel import find_panel, time_index
 from skfactor._passes.first_pass import raise_if_collinear
 from skfactor._sklearn import CallbackSupportMixin, Estimator, StrOptions, fit_context
 from skfactor._typing import Float64Array
+from skfactor._undated import warn_of_columns_left
 from skfactor._validation import (
     check_row_weights,
     feature_names,
@@ -24,6 +26,7 @@ from skfactor._validation import (
     validate_features,
     validate_target,
 )
+from skfactor.exceptions import NoDatesWarning
 from skfactor.inference._grs import AlphaInference, alpha_influence, grs_test
 from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import PremiaInference, TestResult
@@ -44,8 +47,9 @@ class TradedFactorModel(CallbackSupportMixin, RegressorMixin, Estimator):  # typ
     ----------
     missing : {"drop", "raise"}, default="drop"
         ``"drop"`` leaves out a missing return, and periods in which a factor is missing.
-    date_level : str or int, default="auto"
-        Name or position of the date level of a (date, asset) index.
+    date_level : str, int or None, default="auto"
+        Name or position of the date level of a (date, asset) index. None says that the rows have no
+        dates; with dates it raises.
 
     Attributes
     ----------
@@ -101,10 +105,10 @@ class TradedFactorModel(CallbackSupportMixin, RegressorMixin, Estimator):  # typ
     _always_fits_alphas: ClassVar = True
     _parameter_constraints: ClassVar = {
         "missing": [StrOptions({"drop", "raise"})],
-        "date_level": [str, int],
+        "date_level": [str, int, None],
     }
 
-    def __init__(self, *, missing: str = "drop", date_level: str | int = "auto") -> None:
+    def __init__(self, *, missing: str = "drop", date_level: str | int | None = "auto") -> None:
         self.missing = missing
         self.date_level = date_level
 
@@ -147,15 +151,19 @@ class TradedFactorModel(CallbackSupportMixin, RegressorMixin, Estimator):  # typ
             self.first_pass_ = first_pass.fit(X, y, dates=dates)
         else:
             names = target_names(y, target.shape[1]) if target.ndim == 2 else [_series_name(y)]
-            index = time_index(X, y, dates)
-            index = pd.RangeIndex(len(values)) if index is None else index
+            index = time_index(X, y, dates, self.date_level)
+            if index is None:
+                warn_of_columns_left(X)
+                index = pd.RangeIndex(len(values))
             order = index.argsort()
-            self.first_pass_ = first_pass.fit(
-                pd.DataFrame(values[order], index=index[order], columns=self._names),
-                pd.DataFrame(
-                    target.reshape(len(target), -1)[order], index=index[order], columns=names
-                ),
-            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", NoDatesWarning)  # said just now, of X itself
+                self.first_pass_ = first_pass.fit(
+                    pd.DataFrame(values[order], index=index[order], columns=self._names),
+                    pd.DataFrame(
+                        target.reshape(len(target), -1)[order], index=index[order], columns=names
+                    ),
+                )
         self._store()
         return self
 

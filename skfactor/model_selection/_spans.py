@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from skfactor._calendar import to_periods
-from skfactor._dates import calendar_positions, is_time
+from skfactor._dates import calendar_format, calendar_positions, is_time
 from skfactor._typing import IntArray
 
 Offset: TypeAlias = str | pd.offsets.BaseOffset | datetime.timedelta
@@ -82,9 +82,11 @@ def make_span(size: Size, name: str, dates: pd.Index) -> Span:
         return Span(np.arange(len(dates)), int(size))
     unit, length = _unit(size, name)
     if not is_time(dates):
+        form = calendar_format(dates)
+        how = "" if form is None else f"(dates, format={form!r})"
         raise ValueError(
             f"{name}={size!r} is a length of time, but the dates are not datetimes or Periods: "
-            f"{dates[0]}. Convert them with pandas.to_datetime, or pass a number of dates."
+            f"{dates[0]}. Convert them with pandas.to_datetime{how}, or pass a number of dates."
         )
     try:
         if unit == "B":  # a weekend counts as the Monday after it

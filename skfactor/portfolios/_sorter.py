@@ -18,7 +18,7 @@ from skfactor._panel import Panel, check_same_rows
 from skfactor._per_date import PerDateTransformer
 from skfactor._sklearn import Interval, StrOptions, fit_context
 from skfactor._typing import BoolArray, FloatArray
-from skfactor._validation import feature_names, like_input, validate_features
+from skfactor._validation import check_lengths, feature_names, like_input, validate_features
 from skfactor._warn import warn_user
 from skfactor.exceptions import UndefinedPortfolioWarning
 from skfactor.portfolios._breakpoints import check_universe, find_rules
@@ -73,8 +73,9 @@ class PortfolioSorter(PerDateTransformer):
     lag : int, default=0
         Labels are those of so many dates (of Periods: weeks, months ...) before: with 1, portfolios
         formed at the end of June are those of July.
-    date_level : str or int, default="auto"
-        Name or position of the date level in the index of X.
+    date_level : str, int or None, default="auto"
+        Name or position of the date level in the index of X. None says that rows without dates
+        are meant to be taken together; with dates it raises.
 
     Attributes
     ----------
@@ -152,7 +153,7 @@ class PortfolioSorter(PerDateTransformer):
         "rebalance_every": [Interval(Integral, 1, None, closed="left")],
         "rebalance_month": [Interval(Integral, 1, 12, closed="both"), None],
         "lag": [Interval(Integral, 0, None, closed="left")],
-        "date_level": [str, int],
+        "date_level": [str, int, None],
     }
 
     def __init__(
@@ -168,7 +169,7 @@ class PortfolioSorter(PerDateTransformer):
         rebalance_every: int = 1,
         rebalance_month: int | None = None,
         lag: int = 0,
-        date_level: str | int = "auto",
+        date_level: str | int | None = "auto",
     ) -> None:
         self.n_portfolios = n_portfolios
         self.quantiles = quantiles
@@ -274,9 +275,11 @@ class PortfolioSorter(PerDateTransformer):
         if self.output == "combined":
             self.portfolios_ = self._combined_portfolios(names)
         panel = self._panel(X, dates, len(values), assets=assets)
-        check_same_rows(X, y)
+        if y is not None:
+            check_lengths(X, y)
+            check_same_rows(X, y)
         if panel is None:
-            self._raise_if_index_was_lost(X, y, len(values))
+            self._check_undated(X, y, len(values))
         self.per_date_ = panel is not None
         mask = check_universe(universe, X, len(values))
         if mask is not None and all(rule.kind == "breakpoints" for rule in self._rules):

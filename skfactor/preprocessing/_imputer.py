@@ -37,8 +37,9 @@ class FactorImputer(PanelTransformer):
     min_group_size : int or None, default=1
         A group of ``groupby=`` with fewer values of a column on a date is filled from the whole
         date there; with 1 that is a group without any. None: such a group is not filled.
-    date_level : str or int, default="auto"
-        Name or position of the date level in the index of X.
+    date_level : str, int or None, default="auto"
+        Name or position of the date level in the index of X. None says that rows without dates
+        are meant to be taken together; with dates it raises.
 
     Attributes
     ----------
@@ -102,7 +103,7 @@ class FactorImputer(PanelTransformer):
         fill_value: float | None = None,
         passthrough: Any = None,
         min_group_size: int | None = 1,
-        date_level: str | int = "auto",
+        date_level: str | int | None = "auto",
     ) -> None:
         self.strategy = strategy
         self.fill_value = fill_value

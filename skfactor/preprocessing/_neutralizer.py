@@ -46,8 +46,9 @@ class FactorNeutralizer(PanelTransformer):
     min_group_size : int or None, default=None
         In groups with fewer values of a column its residuals are those of the date's regression
         without groups: in a tiny group they would all be near 0. None: in no group.
-    date_level : str or int, default="auto"
-        Name or position of the date level in the index of X.
+    date_level : str, int or None, default="auto"
+        Name or position of the date level in the index of X. None says that rows without dates
+        are meant to be taken together; with dates it raises.
 
     Attributes
     ----------
@@ -127,7 +128,7 @@ class FactorNeutralizer(PanelTransformer):
         min_assets: int | None = None,
         passthrough: Any = None,
         min_group_size: int | None = None,
-        date_level: str | int = "auto",
+        date_level: str | int | None = "auto",
     ) -> None:
         self.against = against
         self.fit_intercept = fit_intercept

@@ -60,8 +60,9 @@ class FactorRanker(PanelTransformer):
     min_group_size : int or None, default=None
         A value whose group of ``groupby=`` has fewer values of the column on the date is ranked
         among all rows of the date. None: every group is ranked by itself, however small it is.
-    date_level : str or int, default="auto"
-        Name or position of the date level in the index of X.
+    date_level : str, int or None, default="auto"
+        Name or position of the date level in the index of X. None says that rows without dates
+        are meant to be taken together; with dates it raises.
 
     Attributes
     ----------
@@ -132,7 +133,7 @@ class FactorRanker(PanelTransformer):
         missing: str = "keep",
         passthrough: Any = None,
         min_group_size: int | None = None,
-        date_level: str | int = "auto",
+        date_level: str | int | None = "auto",
     ) -> None:
         self.output = output
         self.missing = missing

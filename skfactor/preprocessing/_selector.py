@@ -17,7 +17,7 @@ from skfactor._sklearn import (
     fit_context,
     safe_indexing,
 )
-from skfactor._validation import raise_if_repeated
+from skfactor._validation import match_labels, raise_if_repeated
 
 
 class FactorSelector(
@@ -154,9 +154,11 @@ class FactorSelector(
         if isinstance(X, pd.DataFrame):
             raise_if_repeated(X.columns, "X")
         is_frame = hasattr(X, "columns")
-        return validate_data(
+        values = validate_data(
             self, X, reset=reset, skip_check_array=is_frame, ensure_all_finite=False
         )
+        match_labels(self, X, reset=reset)
+        return values
 
     def _known(self, X: Any) -> list[Any]:
         """Names of the columns, or their positions."""

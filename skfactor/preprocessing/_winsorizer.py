@@ -49,8 +49,9 @@ class Winsorizer(PanelTransformer):
     min_group_size : int or None, default=None
         A group of ``groupby=`` with fewer values of a column on a date is clipped to the bounds
         of the whole date there. None: every group has bounds of its own, however small it is.
-    date_level : str or int, default="auto"
-        Name or position of the date level in the index of X.
+    date_level : str, int or None, default="auto"
+        Name or position of the date level in the index of X. None says that rows without dates
+        are meant to be taken together; with dates it raises.
 
     Attributes
     ----------
@@ -115,7 +116,7 @@ class Winsorizer(PanelTransformer):
         interpolation: str = "linear",
         passthrough: Any = None,
         min_group_size: int | None = None,
-        date_level: str | int = "auto",
+        date_level: str | int | None = "auto",
     ) -> None:
         self.lower = lower
         self.upper = upper

@@ -59,8 +59,9 @@ class FactorZScorer(PanelTransformer):
     min_group_size : int or None, default=None
         A group of ``groupby=`` with fewer values of a column on a date is scored by the center and
         scale of the whole date there. None: every group has its own, however small it is.
-    date_level : str or int, default="auto"
-        Name or position of the date level in the index of X.
+    date_level : str, int or None, default="auto"
+        Name or position of the date level in the index of X. None says that rows without dates
+        are meant to be taken together; with dates it raises.
 
     Attributes
     ----------
@@ -133,7 +134,7 @@ class FactorZScorer(PanelTransformer):
         indicators: str | list[Any] | None = "auto",
         passthrough: Any = None,
         min_group_size: int | None = None,
-        date_level: str | int = "auto",
+        date_level: str | int | None = "auto",
     ) -> None:
         self.center = center
         self.scale = scale

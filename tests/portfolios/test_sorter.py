@@ -24,6 +24,9 @@ from skfactor import Winsorizer
 from skfactor.exceptions import UndefinedPortfolioWarning
 from skfactor.portfolios import PortfolioSorter
 
+# Most of these rows are a sample without dates, which is meant.
+pytestmark = pytest.mark.filterwarnings("ignore::skfactor.exceptions.NoDatesWarning")
+
 NAN = np.nan
 GOLDEN = json.loads(Path(__file__).with_name("tidyfinance_reference.json").read_text("utf-8"))
 law = settings(deadline=None, max_examples=40)

@@ -14,6 +14,9 @@ from sklearn.impute import SimpleImputer
 
 from skfactor import FactorImputer
 
+# Most of these rows are a sample without dates, which is meant.
+pytestmark = pytest.mark.filterwarnings("ignore::skfactor.exceptions.NoDatesWarning")
+
 NAN = np.nan
 seeds = st.integers(0, 2**32 - 1)
 law = settings(deadline=None, max_examples=40)

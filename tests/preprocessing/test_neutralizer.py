@@ -20,6 +20,9 @@ from sklearn.pipeline import make_pipeline
 from skfactor import FactorNeutralizer, FactorZScorer
 from skfactor.exceptions import RankDeficientWarning
 
+# Most of these rows are a sample without dates, which is meant.
+pytestmark = pytest.mark.filterwarnings("ignore::skfactor.exceptions.NoDatesWarning")
+
 seeds = st.integers(0, 2**32 - 1)
 law = settings(deadline=None, max_examples=25)
 

@@ -18,6 +18,9 @@ from sklearn.preprocessing import FunctionTransformer, QuantileTransformer
 from skfactor import FactorRanker
 from skfactor.exceptions import NoVariationWarning
 
+# Most of these rows are a sample without dates, which is meant.
+pytestmark = pytest.mark.filterwarnings("ignore::skfactor.exceptions.NoDatesWarning")
+
 NAN = np.nan
 FORMULAS = {
     "uniform": lambda r, n: (2 * (r - 1) / (n - 1) - 1).where(n > 1, 0.0).where(r.notna()),

@@ -20,6 +20,9 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from skfactor import FactorZScorer
 from skfactor.exceptions import DegenerateScaleWarning, NoVariationWarning
 
+# Most of these rows are a sample without dates, which is meant.
+pytestmark = pytest.mark.filterwarnings("ignore::skfactor.exceptions.NoDatesWarning")
+
 NAN = np.nan
 ONE_TWO_THREE = np.array([[1.0], [2.0], [3.0]])
 
@@ -525,7 +528,7 @@ def test_a_date_whose_values_weigh_nothing_raises():
         {"clip": 0},
         {"clip": -3.0},
         {"indicators": "nyse"},
-        {"date_level": None},
+        {"date_level": 1.5},
     ],
     ids=str,
 )
