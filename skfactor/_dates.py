@@ -107,7 +107,13 @@ def check_dates(labels: pd.Index) -> pd.Index:
         return whole
     values = list(labels)
     if all(isinstance(value, int | np.integer) and not isinstance(value, bool) for value in values):
-        return labels.astype(np.int64)
+        try:
+            return labels.astype(np.int64)
+        except OverflowError as error:
+            raise ValueError(
+                f"Dates are numbers as large as {max(values, key=abs)}; pass datetimes or integers "
+                "such as 202401."
+            ) from error
     if all(isinstance(value, datetime.date) for value in values):
         return pd.DatetimeIndex(values, name=labels.name)
     if all(isinstance(value, str) for value in values):

@@ -105,6 +105,7 @@ WHOLE = {
         "docs",
         "doctests",
         "examples",
+        "fuzz",
         "metadata_routing",
         "html",
         "lags",

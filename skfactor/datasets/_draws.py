@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,16 +19,19 @@ def check_counts(**counts: int) -> None:
         check_scalar(count, name, Integral, min_val=1)
 
 
-def check_shares(**shares: float) -> None:
+def check_shares(**shares: Any) -> None:
     """Raise unless each is in [0, 1)."""
     for name, share in shares.items():
-        if not 0.0 <= share < 1.0:
+        if not isinstance(share, int | float | np.number) or not 0.0 <= share < 1.0:
             raise ValueError(f"{name} has to be at least 0 and below 1; found {share!r}.")
 
 
 def vector(name: str, value: ArrayLike, n: int) -> Float64Array:
     """Return n finite numbers, from n of them or from one for all."""
-    array = np.asarray(value, dtype=np.float64)
+    try:
+        array = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} has to hold numbers; found {value!r}.") from error
     if array.shape not in {(), (n,)}:
         expected = "one number" if n == 1 else f"one number or {n} of them"
         raise ValueError(f"{name} has to be {expected}; found an array of shape {array.shape}.")

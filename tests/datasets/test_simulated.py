@@ -251,3 +251,11 @@ class TestTwoPass:
         valid = {"n_periods": 4, "n_assets": 5, "n_factors": 2}
         with pytest.raises(ValueError, match=message):
             make_two_pass(**(valid | parameters))
+
+
+@pytest.mark.parametrize("value", ["foo", None, [], object(), 1j])
+def test_what_is_no_number_is_named(value):
+    with pytest.raises(ValueError, match="missing has to be at least 0"):
+        make_panel(missing=value)
+    with pytest.raises(ValueError, match="noise has to"):
+        make_panel(noise=value)
