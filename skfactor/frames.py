@@ -25,6 +25,7 @@ from skfactor._calendar import (
     unique_row_dates,
 )
 from skfactor._dates import calendar_positions, find_date_level, has_every_period
+from skfactor._validation import numbers
 
 __all__ = [
     "align_dates",
@@ -477,7 +478,8 @@ def forward_returns(
     placed = returns.set_axis(position, axis=0)
     ahead: Any = placed.reindex(position + periods).set_axis(index, axis=0)
     if horizon > 1:
-        growth = 1.0 + ahead
+        numbers(returns, "returns")  # or raise
+        placed, growth = placed.astype(np.float64), 1.0 + ahead.astype(np.float64)
         for later in range(1, int(horizon)):
             growth = growth * (1.0 + placed.reindex(position + periods + later).to_numpy())
         ahead = growth - 1.0

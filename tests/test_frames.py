@@ -545,3 +545,16 @@ def test_horizons_are_checked(horizon):
     months = pd.period_range("2020-01", periods=3, freq="M")
     with pytest.raises(ValueError, match=r"horizon has to be an integer of at least 1"):
         forward_returns(pd.DataFrame({"a": [0.1, 0.2, 0.3]}, months), horizon=horizon)
+
+
+@pytest.mark.parametrize("function", [forward_returns, returns_from_prices])
+@pytest.mark.parametrize("data", [np.ones((3, 2)), [1.0, 2.0], None, 1.0])
+def test_what_has_no_index_raises(function, data):
+    with pytest.raises(TypeError, match=r"has to be a DataFrame or a Series, whose index"):
+        function(data)
+
+
+def test_a_horizon_of_what_is_no_number_raises():
+    months = pd.period_range("2020-01", periods=3, freq="M")
+    with pytest.raises(ValueError, match="returns does not hold numbers"):
+        forward_returns(pd.Series(["a", "b", "c"], months), horizon=2)

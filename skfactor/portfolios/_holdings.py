@@ -174,9 +174,9 @@ class _Rows:
         """Check weights and returns of the same form."""
         both = (weights, returns)
         for data, name in zip(both, ("weights", "returns"), strict=True):
-            if not np.size(data):
+            if np.ndim(data) and not np.size(data):
                 raise ValueError(f"{name} is empty, so there is nothing to hold.")
-        if len(weights) != len(returns) and all(isinstance(x, pd.Series) for x in both):
+        if all(isinstance(x, pd.Series) for x in both) and len(weights) != len(returns):
             raise ValueError(
                 f"weights has {len(weights)} rows, returns has {len(returns)}. Rows are not "
                 "aligned by label: pass returns.reindex(weights.index)."

@@ -196,6 +196,8 @@ SERIES = FRAME.stack()
         ({"missing": "zero"}, ValueError, r"missing='zero' has to be 'rescale' or 'raise'"),
         ({"returns": FRAME * -0.6}, ValueError, r"On 2024-01 .* loses all its wealth"),
         ({"weights": FRAME.iloc[:0]}, ValueError, r"weights is empty"),
+        ({"weights": None}, TypeError, r"found NoneType and DataFrame"),
+        ({"returns": 0.1}, TypeError, r"found DataFrame and float"),
         ({"returns": FRAME.iloc[:0]}, ValueError, r"returns is empty"),
         ({"returns": FRAME * np.nan, "missing": "raise"}, ValueError, r"2 positions on 1 dates"),
     ],
