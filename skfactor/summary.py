@@ -12,15 +12,13 @@ from typing import IO, Any
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
-from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import check_is_fitted
 from statsmodels.iolib.summary import Summary
 from statsmodels.iolib.table import SimpleTable
 from statsmodels.iolib.tableformatting import fmt_params
 
+from skfactor._fitted import find_fitted
 from skfactor._validation import is_whole
 from skfactor.inference import PremiaInference, cross_sectional_r2, j_test
-from skfactor.inference._two_pass import two_pass_of
 
 __all__ = ["PremiaTable", "full_summary", "premia_table"]
 
@@ -189,7 +187,8 @@ def premia_table(
     Assets a date              18.0          18.0
     Standard errors    fama-macbeth  fama-macbeth
     """
-    fitted = [_premia_model(model) for model in _as_list(models)]
+    needs = "a model of premia, such as FamaMacBeth"
+    fitted = [find_fitted(each, "inference", "premia_table", needs) for each in _as_list(models)]
     columns = _names(names, len(fitted))
     if statistic not in ("t", "se"):
         raise ValueError(f"statistic={statistic!r} is unknown; it is 't' or 'se'.")
@@ -235,23 +234,6 @@ def _names(names: Sequence[str] | None, n_models: int) -> list[str]:
     if len(set(names)) < n_models:
         raise ValueError(f"The names {list(names)} repeat; each model needs one of its own.")
     return list(names)
-
-
-def _premia_model(model: Any) -> Any:
-    """The fitted model of premia that a pipeline, a formula or a search holds."""
-    if hasattr(model, "fit") and hasattr(model, "get_params"):
-        check_is_fitted(model)
-    if isinstance(model, Pipeline):
-        return _premia_model(model.steps[-1][1])
-    for name in ("best_estimator_", "regressor_"):
-        if hasattr(model, name):
-            return _premia_model(getattr(model, name))
-    if not hasattr(model, "inference"):
-        raise TypeError(
-            f"{type(model).__name__} is no model of premia; pass a fitted FamaMacBeth, or a "
-            "pipeline that ends in one."
-        )
-    return model
 
 
 def _infer(model: Any, options: dict[str, Any]) -> PremiaInference:
@@ -360,39 +342,74 @@ def full_summary(
     >>> "Time-series R2 (pooled)" in full_summary(model).as_text()
     True
     """
-    model = _premia_model(model)
-    passes, _ = two_pass_of(model, "full_summary")
+    needs = "a FamaMacBeth fitted in wide form, y with one column per asset"
+    model = find_fitted(model, "inference", "full_summary", needs)
+    if not hasattr(model, "first_pass_"):
+        raise ValueError(
+            f"full_summary needs {needs}; found {type(model).__name__} without a first pass."
+        )
     options: dict[str, Any] = {"kernel": kernel, "bandwidth": bandwidth, "prewhiten": prewhiten}
-    j, r2 = j_test(model, **options), cross_sectional_r2(model, debiased=debiased, **options)
-    pooled = 1.0 - (passes.residuals**2).sum() / (passes.centred_returns**2).sum()
-    low, high = r2.conf_int().loc["r2"]
-    fit = [
-        (
-            "Cross-sectional R2" if passes.zero_beta else "Cross-sectional R2 (uncentred)",
-            f"{r2.r2:.4f} ({r2.std_error:.4f}), 95% [{low:.4f}, {high:.4f}]",
-        ),
-        ("  p-value of R2 = 0", f"{r2.zero.p_value:.4f}"),
-        ("  p-value of R2 = 1", f"{r2.one.p_value:.4f}"),
-        ("Time-series R2 (pooled)", f"{pooled:.4f}"),
-        ("J test of pricing errors", str(j).split("\n", maxsplit=1)[0]),
-    ]
     summary = model.summary(covariance, debiased=debiased, **options)
-    facts = SimpleTable([[x] for _, x in fit], stubs=[name for name, _ in fit], title="Fit")
+    fit, refusals = _fit_rows(model, debiased, options)
+    facts = SimpleTable([[x] for x in fit.values()], stubs=list(fit), title="Fit")
     # The HTML has tables of its own, in which names are escaped.
     summary.tables += [facts, _assets_table(model, str)]
     summary.html_tables += [facts, _assets_table(model, lambda name: escape(str(name)))]
+    if refusals:
+        told = [summary.extra_txt] if summary.extra_txt else []
+        summary.add_extra_txt([*told, *(f"Not computed: {reason}" for reason in refusals)])
     return summary
 
 
+def _fit_rows(
+    model: Any, debiased: bool, options: dict[str, Any]
+) -> tuple[dict[str, str], list[str]]:
+    """How well the model fits, by the name of the row, and why some of that does not exist."""
+    refusals: list[str] = []
+
+    def ask(test: Callable[..., Any], **given: Any) -> Any:
+        try:
+            return test(model, **given)
+        except ValueError as error:
+            refusals.append(str(error))
+            return None
+
+    r2 = ask(cross_sectional_r2, debiased=debiased, **options)
+    j = ask(j_test, **options)
+    name = "Cross-sectional R2" if model.fit_intercept else "Cross-sectional R2 (uncentred)"
+    rows = {name: "not computed, see below"}
+    if r2 is not None:
+        low, high = r2.conf_int().loc["r2"]
+        rows = {
+            name: f"{r2.r2:.4f} ({r2.std_error:.4f}), 95% [{low:.4f}, {high:.4f}]",
+            "  p-value of R2 = 0": f"{r2.zero.p_value:.4f}",
+            "  p-value of R2 = 1": f"{r2.one.p_value:.4f}",
+        }
+    first_pass = model.first_pass_
+    if hasattr(first_pass, "residuals_") and hasattr(first_pass, "r2_"):
+        left = (first_pass.residuals_**2).sum()
+        pooled = 1.0 - left.sum() / (left / (1.0 - first_pass.r2_)).sum()
+        rows["Time-series R2 (pooled)"] = f"{pooled:.4f}"
+    rows["J test of pricing errors"] = (
+        "not computed, see below" if j is None else str(j).split("\n", maxsplit=1)[0]
+    )
+    return rows, refusals
+
+
 def _assets_table(model: Any, label: Callable[[object], str]) -> SimpleTable:
-    """Betas with their errors and pricing errors, one row an asset."""
-    first_pass, rows = model.first_pass_, []
-    for asset, betas in model.betas_.iterrows():
-        errors = first_pass.std_errors_.loc[asset]
-        cells = [f"{b:.3f} ({e:.3f})" for b, e in zip(betas, errors, strict=True)]
-        figures = first_pass.r2_[asset], model.pricing_errors_[asset]
-        rows.append([*cells, f"{figures[0]:.3f}", f"{figures[1]:.6f}"])
-    headers = [*(f"beta {label(name)}" for name in model.betas_), "R2", "pricing error"]
-    stubs = [label(asset) for asset in model.betas_.index]
-    formats = {**fmt_params, "data_fmts": ["%s"]}
-    return SimpleTable(rows, headers, stubs, title="Assets: betas (OLS std err)", txt_fmt=formats)
+    """Betas, with what is known of their errors, and pricing errors, one row per asset."""
+    first_pass, betas = model.first_pass_, model.betas_
+    errors, r2 = (getattr(first_pass, name, None) for name in ("std_errors_", "r2_"))
+    rows = []
+    for asset, own in betas.iterrows():
+        cells = [f"{beta:.3f}" for beta in own]
+        if errors is not None:
+            pairs = zip(cells, errors.loc[asset], strict=True)
+            cells = [f"{cell} ({error:.3f})" for cell, error in pairs]
+        cells += [] if r2 is None else [f"{r2[asset]:.3f}"]
+        rows.append([*cells, f"{model.pricing_errors_[asset]:.6f}"])
+    headers = [f"beta {label(name)}" for name in betas]
+    headers += ["pricing error"] if r2 is None else ["R2", "pricing error"]
+    title = "Assets: betas" if errors is None else "Assets: betas (OLS std err)"
+    stubs, formats = [label(asset) for asset in betas.index], {**fmt_params, "data_fmts": ["%s"]}
+    return SimpleTable(rows, headers, stubs, title=title, txt_fmt=formats)

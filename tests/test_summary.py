@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from reference_premia import characteristics, french_two_pass
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV, KFold
@@ -244,9 +245,9 @@ def test_an_unfitted_model_raises(models, unfitted):
 
 def test_what_is_no_model_of_premia_raises(models):
     other = LinearRegression().fit(FACTORS, RETURNS)
-    with pytest.raises(TypeError, match="LinearRegression is no model of premia; pass a fitted"):
+    with pytest.raises(TypeError, match=r"needs a model of premia, .* found LinearRegression"):
         premia_table([*models, other])
-    with pytest.raises(TypeError, match="str is no model of premia"):
+    with pytest.raises(TypeError, match="found a str"):
         premia_table(["FF3"])
 
 
@@ -366,3 +367,37 @@ def test_latex_goes_to_an_open_file(models):
 def test_digits_are_a_whole_number(models, digits):
     with pytest.raises(ValueError, match="number of decimals"):
         premia_table(models, digits=digits)
+
+
+def test_full_summary_says_what_there_is_not_where_assets_enter_late(documented):
+    X, y = french_two_pass()
+    X, late = X[["MktRF", "HML", "Mom"]], y.copy()
+    late.iloc[:100, 3] = np.nan
+    text = full_summary(FamaMacBeth().fit(X, late)).as_text()
+    assert text.count("not computed, see below") == 2
+    assert re.search(r"Not computed: j_test is for complete returns, and some are missing", text)
+    assert "Not computed: cross_sectional_r2" in text
+    left = FactorBetas().fit(X, late).residuals_
+    pooled = 1.0 - (left**2).sum().sum() / ((late - late.mean()) ** 2).sum().sum()
+    assert re.search(rf"Time-series R2 \(pooled\) +{pooled:.4f}", text)
+    assert sum(line.startswith(tuple(y.columns)) for line in text.splitlines()) == y.shape[1]
+    averaged = full_summary(FamaMacBeth(premia_window=50).fit(X, y)).as_text()
+    assert "is for averages of all dates, without premia_window" in averaged
+
+
+class KnownBetas(BaseEstimator):
+    """A first pass of which nothing is known but its betas."""
+
+    def fit(self, X, y):
+        self.betas_ = FactorBetas().fit(X, y).betas_
+        return self
+
+
+def test_full_summary_of_a_first_pass_without_errors_leaves_them_out(documented):
+    X, y = french_two_pass()
+    model = FamaMacBeth(betas=KnownBetas()).fit(X[["MktRF", "HML", "Mom"]], y)
+    text = full_summary(model).as_text()
+    assert "std err)" not in text
+    assert "Time-series R2" not in text
+    row = next(line for line in text.splitlines() if line.startswith(y.columns[0]))
+    assert row.split()[1:4] == [f"{beta:.3f}" for beta in model.betas_.iloc[0]]

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.pipeline import Pipeline
 
+from skfactor._fitted import fitted_parts
 from skfactor._typing import Float64Array
 from skfactor.inference import cross_sectional_r2, grs_test
 from skfactor.inference._grs import read_factor_sample
@@ -43,8 +43,9 @@ def in_sample_statistics(
     ``base`` are the returns, of all assets and traded factors, that mimic factors which are not
     traded; None for a panel, whose columns are characteristics.
     """
-    statistics, final = Statistics(), _final_step(model)
-    if hasattr(final, "inference"):
+    statistics = Statistics()
+    final = next((part for part in fitted_parts(model) if hasattr(part, "inference")), None)
+    if final is not None:
         statistics.add("t_value", lambda: final.inference().t_values.to_dict())
     if base is None:
         return statistics
@@ -55,13 +56,6 @@ def in_sample_statistics(
         statistics.add("grs", lambda: _grs(factors, y))
     statistics.add("sharpe2", lambda: _squared_sharpe(factors, own, base))
     return statistics
-
-
-def _final_step(model: Any) -> Any:
-    """The fitted estimator that a pipeline or a search ends in."""
-    if isinstance(model, Pipeline):
-        return _final_step(model[-1])
-    return _final_step(model.best_estimator_) if hasattr(model, "best_estimator_") else model
 
 
 def _r2(model: FamaMacBeth) -> dict[str, float]:

@@ -31,7 +31,6 @@ from skfactor.inference._two_pass import (
     correctly_specified_influence,
     misspecification_robust_influence,
 )
-from skfactor.summary import full_summary
 
 WEIGHTINGS = ["ols", "wls", "gls"]
 KERNELS = ["bartlett", "parzen", "quadratic-spectral"]
@@ -235,7 +234,6 @@ def test_automatic_lags_and_prewhitening_are_reported(bandwidth, prewhiten):
         cross_sectional_r2,
         price_of_covariance_risk,
         screen_factors,
-        full_summary,
     ],
 )
 def test_tests_of_averages_over_all_dates_refuse_other_averages(test):
