@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import check_cv, cross_validate
 from sklearn.utils.validation import check_consistent_length
 
-from skfactor._panel import check_same_rows, find_panel
+from skfactor._panel import check_same_rows
 from skfactor._typing import Float64Array, IntArray
 from skfactor._validation import raise_if_repeated
 from skfactor._warn import warn_user
@@ -20,6 +20,14 @@ from skfactor.metrics import cross_sectional_r2_scorer, rank_ic_scorer
 from skfactor.metrics._mean_inference import check_horizon
 from skfactor.model_selection._date_splitter import raise_if_overlapping, rows_by_date
 from skfactor.model_selection._factor_set_statistics import in_sample_statistics
+from skfactor.model_selection._set_engines import (
+    NeedsRowsError,
+    Sample,
+    final_step,
+    moment_engine,
+    moment_score,
+    raise_if_shared,
+)
 from skfactor.model_selection._walk_forward_split import WalkForwardSplit
 
 _GROUPS = ("score", "difference", "t_value", "r2", "grs", "sharpe2")
@@ -66,7 +74,7 @@ def compare_factor_sets(
         Wide form: which factors are returns of portfolios. The others are mimicked in ``sharpe2``,
         and a set with one of them has no ``grs``.
     n_jobs : int, optional
-        Folds worked on in parallel.
+        Folds worked on in parallel, where sets are refitted for their scores.
 
     Returns
     -------
@@ -88,6 +96,9 @@ def compare_factor_sets(
           whatever the assets [3]_. Factors that are not traded are replaced by their projections
           on all assets and traded factors, and there is no error. In sample it grows with the
           number of factors.
+
+        ``attrs["scored_by"]`` is ``"moments"`` where scores follow from moments, as in
+        `FactorSetSearchCV`, else ``"refitting"``, and ``attrs["reason"]`` says why.
 
     Raises
     ------
@@ -148,19 +159,22 @@ def compare_factor_sets(
         returns = y if isinstance(y, pd.DataFrame) else pd.DataFrame(np.asarray(y), index=X.index)
         base = pd.concat([X[chosen], returns.set_axis(X.index)], axis=1)
         base = base.set_axis(pd.RangeIndex(base.shape[1]), axis=1)
+    by_moments, obstacle = _scores_from_moments(named, X, y, estimator, splits, scoring, wide)
     scores, rows = {}, {}
     absent: dict[str, list[tuple[Hashable, str]]] = {}
     for name, columns in named.items():
         factors = X[columns]
-        scores[name] = cross_validate(
-            estimator,
-            factors,
-            y,
-            cv=splits,
-            scoring=scoring,
-            n_jobs=n_jobs,
-            error_score="raise",
-        )["test_score"]
+        scores[name] = by_moments.get(name)
+        if scores[name] is None:
+            scores[name] = cross_validate(
+                estimator,
+                factors,
+                y,
+                cv=splits,
+                scoring=scoring,
+                n_jobs=n_jobs,
+                error_score="raise",
+            )["test_score"]
         fitted = clone(estimator).fit(factors, y)
         statistics = in_sample_statistics(fitted, factors, y, base, chosen)
         rows[name] = statistics.figures
@@ -169,7 +183,37 @@ def compare_factor_sets(
     for group, reasons in absent.items():
         left_out = [name for name, _ in reasons]
         warn_user(f"There is no {group} of {left_out}: {reasons[0][1]}")
-    return _table(np.array(list(scores.values())), rows, reference)
+    table = _table(np.array(list(scores.values())), rows, reference)
+    table.attrs = {"scored_by": "refitting" if obstacle else "moments", "reason": obstacle}
+    return table
+
+
+def _scores_from_moments(
+    named: dict[Hashable, list[Any]],
+    X: pd.DataFrame,
+    y: Any,
+    estimator: BaseEstimator,
+    splits: list[tuple[IntArray, IntArray]],
+    scoring: Any,
+    wide: bool,
+) -> tuple[dict[Hashable, Float64Array], str]:
+    """Scores (n_folds,) of the sets that have them from moments, and why others are refitted."""
+    score = moment_score(scoring, wide)
+    if score is None:
+        return {}, "the score needs rows"
+    used = [name for name in X.columns if any(name in columns for columns in named.values())]
+    sample = Sample(X[used], y, splits, {})
+    try:
+        engine = moment_engine(estimator, sample, score, False, clone(final_step(estimator)))
+    except NeedsRowsError as obstacle:
+        return {}, str(obstacle)
+    members = np.array([[name in columns for name in used] for columns in named.values()])
+    unique, place = np.unique(members, axis=0, return_inverse=True)
+    scores = engine.fit(unique).scores[place.reshape(-1)]
+    # Why a set has no score is for its own fit to say.
+    known = np.asarray(np.isfinite(scores).all(axis=1))
+    found = {name: row for name, row, has in zip(named, scores, known, strict=True) if has}
+    return found, "" if known.all() else "some sets have no score from moments"
 
 
 def _read_sets(sets: _Sets, X: Any) -> dict[Hashable, list[Any]]:
@@ -214,16 +258,8 @@ def _read_traded(traded: bool | Sequence[Any], X: pd.DataFrame) -> list[Any]:
 def _read_splits(cv: Any, X: pd.DataFrame, y: Any) -> list[tuple[IntArray, IntArray]]:
     """Folds as arrays of rows; raise if one has the same date in train and test."""
     splits = list(check_cv(cv).split(X, y))
-    panel = None if np.ndim(y) == 2 and np.shape(y)[1] > 1 else find_panel(X, y, n_rows=len(X))
-    if panel is not None:
-        for fold, (train, test) in enumerate(splits):
-            shared = np.intersect1d(panel.dates.codes[train], panel.dates.codes[test])
-            if shared.size:
-                raise ValueError(
-                    f"The date {panel.dates.labels[shared[0]]} is in train and in test of fold "
-                    f"{fold}: its own month would tell the model what it has to predict. Use a "
-                    "splitter that keeps dates whole, such as WalkForwardSplit."
-                )
+    if not (np.ndim(y) == 2 and np.shape(y)[1] > 1):
+        raise_if_shared(splits, X, y)
     return splits
 
 

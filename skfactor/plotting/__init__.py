@@ -3,6 +3,7 @@
 from skfactor.plotting._betas_display import BetasDisplay
 from skfactor.plotting._characteristic_display import CharacteristicDisplay
 from skfactor.plotting._factor_returns_display import FactorReturnsDisplay
+from skfactor.plotting._factor_set_display import FactorSetDisplay
 from skfactor.plotting._ic_display import ICDisplay
 from skfactor.plotting._premia_display import PremiaDisplay
 from skfactor.plotting._premia_path_display import PremiaPathDisplay
@@ -15,6 +16,7 @@ __all__ = [
     "BetasDisplay",
     "CharacteristicDisplay",
     "FactorReturnsDisplay",
+    "FactorSetDisplay",
     "ICDisplay",
     "PremiaDisplay",
     "PremiaPathDisplay",

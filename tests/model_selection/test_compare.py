@@ -10,14 +10,14 @@ import pytest
 from numpy.testing import assert_allclose
 from sklearn.base import BaseEstimator
 from sklearn.dummy import DummyRegressor
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 
 from skfactor import FactorZScorer, FamaMacBeth
 from skfactor.datasets import load_french, make_panel
 from skfactor.inference import cross_sectional_r2, grs_test
-from skfactor.metrics import rank_ic, rank_ic_scorer
+from skfactor.metrics import ic_scorer, r2_zero_scorer, rank_ic, rank_ic_scorer
 from skfactor.model_selection import compare_factor_sets
 
 SETS = {"first": ["x1", "x2"], "second": ["x3"], "third": ["x4", "x5"]}
@@ -56,6 +56,34 @@ def test_scores_are_those_of_cross_validation_and_the_best_comes_first(panel, fo
         assert_allclose(table.loc[name, "score"][splits], expected, rtol=1e-12)
         assert_allclose(table.loc[name, ("score", "mean")], expected.mean(), rtol=1e-12)
     assert table[("score", "mean")].is_monotonic_decreasing
+
+
+@pytest.mark.parametrize("scoring", [ic_scorer, r2_zero_scorer, "r2"])
+def test_scores_from_moments_are_those_of_refitting(panel, folds, scoring):
+    X, y = panel
+    for estimator in (FamaMacBeth(), make_pipeline(FactorZScorer(), FamaMacBeth())):
+        table = compare_factor_sets(SETS, X, y, cv=folds, scoring=scoring, estimator=estimator)
+        assert table.attrs == {"scored_by": "moments", "reason": ""}
+        for name, columns in SETS.items():
+            expected = cross_val_score(
+                estimator,
+                X[columns],
+                y,
+                cv=folds,
+                scoring=None if scoring == "r2" else scoring,
+            )
+            found = table.loc[name, "score"].filter(like="split")
+            assert_allclose(found, expected, rtol=1e-10)
+
+
+def test_what_is_refitted_says_why(panel, folds, french):
+    table = compare_factor_sets(SETS, *panel, cv=folds)
+    assert table.attrs == {"scored_by": "refitting", "reason": "the score needs rows"}
+    table = compare_factor_sets(
+        SETS, *panel, cv=folds, scoring=ic_scorer, estimator=LinearRegression()
+    )
+    assert table.attrs["reason"] == "panels of LinearRegression are not fitted from moments"
+    assert compare_factor_sets(WIDE_SETS, *french, cv=KFold(3)).attrs["scored_by"] == "moments"
 
 
 def test_differences_are_paired_by_fold(panel, folds):
