@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import reprlib
 from abc import ABCMeta, abstractmethod
-from collections.abc import Callable
-from contextlib import nullcontext
-from contextvars import copy_context
-from functools import partial, wraps
-from inspect import signature
+from functools import partial
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from skfactor._fitting import fitting
 from skfactor._kernels.cells import Cells, cells_of_dates
 from skfactor._kernels.moments import segment_counts, vary_between_segments_only
 from skfactor._kernels.segments import CHUNK, Segments, chunks, one_segment, segments_from_codes
@@ -26,10 +22,6 @@ from skfactor._panel import Labels, Panel, check_same_rows, group_labels
 from skfactor._per_date import PerDateTransformer
 from skfactor._sklearn import (
     Interval,
-    callback_management_context,
-    fit_context,
-    fit_task,
-    has_callbacks,
 )
 from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray
 from skfactor._validation import (
@@ -42,38 +34,6 @@ from skfactor._validation import (
 )
 from skfactor._warn import warn_user
 from skfactor.exceptions import NoVariationWarning
-
-
-def all_or_nothing(
-    fit: Callable[..., Any], *, forget: bool = True, one_task: bool = True
-) -> Callable[..., Any]:
-    """Make a `fit` forget what an earlier one learned, and restore that if it fails.
-
-    Otherwise a model that was fitted, and then failed to fit other data, would mix the two.
-    ``forget=False`` is for a `partial_fit`. Callbacks see one task, unless the `fit` reports its
-    own: then ``one_task=False``.
-    """
-    takes = signature(fit)
-
-    @wraps(fit)
-    def guarded(self: BaseEstimator, *args: Any, **kwargs: Any) -> Any:
-        before = vars(self).copy()
-        try:
-            for name in before if forget else ():
-                if name.endswith("_") and not name.startswith("_"):
-                    delattr(self, name)
-            task: Any = nullcontext()
-            if one_task and has_callbacks(self):
-                data = takes.bind_partial(self, *args, **kwargs).arguments
-                task = fit_task(self, data.get("X"), data.get("y"))
-            with callback_management_context(self), task:
-                # An interrupted np.errstate stays in its context, so this is one to throw away.
-                return copy_context().run(fit, self, *args, **kwargs)
-        except BaseException:
-            self.__dict__ = before  # in one step, which no second interrupt can part
-            raise
-
-    return guarded
 
 
 class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
@@ -155,8 +115,7 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
         """Raise or warn of all statistics that were used in a call together."""
         return statistics
 
-    @fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]  # scikit-learn is untyped
-    @all_or_nothing
+    @fitting()
     def fit(
         self, X: Any, y: Any = None, dates: Any = None, groupby: Any = None, weights: Any = None
     ) -> Self:

@@ -92,9 +92,14 @@ def has_text_names(X: pd.DataFrame) -> bool:
 
 def remember_features(estimator: BaseEstimator, X: pd.DataFrame) -> None:
     """Store number and names of the columns, as scikit-learn does, which looks much longer."""
-    estimator.n_features_in_ = X.shape[1]
-    if has_text_names(X):
-        estimator.feature_names_in_ = X.columns.to_numpy(dtype=object)
+    remember_names(estimator, list(X.columns), has_text_names(X))
+
+
+def remember_names(estimator: BaseEstimator, names: list[Any], are_text: bool) -> None:
+    """Store the number of features, and their names if they had some."""
+    estimator.n_features_in_ = len(names)
+    if are_text:
+        estimator.feature_names_in_ = np.array(names, dtype=object)
 
 
 def validate_target(estimator: BaseEstimator, X: Any, y: Any) -> Float64Array:

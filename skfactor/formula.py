@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -15,11 +14,12 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skfactor._base import all_or_nothing
+from skfactor._fitting import fitting, sub_fit_task
 from skfactor._formula_text import needed_names, parse_formula
 from skfactor._limits import muted
-from skfactor._sklearn import CallbackSupportMixin, Estimator, HasMethods, fit_context, sub_fit_task
+from skfactor._sklearn import CallbackSupportMixin, Estimator, HasMethods
 from skfactor._validation import raise_if_repeated
+from skfactor.linear_model._expected_returns import premia_html
 
 if TYPE_CHECKING:
     from formulaic import ModelSpec, SimpleFormula
@@ -108,9 +108,8 @@ class FormulaRegressor(CallbackSupportMixin, MetaEstimatorMixin, RegressorMixin,
         self.formula = formula
         self.regressor = regressor
 
-    @fit_context(prefer_skip_nested_validation=False)  # type: ignore[untyped-decorator]  # scikit-learn is untyped
-    @partial(all_or_nothing, one_task=False)
-    def fit(self, X: Any, y: Any = None, **fit_params: Any) -> Self:
+    @fitting(one_task=False, holds_estimators=True)
+    def fit(self, /, X: Any, y: Any = None, **fit_params: Any) -> Self:
         """Build the design (and the target) from the formula and fit the regressor.
 
         Parameters
@@ -237,6 +236,9 @@ class FormulaRegressor(CallbackSupportMixin, MetaEstimatorMixin, RegressorMixin,
             found = f"{text} are categories" if text else "it is empty"
             raise ValueError(f"The left side of {self.formula!r} has to hold returns, but {found}.")
         return spec, returns.iloc[:, 0] if returns.shape[1] == 1 else returns
+
+    def _results_html(self) -> str:
+        return premia_html(getattr(self, "regressor_", None))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -49,7 +49,7 @@ MAY_IMPORT = {
         # handed to whoever asks.
         "_per_date": ROWS,
         "_base": f"{ROWS} _fitting _per_date",
-        "_passes": f"{ROWS} _fitting _per_date _base",
+        "_passes": f"{ROWS} _fitting",
         "_risk_model": ROWS,
         "_fitted": "_risk_model",
         # From prices to panels; data; transformers; errors and tests; forecasts scored; premia and

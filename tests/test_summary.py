@@ -321,13 +321,15 @@ def test_full_summary_of_a_panel_raises():
 
 def test_full_summary_shows_the_model_inside(documented):
     model = documented
-    held = make_pipeline(FamaMacBeth()).fit(model._two_pass.factors, model._two_pass.returns)
+    held = make_pipeline(FamaMacBeth()).fit(
+        model.record_.two_pass.factors, model.record_.two_pass.returns
+    )
     inside = full_summary(held.steps[-1][1]).as_text()
     assert full_summary(held).as_text() == inside
 
 
 def test_r2_without_a_zero_beta_rate_is_called_uncentred(documented):
-    fit = documented._two_pass
+    fit = documented.record_.two_pass
     model = FamaMacBeth(fit_intercept=False).fit(fit.factors, fit.returns)
     assert "Cross-sectional R2 (uncentred)" in full_summary(model).as_text()
     with_rate = FamaMacBeth().fit(fit.factors, fit.returns)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Protocol, TypeAlias
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,41 +12,21 @@ from scipy.linalg import solve_triangular
 
 from skfactor._definite import are_explained, cholesky_factor
 from skfactor._kernels.cross_moments import (
-    CrossMoments,
     complete_rows,
     masked_cross_moments,
     segment_cross_moments,
 )
 from skfactor._kernels.least_squares import LeastSquares, solve_least_squares
 from skfactor._kernels.masked_sums import masked_mean
-from skfactor._kernels.ridge import Ridge
 from skfactor._kernels.rounding import EPSILON
 from skfactor._kernels.segments import Segments
 from skfactor._kernels.threads import Done
 from skfactor._limits import single_blas_thread
 from skfactor._panel import is_time_series
-from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray
-from skfactor._warn import warn_user
-from skfactor.exceptions import RankDeficientWarning
-
-# The regressions of all dates, as they are and with a penalty.
-Fits: TypeAlias = LeastSquares | Ridge
-
-
-class Outcome(Protocol):
-    """How the regressions of S cross-sections went."""
-
-    @property
-    def n_rows(self) -> IntArray:
-        """Number of complete rows (S,)."""
-
-    @property
-    def thin(self) -> BoolArray:
-        """Cross-sections of too few of them (S,)."""
-
-    @property
-    def deficient(self) -> BoolArray:
-        """Those with collinear or constant regressors (S,)."""
+from skfactor._passes.first_pass import FirstPass
+from skfactor._passes.slopes import Fits
+from skfactor._passes.variation import Variation
+from skfactor._typing import BoolArray, Float64Array, FloatArray
 
 
 @single_blas_thread
@@ -56,17 +36,15 @@ def regress_panel(
     weights: Float64Array | None,
     segments: Segments,
     *,
-    check: Callable[[CrossMoments, float], None],
     done: Done,
     solve: Callable[..., Fits],
     fit_intercept: bool,
     min_assets: int,
-) -> Fits:
-    """One regression a segment of returns (n_rows,) on exposures (n_features, n_rows).
+) -> tuple[Fits, Variation]:
+    """One regression per segment of returns (n_rows,) on exposures (n_features, n_rows).
 
-    ``solve`` is `solve_least_squares` or has its parameters. ``check`` sees the cross-moments and
-    the resolution of the exposures before they are used; ``done`` is called with numbers of
-    segments.
+    ``solve`` is `solve_least_squares` or has its parameters; ``done`` is called with numbers of
+    segments. With the fits comes how the exposures vary within the segments.
     """
     x, y = segments.take(columns), segments.take(returns)
     w = None if weights is None else weights if segments.order is None else weights[segments.order]
@@ -78,18 +56,19 @@ def regress_panel(
 
     resolution = float(np.finfo(columns.dtype).eps)
     moments = segment_cross_moments(x, y, offsets, w, done)
-    check(moments, resolution)
-    return solve(
+    variation = Variation.within(moments, resolution)
+    fits = solve(
         moments,
         rows,
         fit_intercept=fit_intercept,
         min_rows=min_assets,
         resolution=resolution,
     )
+    return fits, variation
 
 
 def weigh_assets(
-    weighting: str, first_pass: Any, factors: Float64Array, used: BoolArray, returns: Float64Array
+    weighting: str, first: FirstPass, factors: Float64Array, used: BoolArray, returns: Float64Array
 ) -> Float64Array | None:
     """Weights of the second pass: None, a diagonal (N,), or (N, N).
 
@@ -98,9 +77,9 @@ def weigh_assets(
     """
     if weighting == "ols":
         return None
-    residuals = first_pass.residuals_.to_numpy()[:, used]
+    residuals = first.residuals(f"weighting={weighting!r}").to_numpy()[:, used]
     if weighting == "wls":
-        return _inverse_variances(residuals, returns, first_pass.betas_.index[used])
+        return _inverse_variances(residuals, returns, first.betas.index[used])
     if np.isnan(returns).any():
         raise ValueError("weighting='gls' needs complete returns. Use weighting='wls'.")
     known = np.isfinite(factors).all(axis=1)
@@ -210,123 +189,6 @@ def raise_if_time_series(X: Any, y: Any) -> None:
             "cross-section needs several. FactorBetas estimates its betas, TradedFactorModel its "
             "alpha too; for premia pass y with one column an asset, or index rows by (date, asset)."
         )
-
-
-def count_warm_up(values: FloatArray, segments: Segments) -> int:
-    """First dates on which no asset has exposures (n_rows, n_features), as of betas or momentum."""
-    offsets, order = segments.offsets, segments.order
-    for date in range(len(segments)):
-        rows = slice(offsets[date], offsets[date + 1])
-        if np.isfinite(values[rows if order is None else order[rows]]).all(axis=1).any():
-            return date
-    return len(segments)
-
-
-def report_failures(
-    fits: Outcome,
-    dates: pd.Index | None,
-    *,
-    min_assets: int,
-    refuse: bool,
-    values: FloatArray | None,
-    names: list[Any],
-    warm_up: int = 0,
-    more_to_come: bool = False,
-) -> None:
-    """Warn once about cross-sections without an estimate, or raise if none is left.
-
-    ``dates`` None are rows without dates, which scikit-learn's checks fit whatever their number.
-    ``values`` (n_rows, n_features) tell of columns without any value. The first ``warm_up`` dates
-    are no failures if others follow. With ``more_to_come`` other dates make up for those that
-    all fail.
-    """
-    failed = fits.thin | fits.deficient
-    if not failed.all():
-        failed[:warm_up] = False
-    if not failed.any():
-        return
-    parts, thin = [], fits.thin & failed
-    if thin.any():
-        most = int(fits.n_rows[thin].max())
-        parts.append(
-            f"{int(thin.sum())} with fewer than {min_assets} assets that have a return and "
-            f"all exposures (at most {most})"
-        )
-    if fits.deficient.any():
-        parts.append(f"{int(fits.deficient.sum())} with collinear or constant exposures")
-    found = "; ".join(parts)
-    if dates is not None and (refuse or (failed.all() and not more_to_come)):
-        missing = []
-        if values is not None:
-            missing = [
-                n for n, column in zip(names, values.T, strict=True) if np.isnan(column).all()
-            ]
-        empty = f" The columns {missing} have no value at all." if missing else ""
-        remedy = (
-            "Drop exposures or dates, or pass rank_deficient='nan'."
-            if refuse and not failed.all()
-            else "Use fewer exposures, or drop or impute those that are missing."
-        )
-        raise ValueError(
-            f"The premia of {int(failed.sum())} of {len(failed)} dates cannot be estimated: "
-            f"{found}.{empty} {remedy}"
-        )
-    if refuse:
-        raise ValueError(f"The premia cannot be estimated: {found}.")
-    first = "" if dates is None else f" (first: {dates[failed][0]})"
-    warn_user(
-        f"The premia of {int(failed.sum())} of {len(failed)} dates are NaN: {found}{first}.",
-        RankDeficientWarning,
-    )
-
-
-@single_blas_thread  # the condition numbers are of many small matrices
-def date_tables(
-    fits: Fits, labels: pd.Index, index: pd.Index, fit_intercept: bool
-) -> list[pd.DataFrame]:
-    """The slopes; number of assets, R squared, adjusted R squared and condition number."""
-    condition = fits.condition
-    free = fits.n_rows - fits.n_parameters
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where(free > 0, (fits.n_rows - fit_intercept) / free, np.nan)
-        adjusted = 1.0 - (1.0 - fits.r2) * ratio
-    cross_sections = {
-        "n_assets": fits.n_rows,
-        "r2": fits.r2,
-        "adj_r2": adjusted,
-        "condition_number": condition,
-    }
-    lambdas = pd.DataFrame(fits.coefficients, index=index, columns=labels)
-    return [lambdas, pd.DataFrame(cross_sections, index=index)]
-
-
-def average_weights(
-    positions: Any,
-    estimated: BoolArray,
-    window: int | None,
-    halflife: float | None,
-    *,
-    more_to_come: bool = False,
-) -> Float64Array:
-    """Weight of each date in the premia, adding up to 1 over the estimated dates.
-
-    ``window`` takes the last so many dates, estimated or not; ``halflife`` halves the weight for
-    every so many dates of distance from the last. Where all of them weigh nothing, with
-    ``more_to_come``, the weights are NaN.
-    """
-    distance = positions[-1] - np.asarray(positions, dtype=np.float64)
-    weights = estimated.astype(np.float64)
-    if window is not None:
-        weights[:-window] = 0.0
-    if halflife is not None:
-        weights *= 0.5 ** (distance / halflife)
-    total = weights.sum()
-    if total == 0.0 and estimated.any() and not more_to_come:
-        raise ValueError(
-            f"None of the last {window} dates could be estimated, so they have no average. "
-            "Use a longer premia_window."
-        )
-    return weights / total if total else np.full(len(weights), np.nan)
 
 
 @single_blas_thread

@@ -1,4 +1,4 @@
-"""One regression an asset over the whole of a sample, and what to say where there is none."""
+"""The record of a first pass: one regression per asset, or whatever else has betas."""
 
 from __future__ import annotations
 
@@ -15,15 +15,88 @@ from skfactor._kernels.rounding import EPSILON, FACTOR_PIVOT, FIVE_DIGITS_LOST
 from skfactor._kernels.weighted_errors import forgetting_variances
 from skfactor._limits import single_blas_thread
 from skfactor._panel import only_numbers_rows
-from skfactor._passes.rolling_betas import shrink
+from skfactor._passes.rolling_betas import RollingBetas, shrink
 from skfactor._passes.time_series import TimeSeries
 from skfactor._typing import Float64Array
+from skfactor._validation import frozen
 from skfactor._warn import warn_user
 from skfactor.exceptions import RankDeficientWarning
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FirstPass:
+    """What a first pass leaves for the second one, for its errors, and for portfolios.
+
+    An estimator with ``betas_`` that has no such record, or changed its betas afterwards, has one
+    of `first_pass_of`, in which little else is known.
+    """
+
+    betas: pd.DataFrame  # (N, K), rolling ones of the last date
+    special: str = ""  # what betas are that are not least squares of the whole sample
+    fit_intercept: bool = True
+    factors: pd.DataFrame | None = None  # (T, K)
+    returns: pd.DataFrame | None = None  # (T, N)
+    weights: Float64Array | None = None  # (T,) of the dates, where they do not count alike
+    alphas: pd.Series | None = None  # (N,)
+    std_errors: pd.DataFrame | None = None  # (N, K) for homoskedastic residuals
+    means: Float64Array | None = None  # (N,) average returns over an asset's dates
+    smallest_pivot: float = 1.0  # squared, of the factors' correlations over any asset's dates
+    rolling: RollingBetas | None = None  # betas of each date
+    given_residuals: pd.DataFrame | None = None  # (T, N), where they do not follow from the rest
+
+    @property
+    def collinear(self) -> str:
+        """Why the factors have no inverse covariance; empty if they have."""
+        if self.smallest_pivot >= FACTOR_PIVOT:
+            return ""
+        return (
+            "inverts the covariance of the factors, and to five digits some of them are "
+            "combinations of others. Drop one of those."
+        )
+
+    def raise_if_collinear(self, what: str) -> None:
+        """Raise ``ValueError`` if the factors have no inverse covariance, which ``what`` needs."""
+        if self.collinear:
+            raise ValueError(f"{what} {self.collinear}")
+
+    def residuals(self, what: str = "This") -> pd.DataFrame:
+        """Residuals (T, N); ``ValueError`` if they are not known, and ``what`` needs them."""
+        if self.given_residuals is not None:
+            return self.given_residuals
+        if self.returns is None or self.factors is None or self.alphas is None:
+            raise ValueError(
+                f"{what} needs the residuals of the first pass, and these betas are "
+                f"{self.special}, which has none. Give it residuals_, one column per asset, or "
+                "use FactorBetas."
+            )
+        return unexplained_returns(self.returns, self.factors, self.betas, self.alphas)
+
+
+def first_pass_of(fitted: Any, assets: pd.Index) -> FirstPass:
+    """The record of a fitted first pass; of an estimator that only has betas, what is known.
+
+    Raises ``ValueError`` if it has no betas (N, K) of these assets.
+    """
+    name = type(fitted).__name__
+    betas = getattr(fitted, "betas_", None)
+    if not isinstance(betas, pd.DataFrame) or not betas.index.equals(assets):
+        found = f"a {type(betas).__name__}"
+        if isinstance(betas, pd.DataFrame):
+            found = f"rows for {list(betas.index[:5])} ..."
+        raise ValueError(
+            f"The first pass {name} needs a DataFrame betas_ after fit, one row per column of y "
+            f"({list(assets[:5])} ...) and one column per factor; found {found}."
+        )
+    record = getattr(fitted, "record_", None)
+    if isinstance(record, FirstPass) and record.betas.equals(betas):
+        return record
+    return FirstPass(
+        frozen(betas), f"those of {name}", given_residuals=getattr(fitted, "residuals_", None)
+    )
+
+
+@dataclass(frozen=True)
+class SeriesRegressions:
     """Betas and their errors (N, K), alphas (N,), and the least squares that they are from."""
 
     betas: Float64Array
@@ -42,23 +115,6 @@ class FirstPass:
         return float(pivots.min(initial=1.0))
 
 
-def collinear_factors(first_pass: Any) -> str:
-    """Why the factors of a fitted `FactorBetas` have no inverse covariance; empty if they have."""
-    if first_pass._smallest_pivot >= FACTOR_PIVOT:
-        return ""
-    return (
-        "inverts the covariance of the factors, and to five digits some of them are combinations "
-        "of others. Drop one of those."
-    )
-
-
-def raise_if_collinear(first_pass: Any, what: str) -> None:
-    """Raise ``ValueError`` if the factors have no inverse covariance, which ``what`` needs."""
-    obstacle = collinear_factors(first_pass)
-    if obstacle:
-        raise ValueError(f"{what} {obstacle}")
-
-
 def regress_series(
     series: TimeSeries,
     weights: Float64Array | None,
@@ -66,7 +122,7 @@ def regress_series(
     fit_intercept: bool,
     fewest: int,
     shrinkage: str | None,
-) -> FirstPass:
+) -> SeriesRegressions:
     """Regress each asset on the factors, with weights (T,) if given.
 
     Shrunk betas come with alphas to match; errors are those of least squares.
@@ -95,7 +151,7 @@ def regress_series(
             alphas = masked_mean(left.T, w)
     of_all_dates = weights is None and known.all()
     free = np.where(known_error & fits.solved, found.free, np.nan)
-    return FirstPass(betas, alphas, errors, fits, free, means if of_all_dates else None)
+    return SeriesRegressions(betas, alphas, errors, fits, free, means if of_all_dates else None)
 
 
 @dataclass(frozen=True)

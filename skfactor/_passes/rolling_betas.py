@@ -88,14 +88,6 @@ class RollingSample:
         columns = table.reshape(len(table), -1).T
         return pd.DataFrame(columns, self.index(), self.series.names, copy=False)
 
-    def rows_known(self, dates: Labels, assets: IntArray, lag: int) -> IntArray:
-        """Rows of the frame with what is known ``lag`` dates before; -1 where nothing is.
-
-        ``assets`` holds the place of each row's asset, -1 for an unknown one.
-        """
-        place = known_places(self.series.periods, dates.labels, lag)[dates.codes]
-        return np.where((place < 0) | (assets < 0), -1, place * len(self.series.assets) + assets)
-
     def statistics(self) -> RollingStatistics:
         """Everything but the betas."""
         intercepts = ["intercepts"] if self.fit_intercept else []
@@ -110,6 +102,37 @@ class RollingSample:
             for table, name in names.items()
         )
         return RollingStatistics(alphas, errors, r2, n_periods, df)
+
+
+@dataclass(frozen=True, eq=False)
+class RollingBetas:
+    """Betas of every date, and how many dates later they are used."""
+
+    sample: RollingSample
+    table: pd.DataFrame  # (date, asset) x K
+    lag: int
+
+    def rows_known(self, dates: Labels, assets: IntArray) -> IntArray:
+        """Rows of the table with what is known ``lag`` dates before; -1 where nothing is.
+
+        ``assets`` holds the place of each row's asset, -1 for an unknown one.
+        """
+        series = self.sample.series
+        place = known_places(series.periods, dates.labels, self.lag)[dates.codes]
+        return np.where((place < 0) | (assets < 0), -1, place * len(series.assets) + assets)
+
+    def known(self) -> Float64Array:
+        """Betas (K, T, N) that are known on each date, NaN before there are any."""
+        columns = self.table.to_numpy().T
+        return self.lagged(columns.reshape(len(columns), *self.sample.series.returns.shape))
+
+    def lagged(self, table: Float64Array) -> Float64Array:
+        """What was known of a table (..., T, N) ``lag`` dates before each date."""
+        periods = self.sample.series.periods
+        places = known_places(periods, periods, self.lag)
+        known = np.full_like(table, np.nan)
+        known[..., places >= 0, :] = table[..., places[places >= 0], :]
+        return known
 
 
 def fewest_periods(model: Any, n_factors: int) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +13,8 @@ from skfactor._kernels.masked_sums import masked_mean
 from skfactor._kernels.rounding import EPSILON, SHARE_LEFT
 from skfactor._limits import single_blas_thread
 from skfactor._passes.cross_sections import average_over_time, regress_wide, weigh_assets
-from skfactor._passes.rolling_betas import RollingSample, known_places
+from skfactor._passes.first_pass import FirstPass
+from skfactor._passes.rolling_betas import RollingBetas
 from skfactor._typing import Float64Array
 
 
@@ -37,7 +37,9 @@ class SecondPass:
         return next((t for t, any_known in enumerate(known) if any_known), n_dates)
 
     @single_blas_thread
-    def pricing_errors(self, returns: pd.DataFrame, level: float, premia: Any) -> pd.Series:
+    def pricing_errors(
+        self, returns: pd.DataFrame, level: float, premia: Float64Array
+    ) -> pd.Series:
         """Average return less zero-beta rate ``level`` and betas times ``premia``, (N,)."""
         values = returns.to_numpy()
         if self.betas.ndim == 2:
@@ -50,7 +52,7 @@ class SecondPass:
 
 
 def second_pass(
-    first_pass: Any,
+    first: FirstPass,
     factors: pd.DataFrame,
     returns: pd.DataFrame,
     *,
@@ -59,17 +61,16 @@ def second_pass(
     min_assets: int,
     is_dated: bool,
 ) -> SecondPass:
-    """Regress the returns of each date on the betas that a fitted first pass gives for it.
+    """Regress the returns of each date on the betas that a first pass gives for it.
 
     Plain arrays, which are not dated, may leave every date without an estimate.
     """
-    sample = getattr(first_pass, "_rolling", None)
-    if sample is not None:
-        betas = _known_betas(sample, first_pass)
-        weights = _known_weights(sample, first_pass.lag, weighting)
-        fits = _regress_by_date(betas, returns.to_numpy(), weights, fit_intercept, min_assets)
-        return SecondPass(fits, returns, betas)
-    betas = first_pass.betas_.to_numpy()
+    if first.rolling is not None:
+        known = first.rolling.known()
+        weights = _known_weights(first.rolling, weighting)
+        fits = _regress_by_date(known, returns.to_numpy(), weights, fit_intercept, min_assets)
+        return SecondPass(fits, returns, known)
+    betas = first.betas.to_numpy()
     usable = np.isfinite(betas).all(axis=1)
     if is_dated and np.count_nonzero(usable) < 2:
         raise ValueError(
@@ -81,29 +82,14 @@ def second_pass(
     fits = regress_wide(
         betas[usable],
         values,
-        weigh_assets(weighting, first_pass, factors.to_numpy(), usable, values),
+        weigh_assets(weighting, first, factors.to_numpy(), usable, values),
         fit_intercept=fit_intercept,
         min_assets=min_assets,
     )
-    return SecondPass(fits, kept, betas, getattr(first_pass, "_mean_returns", None))
+    return SecondPass(fits, kept, betas, first.means)
 
 
-def _lagged(table: Float64Array, sample: RollingSample, lag: int) -> Float64Array:
-    """What was known of a table (..., T, N) ``lag`` dates before each date; NaN before that."""
-    periods = sample.series.periods
-    places = known_places(periods, periods, lag)
-    known = np.full_like(table, np.nan)
-    known[..., places >= 0, :] = table[..., places[places >= 0], :]
-    return known
-
-
-def _known_betas(sample: RollingSample, first_pass: Any) -> Float64Array:
-    columns = first_pass.rolling_betas_.to_numpy().T
-    table = columns.reshape(len(columns), *sample.series.returns.shape)
-    return _lagged(table, sample, first_pass.lag)
-
-
-def _known_weights(sample: RollingSample, lag: int, weighting: str) -> Float64Array | None:
+def _known_weights(rolling: RollingBetas, weighting: str) -> Float64Array | None:
     """Weights (T, N) by the windows that the betas of each date are from, as `weigh_assets`."""
     if weighting == "ols":
         return None
@@ -112,7 +98,7 @@ def _known_weights(sample: RollingSample, lag: int, weighting: str) -> Float64Ar
             "weighting='gls' is for betas of the whole sample; with rolling betas the residuals of "
             "a window are too few to invert their covariance. Use weighting='wls'."
         )
-    tables = sample.estimate("mean_squares", "r2").tables
+    tables = rolling.sample.estimate("mean_squares", "r2").tables
     variance = tables["mean_squares"]
     exact = (variance <= 0.0) | (tables["r2"] > 1.0 - SHARE_LEFT)
     if (exact & np.isfinite(variance)).any():
@@ -121,7 +107,7 @@ def _known_weights(sample: RollingSample, lag: int, weighting: str) -> Float64Ar
             "without bound. Drop these assets, or use weighting='ols'."
         )
     # Without a degree of freedom the variance is unknown, and the asset stays out.
-    return np.nan_to_num(_lagged(1.0 / variance, sample, lag))
+    return np.nan_to_num(rolling.lagged(1.0 / variance))
 
 
 @single_blas_thread

@@ -1,23 +1,23 @@
-"""The two passes on complete data as matrices, and the influence of each date on their premia.
+"""The two passes of a fit as they were run, and on complete data what they are as matrices.
 
 Notation: T dates, N assets, K factors, P premia (K, or K + 1 with a zero-beta rate); mu and f are
 means, B betas, X = [1, B] or B, W the second pass' weights, H = (X'WX)^-1, A = HX'W, e the pricing
-errors. Influence series are (T, P) with mean zero; premia vary as their long-run variance over T.
+errors.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
+import pandas as pd
 from scipy.linalg import solve_triangular
 
 from skfactor._kernels.records import Record
+from skfactor._passes.first_pass import FirstPass
 from skfactor._typing import Float64Array
-
-Weighting = Literal["ols", "wls", "gls"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class TwoPass(Record):
 
     returns: Float64Array
     factors: Float64Array
-    weighting: Weighting
+    weighting: str  # "ols", "wls" or "gls"
     zero_beta: bool
     known_betas: Float64Array | None = None  # (N, K), if the first pass was run before
 
@@ -140,13 +140,27 @@ class TwoPass(Record):
     @cached_property
     def discount(self) -> Float64Array:
         """w_t = (f_t - f)' Vf^-1 premia (T,): one minus it is the model's discount factor."""
-        return self.scaled_factors @ self.factor_premia
+        return self.exposure_factors @ self.factor_premia
 
     @property
     def errors_in_variables(self) -> float:
         """Premia' Vf^-1 premia, the c by which estimated betas add to variances (Shanken, 1992)."""
-        premia = self.factor_premia
-        return float(premia @ np.linalg.solve(self.factor_covariance, premia))
+        return float(self.discount @ self.discount / len(self.discount))
+
+    @property
+    def exposure_factors(self) -> Float64Array:
+        """Series (T, K) whose products with a return average to its exposures."""
+        return self.scaled_factors
+
+    @property
+    def unit_factors(self) -> Float64Array:
+        """Series (T, K) that the slopes of a date have in common with its factors."""
+        return self.centred_factors
+
+    @property
+    def factor_influence(self) -> Float64Array:
+        """Influence (T, K) of each date on the premia where there are no residuals."""
+        return self.centred_factors
 
     @cached_property
     def null_space(self) -> Float64Array:
@@ -180,3 +194,64 @@ class TwoPass(Record):
         """(T - N - 2) / T, which makes the inverse of a covariance unbiased; for GLS only."""
         t, n = self.returns.shape
         return (t - n - 2) / t if debiased and self.weighting == "gls" else 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class TwoPassFit(Record):
+    """Two passes as they were fitted."""
+
+    first: FirstPass
+    factors: pd.DataFrame  # (T, K)
+    returns: pd.DataFrame  # (T, N) of the assets with betas, NaN where missing
+    weighting: str
+    fit_intercept: bool  # of the second pass
+    correction: str = ""  # what was done to the slopes that are not those of least squares
+
+    @cached_property
+    def obstacle(self) -> str:
+        """Why errors for estimated betas are not known, whatever their kind; empty if they are."""
+        return self.correction or self.obstacle_of_betas
+
+    @cached_property
+    def obstacle_of_betas(self) -> str:
+        """The same, where it is for the betas."""
+        if self.first.special:
+            return (
+                "is for betas of the whole sample, every date weighing alike, and these are "
+                f"{self.first.special}."
+            )
+        if not self.first.fit_intercept:
+            return "is for betas estimated with an intercept in the first pass."
+        if np.isnan(self.factors.to_numpy()).any():
+            return "needs factors on every date, and some are missing. Drop those dates."
+        return self.first.collinear
+
+    @cached_property
+    def is_complete(self) -> bool:
+        """Whether every asset has a return on every date."""
+        return not np.isnan(self.returns.to_numpy()).any()
+
+    @cached_property
+    def betas(self) -> Float64Array:
+        """Betas (N, K) of the assets that have returns here."""
+        betas, assets = self.first.betas, self.returns.columns
+        used: Float64Array = (betas if len(betas) == len(assets) else betas.loc[assets]).to_numpy()
+        return used
+
+    @property
+    def passes(self) -> TwoPass:
+        """The two passes as matrices, for complete returns."""
+        returns, factors = self.returns.to_numpy(), self.factors.to_numpy()
+        return TwoPass(returns, factors, self.weighting, self.fit_intercept, self.betas)
+
+    @cached_property
+    def _kept(self) -> dict[tuple[str, bool], Float64Array]:
+        return {}
+
+    def keep(self, what: str, debiased: bool, compute: Callable[[], Float64Array]) -> Float64Array:
+        """A series that is computed once: other kernels, summaries and diagnostics need it too."""
+        if (what, debiased) not in self._kept:
+            series = compute()
+            series.flags.writeable = False
+            self._kept[what, debiased] = series
+        return self._kept[what, debiased]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import add
 from typing import Any
 
 import pandas as pd
@@ -19,7 +21,6 @@ from skfactor.distributed._partition import (
 )
 from skfactor.distributed._steps import split_estimator
 from skfactor.linear_model._panel_fit import PanelRegression
-from skfactor.linear_model._panel_parts import fit_part, join_parts
 
 
 def fit(
@@ -121,7 +122,7 @@ def fit(
         parts = [part for series in dask.compute(*tasks) for part in series]
     if not parts:
         raise ValueError("The frame has no rows.")
-    joined = join_parts(model, [part for _, part in parts])
+    joined = clone(model).fit_slopes(reduce(add, (slopes for _, slopes in parts)))
     if steps is None and not isinstance(estimator, Pipeline):
         return joined
     fitted = clone(estimator)
@@ -163,4 +164,4 @@ def _fit_partition(
         metadata = layout.routed(part, X.index)
         with config_context(enable_metadata_routing=bool(metadata)):
             X = fitted.fit_transform(X, y, **metadata)
-    return pd.Series([(fitted, fit_part(model, X, y, weights))], dtype=object)
+    return pd.Series([(fitted, model.read_slopes(X, y, weights))], dtype=object)

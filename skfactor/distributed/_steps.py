@@ -18,7 +18,7 @@ def split_estimator(estimator: Any) -> tuple[Pipeline | None, PanelRegression]:
     if isinstance(estimator, Pipeline):
         model = estimator[-1]
         steps = estimator[:-1] if len(estimator) > 1 else None
-    if not (isinstance(model, PanelRegression) and model._takes_panels):
+    if not isinstance(model, PanelRegression):
         raise TypeError(
             f"The estimator has to be a model of panels such as FamaMacBeth, or a Pipeline that "
             f"ends with one; found {model!r}."

@@ -1,135 +1,384 @@
-"""Covariance matrices of premia: long-run variances of influence series, divided by their length.
+"""Covariances of premia: long-run variances of influence series, divided by their length.
 
-A kind of uncertainty is a function here and a line in `COVARIANCES`.
+A kind of uncertainty is an object, registered by its name: `infer` is the one way to it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Mapping
+from functools import partial
+from typing import ClassVar, TypeAlias
 
 import numpy as np
+import pandas as pd
 
-from skfactor._typing import BoolArray, Float64Array, IntArray
+from skfactor._passes.slopes import PremiaRecord
+from skfactor._passes.two_pass import TwoPassFit
+from skfactor._typing import Float64Array
+from skfactor._validation import check_flag
 from skfactor.inference._long_run import NEWEY_WEST, LongRun, names_newey_west
+from skfactor.inference._premia import PremiaInference
+from skfactor.inference._two_pass import INCOMPLETE, obstacle_of_two_passes, two_pass_influence
+
+# `PremiaCovariance.compute` of any kind, whatever its options.
+Compute: TypeAlias = Callable[..., tuple[Float64Array, float, float]]
 
 
-@dataclass(frozen=True)
-class PremiaSample:
-    """What the errors of premia are made from: the estimated dates, in ascending order."""
+class PremiaCovariance(ABC):
+    """A kind of covariance of premia, to be registered by `register_covariance`.
 
-    lambdas: Float64Array  # (T, P) slopes of each cross-section, all finite
-    weights: Float64Array  # (T,) of each date in the average, adding up to 1
-    positions: IntArray  # (T,) places of the dates on the calendar
-    is_const: BoolArray  # (P,) which slope is the zero-beta rate
-    factors: Float64Array | None = None  # (T, K) factor returns, where betas were estimated
-    # Influence (T, P) of each date through slopes and estimated betas; the arguments are whether
-    # the model may be misspecified and whether inverses are made unbiased.
-    two_pass_influence: Callable[[bool, bool], Float64Array] | None = None
+    A subclass says how the matrix is made of what a fit has left, and where that does not hold.
 
-    @property
-    def n_factors(self) -> int:
-        """Number of premia but the zero-beta rate."""
-        return int(np.count_nonzero(~self.is_const))
+    Attributes
+    ----------
+    name : str
+        What ``inference(covariance=...)`` calls it.
+    options : tuple of str
+        Keywords that it takes beside those that all kinds have; any other raises.
+    holds_for_prices : bool
+        Whether it also holds for prices of covariance risk, whose record has slopes and two passes
+        of its own.
 
-    def debiasing(self, debiased: bool, used: int) -> float:
-        """T / (T - used), or 1 if not asked for."""
-        if not debiased:
-            return 1.0
-        if self.n_effective <= used:
-            raise ValueError(
-                f"debiased=True divides by the number of dates minus {used}, and there are "
-                f"{self.n_effective:g}. Pass debiased=False, or more dates."
-            )
-        return self.n_effective / (self.n_effective - used)
+    Examples
+    --------
+    A kind for panels: the variances of odd and even dates apart, which are equal if slopes are not
+    heteroskedastic in that way.
 
-    @property
-    def premia(self) -> Float64Array:
-        """Weighted average of the slopes (P,)."""
-        return self.weights @ self.lambdas
+    >>> import numpy as np
+    >>> from skfactor import FamaMacBeth
+    >>> from skfactor.datasets import make_panel
+    >>> from skfactor.inference import PremiaCovariance, register_covariance
+    >>> class OddDates(PremiaCovariance):
+    ...     name = "odd-dates"
+    ...
+    ...     def compute(self, record, long_run, debiased):
+    ...         slopes = record.lambdas[::2]
+    ...         return np.cov(slopes.T) / len(record.lambdas), 0.0, len(slopes) - 1.0
+    >>> register_covariance(OddDates())
+    >>> model = FamaMacBeth().fit(*make_panel(n_dates=60, random_state=0, return_X_y=True))
+    >>> model.inference("odd-dates").df
+    29.0
+    """
 
-    @property
-    def n_effective(self) -> float:
-        """Number of equally weighted dates that would average as well; T with equal weights."""
-        if np.ptp(self.weights) == 0.0:
-            return float(len(self.weights))
-        return float(1.0 / (self.weights @ self.weights))
+    name: ClassVar[str]
+    options: ClassVar[tuple[str, ...]] = ()
+    holds_for_prices: ClassVar[bool] = False
+
+    @abstractmethod
+    def compute(
+        self, record: PremiaRecord, long_run: LongRun, debiased: bool
+    ) -> tuple[Float64Array, float, float]:
+        """Compute the matrix.
+
+        Parameters
+        ----------
+        record : PremiaRecord
+            ``lambdas`` (T, P), the slopes of the T dates that were used, and their ``dates``,
+            ``positions`` on the calendar and ``date_weights``, which add up to 1; ``premia`` (P,);
+            ``two_pass`` where betas were estimated. No slope is missing: where some are, this is
+            called for the dates that estimates have in common.
+        long_run : LongRun
+            ``long_run.covariance(series, positions)`` is the long-run covariance of a series (T, P)
+            with the kernel that was asked for, and the number of lags.
+        debiased : bool
+            Whether a small-sample correction is asked for.
+        **options
+            The declared ones that were passed.
+
+        Returns
+        -------
+        matrix : ndarray of shape (P, P)
+        lags : float
+            Number of lags, 0 without a kernel.
+        df : float
+            Degrees of freedom of the t distribution, infinite for the normal one.
+        """
+
+    def obstacle(self, record: PremiaRecord) -> str:
+        """Why the kind does not hold for a record, to follow its name; empty if it does."""
+        return ""
+
+    def note(self, record: PremiaRecord) -> str:
+        """What the reader of a summary has to know; empty if nothing."""
+        return ""
 
 
-def slope_influence(sample: PremiaSample) -> Float64Array:
+def slope_influence(record: PremiaRecord) -> Float64Array:
     """Influence (T, P) of each date on the premia, exposures taken as known.
 
     Scaled so that V = LRV / T for any weights: with equal ones it is lambda_t - premia.
     """
-    scale = len(sample.weights) * sample.weights
-    return scale[:, None] * (sample.lambdas - sample.premia)
+    lambdas, weights = record.lambdas, record.date_weights
+    scale = len(weights) * weights
+    return scale[:, None] * (lambdas - weights @ lambdas)
 
 
-def fama_macbeth(
-    sample: PremiaSample, long_run: LongRun, debiased: bool
+def debiasing(record: PremiaRecord, debiased: bool, used: int) -> float:
+    """T / (T - used), or 1 if not asked for."""
+    if not debiased:
+        return 1.0
+    n_dates = record.n_effective
+    if n_dates <= used:
+        raise ValueError(
+            f"debiased=True divides by the number of dates minus {used}, and there are "
+            f"{n_dates:g}. Pass debiased=False, or more dates."
+        )
+    return n_dates / (n_dates - used)
+
+
+def from_influence(
+    influence: Float64Array, record: PremiaRecord, long_run: LongRun, debiased: bool, *, used: int
 ) -> tuple[Float64Array, float]:
+    """Long-run variance of an influence series (T, P) over T, and the number of lags."""
+    # All premia count alike in the choice of the lags, the zero-beta rate not, unless it is alone.
+    is_const = record.is_const
+    weights = np.where(is_const.all() | ~is_const, 1.0, 0.0)
+    covariance, lags = long_run.covariance(influence, record.positions, weights)
+    return covariance / len(influence) * debiasing(record, debiased, used), lags
+
+
+class FamaMacBethCovariance(PremiaCovariance):
     """Fama and MacBeth (1973): the time-series variation of the slopes."""
-    return _from_influence(slope_influence(sample), sample, long_run, debiased, used=1)
+
+    name = "fama-macbeth"
+    holds_for_prices = True
+
+    def compute(
+        self, record: PremiaRecord, long_run: LongRun, debiased: bool
+    ) -> tuple[Float64Array, float, float]:
+        influence = slope_influence(record)
+        matrix, lags = from_influence(influence, record, long_run, debiased, used=1)
+        return matrix, lags, record.n_effective - 1.0
+
+    def note(self, record: PremiaRecord) -> str:
+        return record.note
 
 
-def shanken(sample: PremiaSample, long_run: LongRun, debiased: bool) -> tuple[Float64Array, float]:
+class TwoPassCovariance(PremiaCovariance):
+    """What the kinds for betas that the model itself estimated have in common."""
+
+    holds_for_prices = True
+
+    def obstacle(self, record: PremiaRecord) -> str:
+        found = obstacle_of_two_passes(record)
+        if found or record.two_pass is None or record.two_pass.is_complete:
+            return found
+        return self.obstacle_of_gaps(record.two_pass)
+
+    def obstacle_of_gaps(self, fit: TwoPassFit) -> str:
+        """Why the kind does not hold where returns are missing; empty if it does."""
+        if fit.weighting != "ols":
+            return "is for an OLS second pass where returns are missing."
+        return ""
+
+
+class InfluenceCovariance(TwoPassCovariance):
+    """Long-run variance of the influence through slopes and betas, of correct models or of all."""
+
+    def __init__(self, name: str, misspecified: bool) -> None:
+        self.name = name  # type: ignore[misc]  # one class for two kinds
+        self.misspecified = misspecified
+
+    def compute(
+        self, record: PremiaRecord, long_run: LongRun, debiased: bool
+    ) -> tuple[Float64Array, float, float]:
+        assert record.two_pass is not None
+        influence = two_pass_influence(record.two_pass, record.lambdas, self.misspecified, debiased)
+        used = record.n_factors + 1
+        return *from_influence(influence, record, long_run, debiased, used=used), np.inf
+
+
+class ShankenCovariance(TwoPassCovariance):
     """Shanken (1992), Theorem 2: estimated betas add c = premia' Vf^-1 premia of the residual part.
 
     The slopes' deviations split exactly into those of the factors and a residual part that is
     serially uncorrelated under the theorem; the kernel is for the factors.
     """
-    assert sample.factors is not None
-    t = len(sample.lambdas)
-    factors = sample.factors - sample.factors.mean(axis=0)
-    premia = sample.premia[~sample.is_const]
-    c = float(premia @ np.linalg.solve(factors.T @ factors / t, premia))
-    padded = np.zeros_like(sample.lambdas)
-    padded[:, ~sample.is_const] = factors
-    residual = sample.lambdas - sample.premia - padded
-    of_factors, lags = long_run.covariance(factors, sample.positions)
-    covariance = (1.0 + c) * (residual.T @ residual / t)
-    covariance[np.ix_(~sample.is_const, ~sample.is_const)] += of_factors
-    return covariance / t * sample.debiasing(debiased, factors.shape[1] + 1), lags
+
+    name = "shanken"
+
+    def compute(
+        self, record: PremiaRecord, long_run: LongRun, debiased: bool
+    ) -> tuple[Float64Array, float, float]:
+        assert record.two_pass is not None
+        passes, t = record.two_pass.passes, len(record.lambdas)
+        residual = record.lambdas - record.premia.to_numpy()
+        k = passes.factors.shape[1]
+        residual[:, -k:] -= passes.unit_factors
+        of_factors, lags = long_run.covariance(passes.factor_influence, record.positions)
+        covariance = (1.0 + passes.errors_in_variables) * (residual.T @ residual / t)
+        covariance[-k:, -k:] += of_factors
+        return covariance / t * debiasing(record, debiased, k + 1), lags, np.inf
+
+    def obstacle_of_gaps(self, fit: TwoPassFit) -> str:
+        return INCOMPLETE
 
 
-def gmm(sample: PremiaSample, long_run: LongRun, debiased: bool) -> tuple[Float64Array, float]:
-    """Errors of slopes and betas of a correct model: Cochrane (2005), Jagannathan-Wang (1998)."""
-    assert sample.two_pass_influence is not None
-    influence = sample.two_pass_influence(False, debiased)
-    return _from_influence(influence, sample, long_run, debiased, used=sample.n_factors + 1)
-
-
-def krs(sample: PremiaSample, long_run: LongRun, debiased: bool) -> tuple[Float64Array, float]:
-    """Kan, Robotti and Shanken (2013): the model need not hold."""
-    assert sample.two_pass_influence is not None
-    influence = sample.two_pass_influence(True, debiased)
-    return _from_influence(influence, sample, long_run, debiased, used=sample.n_factors + 1)
-
-
-def _from_influence(
-    influence: Float64Array, sample: PremiaSample, long_run: LongRun, debiased: bool, *, used: int
-) -> tuple[Float64Array, float]:
-    # All premia count alike in the choice of the lags, the zero-beta rate not, unless it is alone.
-    weights = np.where(sample.is_const.all() | ~sample.is_const, 1.0, 0.0)
-    covariance, lags = long_run.covariance(influence, sample.positions, weights)
-    return covariance / len(influence) * sample.debiasing(debiased, used), lags
-
-
-# Covariance matrix (P, P) and number of lags, by kind.
-Covariance = Callable[[PremiaSample, LongRun, bool], tuple[Float64Array, float]]
-COVARIANCES: dict[str, Covariance] = {
-    "fama-macbeth": fama_macbeth,
-    "shanken": shanken,
-    "gmm": gmm,
-    "krs": krs,
+_KINDS: dict[str, PremiaCovariance] = {
+    kind.name: kind
+    for kind in (
+        FamaMacBethCovariance(),
+        ShankenCovariance(),
+        InfluenceCovariance("gmm", misspecified=False),
+        InfluenceCovariance("krs", misspecified=True),
+    )
 }
 
 
-def check_covariance(kind: Any) -> None:
-    """Raise ``ValueError`` for what names no covariance."""
-    if not isinstance(kind, str) or kind not in ("auto", *COVARIANCES):
+def register_covariance(kind: PremiaCovariance) -> None:
+    """Make a kind of covariance known by its name, to `inference`, summaries and tables.
+
+    Parameters
+    ----------
+    kind : PremiaCovariance
+        A kind with the name of one that was registered before takes its place, but for the
+        package's own.
+
+    Raises
+    ------
+    ValueError
+        If the name is "auto" or of one of the package's own kinds.
+
+    Examples
+    --------
+    See `PremiaCovariance`; here a kind that is known already.
+
+    >>> from skfactor.inference import PremiaCovariance, register_covariance
+    >>> class Slopes(PremiaCovariance):
+    ...     name = "fama-macbeth"
+    ...
+    ...     def compute(self, record, long_run, debiased):
+    ...         raise NotImplementedError
+    >>> register_covariance(Slopes())
+    Traceback (most recent call last):
+    ValueError: The name 'fama-macbeth' is taken. Give the kind another one.
+    """
+    if kind.name in _OWN:
+        raise ValueError(f"The name {kind.name!r} is taken. Give the kind another one.")
+    _KINDS[kind.name] = kind
+
+
+_OWN = frozenset(_KINDS) | {"auto"}
+
+
+def covariance_kind(name: object) -> PremiaCovariance:
+    """The kind of this name; ``ValueError`` for what names none."""
+    if not isinstance(name, str) or name not in _KINDS:
         raise ValueError(
-            f"covariance={kind!r} is unknown; it is 'auto' or one of {list(COVARIANCES)}."
-            + (NEWEY_WEST if names_newey_west(kind) else "")
+            f"covariance={name!r} is unknown; it is 'auto' or one of {list(_KINDS)}."
+            + (NEWEY_WEST if names_newey_west(name) else "")
         )
+    return _KINDS[name]
+
+
+def obstacle_to(covariance: str, record: PremiaRecord) -> str:
+    """Why a kind does not hold for a record; empty if it does."""
+    return covariance_kind(covariance).obstacle(record)
+
+
+def _choose(record: PremiaRecord, covariance: str) -> tuple[PremiaCovariance, list[str]]:
+    """The kind to be used, and what a summary has to say of the choice."""
+    if covariance != "auto":
+        kind = covariance_kind(covariance)
+        found = kind.obstacle(record)
+        if found:
+            held = " or ".join(repr(k.name) for k in _KINDS.values() if not k.obstacle(record))
+            raise ValueError(f"covariance={covariance!r} {found} Use {held}.")
+        notes = [kind.note(record)]
+    else:
+        kind = covariance_kind("krs")
+        found = kind.obstacle(record)
+        if found:
+            kind = covariance_kind("fama-macbeth")
+        notes = [kind.note(record)]
+        if found and record.two_pass is not None:
+            notes.append(f"Errors for estimated betas do not hold here: krs {found}")
+    return kind, [note for note in notes if note]
+
+
+def infer(
+    record: PremiaRecord,
+    covariance: str = "auto",
+    *,
+    kernel: str | None = None,
+    bandwidth: float | str | None = None,
+    prewhiten: bool = False,
+    debiased: bool = True,
+    options: Mapping[str, object] | None = None,
+) -> PremiaInference:
+    """Premia with errors; see `skfactor.FamaMacBeth.inference`."""
+    long_run = LongRun(kernel, bandwidth, prewhiten)
+    check_flag(debiased, "debiased")
+    kind, notes = _choose(record, covariance)
+    options = {} if options is None else options
+    unknown = [name for name in options if name not in kind.options]
+    if unknown:
+        taken = f"only {list(kind.options)}" if kind.options else "none of its own"
+        raise TypeError(f"covariance={kind.name!r} has no option {unknown}; it takes {taken}.")
+    if len(record.lambdas) < 2:
+        raise ValueError(
+            "Errors come from the variation over dates, and the premia rest on one date. Fit on "
+            "several dates."
+        )
+    kind_compute: Compute = kind.compute
+    compute = partial(kind_compute, long_run=long_run, debiased=debiased, **options)
+    labels = record.premia.index.view()  # its name may be set
+    df: float | pd.Series
+    if record.has_gaps:
+        matrix, lags, free = _by_common_dates(record, compute)
+        df = pd.Series(free, index=labels, name="df")
+        notes.append("Premia, and each pair of them, have their own dates.")
+    else:
+        matrix, lags, df = compute(record)
+
+    def on_common_dates(names: list[Hashable]) -> PremiaInference:
+        return infer(
+            record.only(names),
+            kind.name,
+            kernel=kernel,
+            bandwidth=bandwidth,
+            prewhiten=prewhiten,
+            debiased=debiased,
+            options=options,
+        )
+
+    return PremiaInference(
+        premia=record.premia.set_axis(labels),
+        cov=pd.DataFrame(matrix, index=labels, columns=labels),
+        df=df,
+        covariance=kind.name,
+        kernel=long_run.kernel,
+        bandwidth=lags,
+        prewhitened=long_run.prewhiten,
+        describe=record.describe,
+        notes=tuple(notes),
+        n_dates=len(record.lambdas),
+        on_common_dates=on_common_dates if record.has_gaps else None,
+    )
+
+
+def _by_common_dates(
+    record: PremiaRecord, compute: Compute
+) -> tuple[Float64Array, float, Float64Array]:
+    """Covariances (P, P) over the dates of each pair, the most lags, degrees of freedom (P,).
+
+    Slopes that are there on the same dates are taken together.
+    """
+    known = np.isfinite(record.lambdas)
+    patterns, which = np.unique(known, axis=1, return_inverse=True)
+    which = which.reshape(-1)
+    n_groups, names = patterns.shape[1], record.premia.index
+    matrix, free, most = np.full((len(names), len(names)), np.nan), np.full(len(names), np.nan), 0.0
+    for g in range(n_groups):
+        for h in range(g, n_groups):
+            places = np.flatnonzero((which == g) | (which == h))
+            if np.count_nonzero(patterns[:, g] & patterns[:, h]) < 2:
+                continue
+            block, lags, df = compute(record.only(names[places]))
+            in_g, in_h = np.flatnonzero(which == g), np.flatnonzero(which == h)
+            part = block[np.ix_(which[places] == g, which[places] == h)]
+            matrix[np.ix_(in_g, in_h)], matrix[np.ix_(in_h, in_g)] = part, part.T
+            if g == h:
+                free[in_g], most = df, max(most, lags)
+    return matrix, most, free

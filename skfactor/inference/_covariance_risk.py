@@ -6,7 +6,7 @@ zero; its premium can be zero although it helps, and the other way round.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,78 +15,72 @@ import pandas as pd
 from scipy import stats
 
 from skfactor._definite import cholesky_factor
-from skfactor._passes.two_pass import TwoPass
+from skfactor._passes.slopes import PremiaRecord
+from skfactor._passes.two_pass import TwoPass, TwoPassFit
 from skfactor._typing import BoolArray, Float64Array
-from skfactor._validation import check_flag, check_significance
-from skfactor.inference._covariance import check_covariance
+from skfactor._validation import check_significance
+from skfactor.inference._covariance import covariance_kind, infer
 from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import PremiaInference
-from skfactor.inference._two_pass import two_pass_of
+from skfactor.inference._two_pass import misspecification_robust_influence, two_pass_of
 
 
 @dataclass(frozen=True)
-class CovarianceRisk:
-    """Second pass on covariances C = R'F / T in place of betas, with the same weights W."""
+class CovarianceRisk(TwoPass):
+    """Second pass on covariances C = R'F / T in place of betas; its premia are prices.
 
-    passes: TwoPass
+    A covariance is Vf times the betas, so that prices are Vf^-1 times the premia, and that Vf is
+    estimated is part of their influence.
+    """
 
     @cached_property
     def exposures(self) -> Float64Array:
         """[1, C] or C (N, P)."""
-        covariances = self.passes.betas @ self.passes.factor_covariance
-        if not self.passes.zero_beta:
+        covariances = self.betas @ self.factor_covariance
+        if not self.zero_beta:
             return covariances
         return np.column_stack([np.ones(len(covariances)), covariances])
 
-    @cached_property
-    def bread(self) -> Float64Array:
-        """(X'WX)^-1 (P, P)."""
-        gram = self.exposures.T @ self.passes.weigh(self.exposures)
-        return np.asarray(np.linalg.inv(gram), dtype=np.float64)
+    @property
+    def exposure_factors(self) -> Float64Array:
+        """Factors (T, K): their products with a return average to its covariances."""
+        return self.centred_factors
 
-    @cached_property
-    def projection(self) -> Float64Array:
-        """(X'WX)^-1 X'W (P, N)."""
-        return self.bread @ self.passes.weigh(self.exposures).T
+    @property
+    def unit_factors(self) -> Float64Array:
+        """Vf^-1 (f_t - f) (T, K)."""
+        return self.scaled_factors
 
-    @cached_property
-    def prices(self) -> Float64Array:
-        """Zero-beta rate and prices of covariance risk (P,)."""
-        return self.projection @ self.passes.means
+    @property
+    def factor_influence(self) -> Float64Array:
+        """Influence (T, K) of each date through the mean and the covariance of the factors."""
+        return self.scaled_factors * (1.0 - self.discount)[:, None] + self.factor_premia
 
-    @cached_property
-    def slopes(self) -> Float64Array:
-        """Slopes of each date on the covariances (T, P)."""
-        return self.passes.returns @ self.projection.T
 
-    def influence(self, misspecified: bool, debiased: bool = False) -> Float64Array:
-        """Influence (T, P) of each date through slopes and covariances, as for premia."""
-        passes = self.passes
-        k = passes.factors.shape[1]
-        deviations = passes.centred_returns @ self.projection.T
-        influence = deviations * (1.0 - passes.discount)[:, None]
-        influence[:, -k:] += self.prices[-k:]
-        if not misspecified:
-            return influence
-        u = passes.weighted_errors * passes.small_sample_scale(debiased)
-        influence += (passes.centred_factors * u[:, None]) @ self.bread[-k:]
-        if passes.weighting == "gls":
-            influence -= deviations * u[:, None]
-        elif passes.weighting == "wls":
-            shares = passes.residuals**2 / passes.residual_variances * passes.pricing_errors
-            influence -= shares @ self.projection.T
-        return influence
+class PricesFit(TwoPassFit):
+    """Two passes of which the second is on covariances."""
 
-    def shanken_covariance(self) -> tuple[Float64Array, Float64Array]:
-        """Residual part (P, P), divisor T, and influence (T, P) of the factors alone."""
-        passes = self.passes
-        residual = passes.residuals @ self.projection.T
-        k = passes.factors.shape[1]
-        of_factors = np.zeros_like(residual)
-        of_factors[:, -k:] = passes.scaled_factors * (1.0 - passes.discount)[:, None]
-        of_factors[:, -k:] += self.prices[-k:]
-        enlarged = (1.0 + passes.errors_in_variables) * (residual.T @ residual) / len(residual)
-        return enlarged, of_factors
+    @property
+    def passes(self) -> CovarianceRisk:
+        """The two passes as matrices."""
+        plain = super().passes
+        return CovarianceRisk(**{each.name: getattr(plain, each.name) for each in fields(plain)})
+
+
+def record_of_prices(record: PremiaRecord, fit: TwoPassFit) -> PremiaRecord:
+    """What a fit leaves for the inference of prices of covariance risk."""
+    prices = PricesFit(
+        fit.first, fit.factors, fit.returns, fit.weighting, fit.fit_intercept, fit.correction
+    )
+    passes, lambdas = prices.passes, record.slopes.lambdas
+    slopes = pd.DataFrame(passes.slopes, lambdas.index, lambdas.columns)
+    return replace(
+        record,
+        slopes=replace(record.slopes, lambdas=slopes),
+        premia=pd.Series(passes.premia, record.premia.index, name="price"),
+        two_pass=prices,
+        note="",
+    )
 
 
 def price_of_covariance_risk(
@@ -97,6 +91,7 @@ def price_of_covariance_risk(
     bandwidth: float | str | None = None,
     prewhiten: bool = False,
     debiased: bool = True,
+    **options: object,
 ) -> PremiaInference:
     """Prices of covariance risk of a two-pass model: the slopes of its stochastic discount factor.
 
@@ -110,7 +105,7 @@ def price_of_covariance_risk(
     covariance : {"auto", "fama-macbeth", "shanken", "gmm", "krs"}, default="auto"
         As in `skfactor.FamaMacBeth.inference`; auto is krs, which holds under misspecification
         [1]_ [2]_.
-    kernel, bandwidth, prewhiten, debiased
+    kernel, bandwidth, prewhiten, debiased, **options
         As in `skfactor.FamaMacBeth.inference`.
 
     Returns
@@ -141,35 +136,21 @@ def price_of_covariance_risk(
     >>> price_of_covariance_risk(FamaMacBeth().fit(factors, returns)).premia.index.tolist()
     ['const', 'f1', 'f2', 'f3']
     """
-    passes, positions = two_pass_of(model, "price_of_covariance_risk")
-    check_flag(debiased, "debiased")
-    check_covariance(covariance)
-    risk = CovarianceRisk(passes)
-    long_run = LongRun(kernel, bandwidth, prewhiten)
-    kind = "krs" if covariance == "auto" else covariance
-    t, k = passes.factors.shape
-    residual_part: Float64Array | float = 0.0
-    if kind == "shanken":
-        residual_part, influence = risk.shanken_covariance()
-    elif kind == "fama-macbeth":
-        influence = risk.slopes - risk.prices
-    else:
-        influence = risk.influence(kind == "krs", debiased)
-    weights = np.ones(influence.shape[1])
-    weights[:-k] = 0.0  # the zero-beta rate has no say in the choice of the lags
-    cov, lags = long_run.covariance(influence, positions, weights)
-    used = (1 if kind == "fama-macbeth" else k + 1) if debiased else 0
-    cov = (cov + residual_part) / (t - used)
-    labels = model._estimated.premia.index.view()
-    return PremiaInference(
-        premia=pd.Series(risk.prices, index=labels, name="price"),
-        cov=pd.DataFrame(cov, index=labels, columns=labels),
-        df=t - 1.0 if kind == "fama-macbeth" else np.inf,
-        covariance=kind,
+    record, _ = two_pass_of(model, "price_of_covariance_risk")
+    assert record.two_pass is not None
+    if covariance != "auto" and not covariance_kind(covariance).holds_for_prices:
+        raise ValueError(
+            f"covariance={covariance!r} is for premia, and not known to hold for prices of "
+            "covariance risk. Use 'krs'."
+        )
+    return infer(
+        record_of_prices(record, record.two_pass),
+        covariance,
         kernel=kernel,
-        bandwidth=lags,
-        prewhitened=prewhiten,
-        describe=model._estimated.describe(model._two_pass),
+        bandwidth=bandwidth,
+        prewhiten=prewhiten,
+        debiased=debiased,
+        options=options,
     )
 
 
@@ -250,7 +231,7 @@ def screen_factors(
     ['f1']
     """
     check_significance(significance)
-    passes, positions = two_pass_of(model, "screen_factors")
+    record, passes = two_pass_of(model, "screen_factors")
     t, n = passes.returns.shape
     if t <= n + passes.factors.shape[1] + 2:
         raise ValueError(
@@ -261,16 +242,17 @@ def screen_factors(
             f"screen_factors inverts the covariance of {n} assets, which is singular: some assets "
             "are combinations of others. Drop them."
         )
-    names = np.array(list(model._estimated.premia.index[-passes.factors.shape[1] :]), dtype=object)
+    names = np.array(list(record.premia.index[-passes.factors.shape[1] :]), dtype=object)
     kept: BoolArray = np.ones(len(names), dtype=bool)
     long_run = LongRun(kernel, bandwidth)
     steps = []
     while kept.any():
         factors = passes.factors[:, kept]
-        risk = CovarianceRisk(TwoPass(passes.returns, factors, "gls", passes.zero_beta))
+        risk = CovarianceRisk(passes.returns, factors, "gls", passes.zero_beta)
         k = factors.shape[1]
-        cov, _ = long_run.covariance(risk.influence(True)[:, -k:], positions)
-        squared_t = risk.prices[-k:] ** 2 / (np.diag(cov) / t)
+        influence = misspecification_robust_influence(risk)[:, -k:]
+        cov, _ = long_run.covariance(influence, record.positions)
+        squared_t = risk.factor_premia**2 / (np.diag(cov) / t)
         threshold = float(stats.chi2.ppf(1.0 - significance / k, 1))
         step = dict.fromkeys(names, np.nan)
         step.update(zip(names[kept], squared_t, strict=True))

@@ -18,11 +18,13 @@ from skfactor._kernels.wild_bootstrap import (
     share_as_large,
     wald_statistics,
 )
+from skfactor._passes.two_pass import TwoPassFit
 from skfactor._typing import BoolArray, Float64Array, IntArray
 from skfactor._validation import check_significance
+from skfactor.inference._covariance import infer, obstacle_to
 from skfactor.inference._premia import TestResult
 from skfactor.inference._rank import rank_test
-from skfactor.inference._two_pass import two_pass_of
+from skfactor.inference._two_pass import two_pass_record_of
 
 # Significance level of the line in summaries.
 _LEVEL = 0.05
@@ -122,9 +124,9 @@ def describe_useless(names: list[Any]) -> str:
     )
 
 
-def note_on_factors(fit: Any, obstacle: str) -> str:
+def note_on_factors(fit: TwoPassFit) -> str:
     """One sentence if factors of a two-pass fit look useless or cannot be tested; else empty."""
-    obstacle = obstacle or _too_few_dates(fit)
+    obstacle = fit.obstacle_of_betas or _too_few_dates(fit)
     if obstacle:
         return f"Whether a factor is useless was not tested: the test {obstacle}"
     try:
@@ -135,7 +137,7 @@ def note_on_factors(fit: Any, obstacle: str) -> str:
     return describe_useless(useless) if useless else ""
 
 
-def _too_few_dates(fit: Any) -> str:
+def _too_few_dates(fit: TwoPassFit) -> str:
     """Why the betas of all assets cannot be tested together; empty if they can."""
     t, n = fit.returns.shape
     needed = n + fit.factors.shape[1] + 2
@@ -154,21 +156,19 @@ def diagnose(model: Any, significance: float) -> Diagnostics:
             f"{_MOST_DRAWS} samples. Use 0.0001 or more."
         )
     n_draws = min(n_draws, _MOST_DRAWS)
-    fit: Any = getattr(model, "_two_pass", None)
-    if fit is None:
-        two_pass_of(model, "diagnostics")  # says why there is none
-    obstacle = _too_few_dates(fit) or model._obstacle_to("krs")
+    record, fit = two_pass_record_of(model, "diagnostics")
+    obstacle = _too_few_dates(fit) or obstacle_to("krs", record)
     if obstacle:
         raise ValueError(f"diagnostics {obstacle}")
     kinds = ("fama-macbeth", "krs")
-    t_values = pd.DataFrame({kind: model.inference(kind).t_values for kind in kinds})
+    t_values = pd.DataFrame({kind: infer(record, kind).t_values for kind in kinds})
     rank = None
     if fit.is_complete:
         rank = rank_test(fit.factors, fit.returns, fit_intercept=fit.fit_intercept, n_draws=n_draws)
     return Diagnostics(rank, beta_tests(fit, n_draws), t_values, significance)
 
 
-def beta_tests(fit: Any, n_draws: int = _DRAWS) -> pd.DataFrame:
+def beta_tests(fit: TwoPassFit, n_draws: int = _DRAWS) -> pd.DataFrame:
     """Tests that all assets have the same beta on a factor, or zero, for each factor of a fit.
 
     Wald statistics robust to heteroskedasticity, with p-values by a wild bootstrap: the residuals

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
 from html import escape
 from typing import Any
 
@@ -104,8 +104,9 @@ class PremiaInference:
         Estimates, ``"const"`` (the zero-beta rate) first where there is one.
     cov : DataFrame of shape (n_premia, n_premia)
         Their covariance matrix.
-    df : float
-        Degrees of freedom of the t distribution; infinite for the normal one.
+    df : float or Series of shape (n_premia,)
+        Degrees of freedom of the t distribution; infinite for the normal one. A Series where
+        premia rest on different dates.
     covariance : str
         Kind of the covariance, such as ``"shanken"``.
     kernel : str or None
@@ -118,6 +119,11 @@ class PremiaInference:
         Returns what the summary says about the model, label by label.
     notes : tuple of str
         What the reader has to know about these errors.
+    n_dates : int or None
+        Dates that the errors are from, if that is known.
+    on_common_dates : callable or None
+        Where premia rest on different dates: the same for a list of them, over the dates that they
+        have in common.
 
     Examples
     --------
@@ -131,13 +137,15 @@ class PremiaInference:
 
     premia: pd.Series
     cov: pd.DataFrame
-    df: float
+    df: float | pd.Series
     covariance: str
     kernel: str | None = None
     bandwidth: float = 0.0
     prewhitened: bool = False
     describe: Callable[[], dict[str, str]] = dict
     notes: tuple[str, ...] = ()
+    n_dates: int | None = None
+    on_common_dates: Callable[[list[Hashable]], PremiaInference] | None = None
 
     @property
     def std_errors(self) -> pd.Series:
@@ -153,8 +161,23 @@ class PremiaInference:
     def p_values(self) -> pd.Series:
         """Two-sided p-values of the hypothesis that a premium is zero."""
         below = -np.abs(self._t)
-        tail = special.stdtr(self.df, below) if np.isfinite(self.df) else special.ndtr(below)
+        tail = special.stdtr(self._free, below) if self._is_t else special.ndtr(below)
         return self._labelled(np.asarray(2.0 * tail, dtype=np.float64), "p_value")
+
+    @property
+    def _free(self) -> Float64Array:
+        return np.asarray(self.df, dtype=np.float64)
+
+    @property
+    def _is_t(self) -> bool:
+        return not bool(np.isinf(self._free).any())
+
+    @property
+    def _distribution(self) -> str:
+        if not self._is_t:
+            return "normal"
+        low, high = np.nanmin(self._free), np.nanmax(self._free)
+        return f"t({low:.4g})" if low == high else f"t({low:.4g} to {high:.4g})"
 
     @property
     def _errors(self) -> Float64Array:
@@ -194,7 +217,7 @@ class PremiaInference:
         """
         check_level(level)
         share, premia = 0.5 + level / 2.0, self.premia.to_numpy()
-        t = special.stdtrit(self.df, share) if np.isfinite(self.df) else special.ndtri(share)
+        t = special.stdtrit(self._free, share) if self._is_t else special.ndtri(share)
         half = t * self._errors
         bounds = np.column_stack([premia - half, premia + half])
         return pd.DataFrame(bounds, index=self.premia.index, columns=_BOUNDS.view())
@@ -229,11 +252,15 @@ class PremiaInference:
             raise ValueError(f"The premia {unknown or chosen} are unknown; there are {index}.")
         if len(set(chosen)) < len(chosen):
             raise ValueError(f"names={chosen} names a premium more than once.")
+        if self.on_common_dates is not None:
+            common = self.on_common_dates(chosen)
+            found = common.wald_test(chosen)
+            return replace(found, null=f"{found.null}, over the {common.n_dates} dates of all")
         premia = self.premia[chosen].to_numpy()
-        k = len(chosen)
-        free = self.df + 1.0 - k
+        k, df = len(chosen), float(self._free)
+        free = df + 1.0 - k
         if free <= 0:
-            raise ValueError(f"{k} premia need more than {k} dates, found {self.df + 1.0:g}.")
+            raise ValueError(f"{k} premia need more than {k} dates, found {df + 1.0:g}.")
         wald = quadratic_form(
             premia,
             self.cov.loc[chosen, chosen].to_numpy(),
@@ -241,9 +268,9 @@ class PremiaInference:
             "some are known without error or from the others, or there are too few dates.",
         )
         null = f"the premia of {', '.join(map(str, chosen))} are zero"
-        if not np.isfinite(self.df):
+        if not self._is_t:
             return TestResult(wald, float(stats.chi2.sf(wald, k)), (k,), "chi2", null)
-        statistic = wald * free / (k * self.df)
+        statistic = wald * free / (k * df)
         return TestResult(statistic, float(stats.f.sf(statistic, k, free)), (k, free), "F", null)
 
     def to_frame(self) -> pd.DataFrame:
@@ -274,7 +301,7 @@ class PremiaInference:
             **self.describe(),
             "Covariance:": self.covariance,
             "Long-run variance:": long_run,
-            "Distribution:": f"t({self.df:.4g})" if np.isfinite(self.df) else "normal",
+            "Distribution:": self._distribution,
         }
         labels, values = list(facts), [[value] for value in facts.values()]
         if len(labels) % 2:
@@ -292,7 +319,7 @@ class PremiaInference:
             [form.format(x) for form, x in zip(formats, row, strict=True)]
             for row in table.itertuples(index=False)
         ]
-        letter = "t" if np.isfinite(self.df) else "z"
+        letter = "t" if self._is_t else "z"
         headers = [self._estimate, "std err", letter, f"P>|{letter}|", "[0.025", "0.975]"]
         return [top, SimpleTable(body, headers, names, txt_fmt=fmt_params)]
 

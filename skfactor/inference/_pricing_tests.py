@@ -85,13 +85,13 @@ def j_test(
             )
         result: TestResult = own(**given) if taken else own()
         return result
-    passes, positions = two_pass_of(model, "j_test")
+    record, passes = two_pass_of(model, "j_test")
     _check_residuals(passes, "j_test")
     long_run, beside = LongRun(kernel, bandwidth, prewhiten), passes.null_space
     errors = beside.T @ passes.pricing_errors
-    variance, _ = long_run.covariance(passes.moments, positions, combine=beside)
+    variance, _ = long_run.covariance(passes.moments, record.positions, combine=beside)
     refusal = _SINGULAR.format("j_test", *passes.returns.shape)
-    statistic = len(positions) * quadratic_form(errors, variance, refusal)
+    statistic = len(record.positions) * quadratic_form(errors, variance, refusal)
     return TestResult(
         statistic, float(stats.chi2.sf(statistic, len(errors))), (len(errors),), "chi2", _NULL
     )
@@ -134,7 +134,7 @@ def shanken_test(model: Any, *, small_sample: bool = True) -> TestResult:
     >>> shanken_test(FamaMacBeth().fit(factors, returns)).df
     (21, 576)
     """
-    passes, _ = two_pass_of(model, "shanken_test")
+    _, passes = two_pass_of(model, "shanken_test")
     t, n = passes.returns.shape
     if t <= n:
         raise ValueError(

@@ -137,18 +137,18 @@ def cross_sectional_r2(
     0.819
     """
     check_flag(debiased, "debiased")
-    passes, positions = two_pass_of(model, "cross_sectional_r2")
+    record, passes = two_pass_of(model, "cross_sectional_r2")
     long_run = LongRun(kernel, bandwidth, prewhiten)
     t = len(passes.returns)
     r2 = r2_of(passes)
-    variance, _ = long_run.covariance(r2_influence(passes, debiased)[:, None], positions)
+    variance, _ = long_run.covariance(r2_influence(passes, debiased)[:, None], record.positions)
     _, total = _quadratic_forms(passes)
-    errors, _ = long_run.covariance(passes.moments, positions, combine=passes.null_space)
+    errors, _ = long_run.covariance(passes.moments, record.positions, combine=passes.null_space)
     one = weighted_chi2_sf(t * (1.0 - r2) * total, np.linalg.eigvalsh(errors))
     k = passes.factors.shape[1]
     # Of the slopes if all premia are zero, so that errors of the betas do not matter.
     unpriced = passes.slopes - passes.premia + influence_of_errors(passes, debiased)
-    slopes, _ = long_run.covariance(unpriced[:, -k:], positions)
+    slopes, _ = long_run.covariance(unpriced[:, -k:], record.positions)
     root = np.linalg.cholesky(np.linalg.inv(passes.bread[-k:, -k:]))
     zero = weighted_chi2_sf(t * r2 * total, np.linalg.eigvalsh(root.T @ slopes @ root))
     return CrossSectionalR2(
@@ -291,7 +291,7 @@ def compare_r2(
     'chi2'
     """
     check_flag(debiased, "debiased")
-    (a, positions), (b, _) = (two_pass_of(model, "compare_r2") for model in (model_a, model_b))
+    (record, a), (_, b) = (two_pass_of(model, "compare_r2") for model in (model_a, model_b))
     if a.returns.shape != b.returns.shape or not np.array_equal(a.returns, b.returns):
         raise ValueError("compare_r2 needs models of the same returns; these differ.")
     if (a.weighting, a.zero_beta) != (b.weighting, b.zero_beta):
@@ -319,7 +319,9 @@ def compare_r2(
         )
         return _test_nested(small, large, prices)
     influence = r2_influence(a, debiased) - r2_influence(b, debiased)
-    variance, _ = LongRun(kernel, bandwidth, prewhiten).covariance(influence[:, None], positions)
+    variance, _ = LongRun(kernel, bandwidth, prewhiten).covariance(
+        influence[:, None], record.positions
+    )
     statistic = (r2_of(a) - r2_of(b)) / float(np.sqrt(variance[0, 0] / len(influence)))
     p_value = float(2.0 * stats.norm.sf(abs(statistic)))
     return TestResult(statistic, p_value, (), "normal", "both models have the same R2")

@@ -1,4 +1,4 @@
-"""The influence of each date on the premia of two passes on complete data, and who has those.
+"""The influence of each date on the premia of two passes, and who has those.
 
 Notation as in `skfactor._passes.two_pass`. Influence series are (T, P) with mean zero; premia vary
 as their long-run variance over T.
@@ -6,14 +6,21 @@ as their long-run variance over T.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
+import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from skfactor._dates import calendar_positions
-from skfactor._passes.two_pass import TwoPass
-from skfactor._typing import Float64Array, IntArray
+from skfactor._passes.slopes import PremiaRecord
+from skfactor._passes.two_pass import TwoPass, TwoPassFit
+from skfactor._typing import Float64Array
+from skfactor.inference._unbalanced import unbalanced_influence
+
+INCOMPLETE = (
+    "is for complete returns, and some are missing. Drop the assets or dates that miss some."
+)
 
 
 def correctly_specified_influence(passes: TwoPass) -> Float64Array:
@@ -21,9 +28,10 @@ def correctly_specified_influence(passes: TwoPass) -> Float64Array:
 
     The same as the generalized method of moments of Cochrane (2005, section 12.2).
     """
-    discount = passes.discount[:, None]
-    influence: Float64Array = (passes.slopes - passes.premia) * (1.0 - discount)
-    influence[:, -passes.factors.shape[1] :] += passes.centred_factors * discount
+    kept = 1.0 - passes.discount[:, None]
+    influence: Float64Array = (passes.slopes - passes.premia) * kept
+    k = passes.factors.shape[1]
+    influence[:, -k:] += passes.factor_influence - passes.unit_factors * kept
     return influence
 
 
@@ -35,7 +43,7 @@ def misspecification_robust_influence(passes: TwoPass, debiased: bool = False) -
 def influence_of_errors(passes: TwoPass, debiased: bool) -> Float64Array:
     """What pricing errors that do not vanish add to the influence (T, P)."""
     u = passes.weighted_errors * passes.small_sample_scale(debiased)
-    added = (passes.scaled_factors * u[:, None]) @ passes.bread[-passes.factors.shape[1] :]
+    added = (passes.exposure_factors * u[:, None]) @ passes.bread[-passes.factors.shape[1] :]
     if passes.weighting == "gls":
         added -= (passes.slopes - passes.premia) * u[:, None]
     elif passes.weighting == "wls":
@@ -45,32 +53,82 @@ def influence_of_errors(passes: TwoPass, debiased: bool) -> Float64Array:
     return added
 
 
-def two_pass_of(model: Any, what: str) -> tuple[TwoPass, IntArray]:
-    """The two passes of a fitted model, and the places of its dates on the calendar.
+def two_pass_influence(
+    fit: TwoPassFit, slopes: Float64Array, misspecified: bool, debiased: bool
+) -> Float64Array:
+    """Influence (T, P) of each date on the average slopes, through slopes (T, P) and betas."""
+    if not fit.is_complete:
+        compute = partial(
+            unbalanced_influence,
+            fit.returns.to_numpy(),
+            fit.factors.to_numpy(),
+            fit.betas,
+            slopes,
+            zero_beta=fit.fit_intercept,
+            misspecified=misspecified,
+        )
+    elif misspecified:
+        compute = partial(misspecification_robust_influence, fit.passes, debiased)
+    else:
+        compute = partial(correctly_specified_influence, fit.passes)
+    return fit.keep("krs" if misspecified else "gmm", debiased, compute)
 
-    Raises ``ValueError`` if the model is not a two-pass one of complete data.
-    """
+
+def record_of(model: Any, what: str) -> PremiaRecord:
+    """What the fit of a model of premia has left; ``ValueError`` if it is none."""
     if not isinstance(model, BaseEstimator):
         raise ValueError(f"{what} needs a fitted FamaMacBeth; found a {type(model).__name__}.")
     check_is_fitted(model)
-    fit = getattr(model, "_two_pass", None)
-    if fit is None:
-        inner = {"regressor_": "its regressor_", "best_estimator_": "its best_estimator_"}
-        held = [advice for name, advice in inner.items() if hasattr(model, name)]
-        held += ["its last step"] if hasattr(model, "steps") else []
+    record = getattr(model, "record_", None)
+    if isinstance(record, PremiaRecord):
+        return record
+    inner = {"regressor_": "its regressor_", "best_estimator_": "its best_estimator_"}
+    held = [advice for name, advice in inner.items() if hasattr(model, name)]
+    held += ["its last step"] if hasattr(model, "steps") else []
+    raise ValueError(
+        f"{what} needs a FamaMacBeth fitted in wide form, y with one column an asset; found "
+        f"{type(model).__name__}"
+        + (f", which holds a model: pass {held[0]}." if held else " without a first pass.")
+    )
+
+
+def two_pass_record_of(model: Any, what: str) -> tuple[PremiaRecord, TwoPassFit]:
+    """`record_of` and its two passes; ``ValueError`` if the model has none."""
+    record = record_of(model, what)
+    if record.two_pass is None:
         raise ValueError(
             f"{what} needs a FamaMacBeth fitted in wide form, y with one column an asset; found "
-            f"{type(model).__name__}"
-            + (f", which holds a model: pass {held[0]}." if held else " without a first pass.")
+            f"{type(model).__name__} without a first pass."
         )
-    obstacle = model._obstacle_to("shanken")
+    return record, record.two_pass
+
+
+def obstacle_of_two_passes(record: PremiaRecord) -> str:
+    """Why errors for estimated betas do not hold, whatever their kind; empty if they do."""
+    if record.two_pass is None:
+        return (
+            "needs betas estimated by the model itself; here the exposures are given. Pass y "
+            "with one column an asset to have them estimated."
+        )
+    if not record.is_even:
+        return "is for averages of all dates, without premia_window or premia_halflife."
+    if record.two_pass.obstacle:
+        return record.two_pass.obstacle
+    if np.isnan(record.slopes.lambdas.to_numpy()).any():
+        return "needs premia on every date, and some are missing. Drop those dates."
+    return ""
+
+
+def two_pass_of(model: Any, what: str) -> tuple[PremiaRecord, TwoPass]:
+    """The record of a fitted model and its two passes; ``ValueError`` but for complete data."""
+    record, fit = two_pass_record_of(model, what)
+    obstacle = obstacle_of_two_passes(record) or ("" if fit.is_complete else INCOMPLETE)
     if obstacle:
         raise ValueError(f"{what} {obstacle}")
-    passes: TwoPass = fit.passes
-    n_assets, n_premia = passes.exposures.shape
+    n_assets, n_premia = len(fit.betas), len(record.premia)
     if n_assets <= n_premia:
         raise ValueError(
             f"{what} needs more assets than premia, or nothing is left to test; found {n_assets} "
             f"and {n_premia}."
         )
-    return passes, calendar_positions(model._estimated.lambdas.index)
+    return record, fit.passes

@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from numbers import Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 
+from skfactor._fitting import fitting
 from skfactor._kernels.cross_moments import masked_cross_moments
 from skfactor._kernels.least_squares import LeastSquares
 from skfactor._kernels.rounding import MEASURED_BETAS
 from skfactor._limits import muted, single_blas_thread
-from skfactor._panel import time_index
 from skfactor._passes.cross_sections import regress_wide, weigh_assets
-from skfactor._passes.first_pass import raise_if_collinear
+from skfactor._passes.first_pass import FirstPass
+from skfactor._passes.slopes import Slopes
+from skfactor._passes.two_pass import TwoPassFit
 from skfactor._sklearn import Interval, StrOptions
 from skfactor._typing import BoolArray, Float64Array
-from skfactor._undated import warn_of_columns_left
-from skfactor._validation import target_names
+from skfactor._validation import raise_if_empty
 from skfactor._warn import warn_user
 from skfactor.exceptions import RankDeficientWarning
-from skfactor.linear_model._factor_betas import FactorBetas
-from skfactor.linear_model._fama_macbeth import FamaMacBeth
-from skfactor.linear_model._two_pass_fit import CorrectedTwoPassFit, special_betas
+from skfactor.linear_model._two_pass_model import TWO_PASS_CONSTRAINTS, TwoPassModel, WideData
 
+_CORRECTED = "is for least-squares slopes, and these are corrected for the errors of the betas."
 # Why an asset with betas of all periods is no part of a correction.
 _LEFT_OUT = {
     "instrumental": "too few returns, or constant or collinear factors, in odd or in even periods",
@@ -34,7 +34,7 @@ _LEFT_OUT = {
 }
 
 
-class BiasCorrectedFamaMacBeth(FamaMacBeth):
+class BiasCorrectedFamaMacBeth(TwoPassModel):
     r"""Premia of individual assets, corrected for the errors in their estimated betas.
 
     Betas of single stocks are noisy, and a regression on noisy betas pulls the premia towards
@@ -128,10 +128,9 @@ class BiasCorrectedFamaMacBeth(FamaMacBeth):
     f1         0.53  192.05  192.05
     """
 
-    _takes_panels: ClassVar = False
     _fama_macbeth_note: ClassVar = "Slopes corrected for errors in the betas, date by date."
     _parameter_constraints: ClassVar = {
-        **FamaMacBeth._parameter_constraints,
+        **TWO_PASS_CONSTRAINTS,
         "method": [StrOptions({"instrumental", "litzenberger-ramaswamy"})],
         "min_reliability": [Interval(Real, 0, 1, closed="left")],
         "weighting": [StrOptions({"ols", "wls"})],
@@ -152,52 +151,72 @@ class BiasCorrectedFamaMacBeth(FamaMacBeth):
         rank_deficient: str = "nan",
         date_level: str | int | None = "auto",
     ) -> None:
-        super().__init__(
-            betas=betas,
-            fit_intercept=fit_intercept,
-            weighting=weighting,
-            premia_window=premia_window,
-            premia_halflife=premia_halflife,
-            min_assets=min_assets,
-            missing=missing,
-            rank_deficient=rank_deficient,
-            date_level=date_level,
-        )
         self.method = method
         self.min_reliability = min_reliability
+        self.betas = betas
+        self.fit_intercept = fit_intercept
+        self.weighting = weighting
+        self.premia_window = premia_window
+        self.premia_halflife = premia_halflife
+        self.min_assets = min_assets
+        self.missing = missing
+        self.rank_deficient = rank_deficient
+        self.date_level = date_level
 
-    def _fit_panel(self, *args: Any, **kwargs: Any) -> None:
-        raise ValueError(
-            "BiasCorrectedFamaMacBeth needs several assets, y with one column each: it corrects "
-            "for the errors of the betas that it estimates itself, and in a panel the exposures "
-            "are given, with errors that are unknown. Use FamaMacBeth for a panel."
-        )
+    @fitting(holds_estimators=True)
+    def fit(self, X: Any, y: Any, dates: Any = None) -> Self:
+        """Estimate the premia.
 
-    def _fit_wide(
-        self, factors: Float64Array, returns: Float64Array, X: Any, y: Any, dates: Any
-    ) -> None:
-        periods = time_index(X, y, dates, self.date_level)
-        if periods is None:
-            warn_of_columns_left(X)
-        index = pd.RangeIndex(len(factors)) if periods is None else periods
-        order = index.argsort()
-        index, factors, returns = index[order], factors[order], returns[order]
-        assets = target_names(y, returns.shape[1])
-        factor_frame = pd.DataFrame(factors, index=index, columns=self._names)
-        return_frame = pd.DataFrame(returns, index=index, columns=assets)
-        self.first_pass_ = self._first_pass(factor_frame, return_frame)
-        self.betas_ = self.first_pass_.betas_
-        betas, instrumental = self.betas_.to_numpy(), self.method == "instrumental"
+        Parameters
+        ----------
+        X : array-like of shape (n_periods, n_features)
+            Factor returns of each period.
+        y : array-like of shape (n_periods, n_assets)
+            Returns of the assets, in decimals.
+        dates : array-like of shape (n_periods,), optional
+            Date of each row, if it is not in the index of X or y.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If y has one column, a value is infinite or text, factors are collinear, betas are not
+            of the whole sample, or no date can be estimated.
+
+        Warns
+        -----
+        RankDeficientWarning
+            If some dates could not be estimated or corrected, or assets are left out.
+        """
+        values, target = self._validate(X, y, reset=True)
+        raise_if_empty(target)
+        if target.ndim == 1 or target.shape[1] == 1:
+            raise ValueError(
+                "BiasCorrectedFamaMacBeth needs several assets, y with one column each: it "
+                "corrects for the errors of the betas that it estimates itself, and in a panel the "
+                "exposures are given, with errors that are unknown. Use FamaMacBeth for a panel."
+            )
+        self._fit_wide(self._wide_data(values.astype(np.float64), target, X, y, dates))
+        return self
+
+    def _fit_wide(self, data: WideData) -> None:
+        factors, returns = data.factors.to_numpy(), data.returns.to_numpy()
+        assets, instrumental = data.returns.columns, self.method == "instrumental"
+        self.first_pass_, first = self._full_sample_pass(data.factors, data.returns)
+        betas = first.betas.to_numpy()
         if instrumental:
-            first_pass = muted(self._first_pass, RankDeficientWarning)  # said once, below
+            first_pass = muted(self._full_sample_pass, RankDeficientWarning)  # said once, below
             self.odd_betas_, self.even_betas_ = (
-                first_pass(factor_frame[half::2], return_frame[half::2]).betas_ for half in (0, 1)
+                first_pass(data.factors[half::2], data.returns[half::2])[1].betas for half in (0, 1)
             )
             halves = np.hstack([self.odd_betas_, self.even_betas_])
             used = np.isfinite(betas).all(axis=1) & np.isfinite(halves).all(axis=1)
         else:
-            raise_if_collinear(self.first_pass_, self.method)
-            errors = beta_covariances(self.first_pass_, factors)
+            first.raise_if_collinear(self.method)
+            errors = beta_covariances(first, factors)
             used = np.isfinite(errors).all(axis=(1, 2))
         lost = assets[np.isfinite(betas).all(axis=1) & ~used]
         if len(lost):
@@ -210,7 +229,7 @@ class BiasCorrectedFamaMacBeth(FamaMacBeth):
                 f"returns{where} for betas with errors: a cross-section needs several assets."
             )
         known = returns[:, used]
-        weights = weigh_assets(self.weighting, self.first_pass_, factors, used, known)
+        weights = weigh_assets(self.weighting, first, factors, used, known)
         if instrumental:
             strength = instrument_strength(halves[used], self.fit_intercept)
             labels = ["correlation", "f_odd", "f_even"]
@@ -223,43 +242,43 @@ class BiasCorrectedFamaMacBeth(FamaMacBeth):
         reliability = np.where(fits.solved, system.reliability(), np.nan)
         unreliable = fits.solved & ~(reliability > self.min_reliability)
         good = fits.solved & ~unreliable
-        self._store(system.solve(fits, good), None if periods is None else index, None)
-        self.reliability_ = pd.Series(reliability, index=self.dates_, name="reliability")
-        self.trimmed_dates_ = self.dates_[unreliable & instrumental]
-        self.fallback_dates_ = self.dates_[unreliable & (not instrumental)]
+        slopes = Slopes.of(
+            system.solve(fits, good), self._labels(), data.dates, has_const=self.fit_intercept
+        )
+        self._judge(slopes)
+        self.reliability_ = pd.Series(reliability, index=slopes.dates, name="reliability")
+        self.trimmed_dates_ = slopes.dates[unreliable & instrumental]
+        self.fallback_dates_ = slopes.dates[unreliable & (not instrumental)]
         if unreliable.any():
             self._report_unreliable(unreliable, good)
-        kept, average = return_frame.loc[:, used], return_frame.mean()
-        self._two_pass = CorrectedTwoPassFit(
-            self.first_pass_,
-            factor_frame,
-            kept,
-            self._estimated.lambdas.to_numpy(),
-            self.weighting,
-            self.fit_intercept,
-        )
-        self.expected_returns_ = self._expected(betas, assets)
+        if len(self.trimmed_dates_):
+            slopes.lambdas.loc[unreliable] = np.nan
+            slopes.sections.loc[unreliable, ["r2", "adj_r2"]] = np.nan
+            self._raise_if_no_average(slopes)
+        kept = data.returns.loc[:, used]
+        fit = TwoPassFit(first, data.factors, kept, self.weighting, self.fit_intercept, _CORRECTED)
+        self._finish_wide(slopes, fit, assets)
+        average = data.returns.mean()
         self.pricing_errors_ = (average - self.expected_returns_).rename("pricing_error")
 
-    def _first_pass(self, factors: pd.DataFrame, returns: pd.DataFrame) -> Any:
-        first_pass = FactorBetas() if self.betas is None else self.betas
-        kind = special_betas(first_pass)
-        if kind:
+    def _full_sample_pass(
+        self, factors: pd.DataFrame, returns: pd.DataFrame
+    ) -> tuple[Any, FirstPass]:
+        fitted, first = self._first_pass(factors, returns)
+        if first.special:
             raise ValueError(
                 "The corrections are for betas of the whole sample, every period weighing alike, "
-                f"and these are {kind}."
+                f"and these are {first.special}."
             )
-        first_pass = clone(first_pass)
-        # Of a subclass or another estimator nothing is known but its fit.
-        fit = first_pass._fit_wide if type(first_pass) is FactorBetas else first_pass.fit
-        return fit(factors, returns)
+        return fitted, first
 
     def _report_unreliable(self, unreliable: BoolArray, estimated: BoolArray) -> None:
-        """Say how many dates were trimmed or not corrected, and leave the trimmed ones out."""
+        """Say how many dates were trimmed or not corrected."""
         trim = self.method == "instrumental"
+        first = self.reliability_.index[unreliable][0]
         found = (
             f"On {int(unreliable.sum())} of {len(unreliable)} dates the reliability of the betas "
-            f"is not above {self.min_reliability:g} (first: {self.dates_[unreliable][0]})"
+            f"is not above {self.min_reliability:g} (first: {first})"
         )
         if self.rank_deficient == "raise" or (trim and not estimated.any()):
             raise ValueError(f"{found}. Use fewer factors, longer samples or a lower bound.")
@@ -269,17 +288,6 @@ class BiasCorrectedFamaMacBeth(FamaMacBeth):
             else "their slopes are those of least squares, uncorrected"
         )
         warn_user(f"{found}: {left}.", RankDeficientWarning)
-        if trim:
-            self.lambdas_.loc[unreliable] = np.nan
-            self.cross_sections_.loc[unreliable, ["r2", "adj_r2"]] = np.nan
-            self._average_slopes([self.lambdas_, self.cross_sections_])
-
-    def slope_portfolios(self, X: Any, dates: Any = None, sample_weight: Any = None) -> Any:
-        """Raise ``ValueError``: the weights known for slopes are those of least squares."""
-        raise ValueError(
-            "slope_portfolios gives the weights behind least-squares slopes, and these slopes are "
-            "corrected. Use FamaMacBeth for portfolios."
-        )
 
 
 @dataclass(frozen=True)
@@ -359,14 +367,14 @@ def instrumental_system(
     return CorrectedSystem(products[:, z, x], products[:, z, -1], measured, products, mean)
 
 
-def beta_covariances(first_pass: Any, factors: Float64Array) -> Float64Array:
+def beta_covariances(first: FirstPass, factors: Float64Array) -> Float64Array:
     """Covariances (N, K, K) of each asset's betas, s^2 (F'F)^-1; NaN without a degree of freedom.
 
     F are the factors (T, K) on the asset's own dates, centred if the first pass has an intercept.
     """
-    k, centred = factors.shape[1], bool(first_pass.fit_intercept)
+    k, centred = factors.shape[1], first.fit_intercept
     known = np.isfinite(factors).all(axis=1)
-    residuals, f = first_pass.residuals_.to_numpy()[known], factors[known]
+    residuals, f = first.residuals().to_numpy()[known], factors[known]
     observed = np.isfinite(residuals)
     f = f - f.mean(axis=0) * centred
     n_periods, sums = observed.sum(axis=0), observed.T @ f
@@ -375,7 +383,7 @@ def beta_covariances(first_pass: Any, factors: Float64Array) -> Float64Array:
     if centred:
         gram -= sums[:, :, None] * sums[:, None, :] / np.maximum(n_periods, 1)[:, None, None]
     free = n_periods - k - centred
-    good = (free > 0) & np.isfinite(first_pass.betas_.to_numpy()).all(axis=1)
+    good = (free > 0) & np.isfinite(first.betas.to_numpy()).all(axis=1)
     variance = np.nansum(residuals**2, axis=0)[good] / free[good]
     norm = np.sqrt(np.einsum("nkk->nk", gram[good]))
     units = norm[:, :, None] * norm[:, None, :]

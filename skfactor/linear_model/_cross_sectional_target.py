@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from functools import partial
 from inspect import signature
 from typing import Any, ClassVar, Self
 
@@ -16,15 +15,16 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skfactor._base import all_or_nothing
 from skfactor._dates import is_dated
+from skfactor._fitting import fitting, sub_fit_task
 from skfactor._known_targets import unknown_left_out
 from skfactor._panel import only_numbers_rows, time_index
-from skfactor._sklearn import CallbackSupportMixin, Estimator, HasMethods, fit_context, sub_fit_task
+from skfactor._sklearn import CallbackSupportMixin, Estimator, HasMethods
 from skfactor._typing import Float64Array
 from skfactor._undated import warn_undated
 from skfactor._validation import raise_if_repeated, target_names, validate_target
 from skfactor.exceptions import NoDatesWarning
+from skfactor.linear_model._expected_returns import premia_html
 from skfactor.linear_model._fama_macbeth import FamaMacBeth
 from skfactor.preprocessing import FactorZScorer
 
@@ -121,9 +121,8 @@ class CrossSectionalTargetRegressor(
         self.regressor = regressor
         self.transformer = transformer
 
-    @fit_context(prefer_skip_nested_validation=False)  # type: ignore[untyped-decorator]  # scikit-learn is untyped
-    @partial(all_or_nothing, one_task=False)
-    def fit(self, X: Any, y: Any, **fit_params: Any) -> Self:
+    @fitting(one_task=False, holds_estimators=True)
+    def fit(self, /, X: Any, y: Any, **fit_params: Any) -> Self:
         """Transform the target and fit the regressor to it.
 
         Parameters
@@ -286,6 +285,9 @@ class CrossSectionalTargetRegressor(
         if result.ndim == 1 and not only_numbers_rows(index):
             return pd.Series(result, index=index, name=getattr(y, "name", None))
         return result
+
+    def _results_html(self) -> str:
+        return premia_html(getattr(self, "regressor_", None))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -10,16 +10,17 @@ import pandas as pd
 from sklearn.base import OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skfactor._base import all_or_nothing
+from skfactor._fitting import fitting
 from skfactor._kernels.rolling import Window
 from skfactor._panel import asset_labels
 from skfactor._passes.first_pass import (
+    FirstPass,
     covariance_parts,
     regress_series,
     report_failures,
-    unexplained_returns,
 )
 from skfactor._passes.rolling_betas import (
+    RollingBetas,
     RollingSample,
     RollingStatistics,
     fewest_periods,
@@ -30,9 +31,10 @@ from skfactor._passes.rolling_betas import (
 )
 from skfactor._passes.time_series import TimeSeries, read_time_series, series_of_frames
 from skfactor._risk_model import RiskModel
-from skfactor._sklearn import CallbackSupportMixin, Estimator, Interval, StrOptions, fit_context
+from skfactor._sklearn import CallbackSupportMixin, Estimator, Interval, StrOptions
 from skfactor._validation import (
     feature_names,
+    frozen,
     kept_frame,
     like_input,
     match_labels,
@@ -187,8 +189,7 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
         self.missing = missing
         self.date_level = date_level
 
-    @fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]  # scikit-learn is untyped
-    @all_or_nothing
+    @fitting()
     def fit(self, X: Any, y: Any = None, dates: Any = None, assets: Any = None) -> Self:
         """Estimate the exposures of every asset.
 
@@ -234,8 +235,7 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
         )
         return self._fit(series, y)
 
-    @fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]  # scikit-learn is untyped
-    @all_or_nothing
+    @fitting()
     def _fit_wide(self, X: pd.DataFrame, y: pd.DataFrame) -> Self:
         """`fit` for a model that has validated these frames, ascending in time, and keeps them."""
         if self.missing == "raise":
@@ -252,7 +252,7 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
         """Fit to series that later changes of y must not reach."""
         fewest = fewest_periods(self, len(series.names))
         self.has_assets_ = series.has_assets
-        self._rolling, halved = None, None
+        rolling, halved = None, None
         if self._is_rolling or self.halflife is not None:
             series = series.by_date()
             halved = halvings(series.periods, self.halflife)
@@ -262,20 +262,20 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
             window = Window(length, fewest, halved, only_observed=self.expanding)
             series = series.last(length)
             halved = None if halved is None else halved[-length:]
-        self._weights = None if halved is None else np.exp2(halved - halved[-1])
+        weights = None if halved is None else np.exp2(halved - halved[-1])
         found = regress_series(
             series,
-            self._weights,
+            weights,
             fit_intercept=self.fit_intercept,
             fewest=fewest,
             shrinkage=self.shrinkage,
         )
-        self._smallest_pivot, self._mean_returns = found.smallest_pivot, found.means
         periods, assets, names = series.periods, series.assets, series.names
         betas = found.betas
         if self._is_rolling:
-            self._rolling = RollingSample(whole.copy(), window, self.fit_intercept)
-            self.rolling_betas_ = fit_rolling(self._rolling, self.shrinkage)
+            sample = RollingSample(whole.copy(), window, self.fit_intercept)
+            self.rolling_betas_ = fit_rolling(sample, self.shrinkage)
+            rolling = RollingBetas(sample, self.rolling_betas_, self.lag)
             betas = self.rolling_betas_.to_numpy()[-len(assets) :].copy()
         else:
             report_failures(found.fits, series, fewest)
@@ -285,15 +285,39 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
         self.df_ = pd.Series(found.free, index=assets, name="df")
         self.r2_ = pd.Series(found.fits.r2, index=assets, name="r2")
         self.n_periods_ = pd.Series(found.fits.n_rows, index=assets, name="n_periods")
-        self._returns = kept_frame(series.returns, y, periods, assets)
-        self._factors = pd.DataFrame(series.factors, index=periods, columns=names, copy=False)
+        self.record_ = FirstPass(
+            frozen(self.betas_),
+            self._special(),
+            self.fit_intercept,
+            pd.DataFrame(series.factors, index=periods, columns=names, copy=False),
+            kept_frame(series.returns, y, periods, assets),
+            weights,
+            self.alphas_.copy(),
+            frozen(self.std_errors_),
+            found.means,
+            found.smallest_pivot,
+            rolling,
+        )
         return self
+
+    def _special(self) -> str:
+        """What the betas are that are not least squares of the whole sample; empty if they are."""
+        if self.expanding:
+            return "expanding (expanding=True)"
+        for name, kind in (
+            ("window", "rolling"),
+            ("halflife", "weighted"),
+            ("shrinkage", "shrunk"),
+        ):
+            if (value := getattr(self, name)) is not None:
+                return f"{kind} ({name}={value!r})"
+        return ""
 
     @property
     def residuals_(self) -> pd.DataFrame:
         """Residuals (n_periods, n_assets), one row a date; NaN where the return is missing."""
         check_is_fitted(self)
-        return unexplained_returns(self._returns, self._factors, self.betas_, self.alphas_)
+        return self.record_.residuals()
 
     def rolling_statistics(self) -> RollingStatistics:
         """Alphas, standard errors, R squared and observations behind ``rolling_betas_``.
@@ -312,12 +336,13 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
             If betas are of the whole sample, which has ``std_errors_`` and ``r2_``.
         """
         check_is_fitted(self)
-        if self._rolling is None:
+        rolling = self.record_.rolling
+        if rolling is None:
             raise ValueError(
                 "There are no rolling betas: pass window= or expanding=True. Statistics of the "
                 "whole sample are in alphas_, std_errors_, r2_ and n_periods_."
             )
-        return self._rolling.statistics()
+        return rolling.sample.statistics()
 
     def transform(self, X: Any, dates: Any = None, assets: Any = None) -> Any:
         """Betas of each row's asset, in place of the factor returns.
@@ -347,8 +372,8 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
         values = validate_features(self, X, reset=False)
         n_rows = len(values)
         which = {"dates": dates, "assets": assets, "date_level": self.date_level}
-        panel = None
-        if self._rolling is None:
+        panel, rolling = None, self.record_.rolling
+        if rolling is None:
             labels = asset_labels(X, n_rows=n_rows, **which)
         else:
             panel = find_dated_rows(X, n_rows=n_rows, time_series=not self.has_assets_, **which)
@@ -364,10 +389,10 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
             places = np.zeros(n_rows, dtype=np.intp)
         else:
             places = self.betas_.index.get_indexer(labels.labels)[labels.codes]
-        if panel is None or self._rolling is None:
+        if panel is None or rolling is None:
             betas = look_up(self.betas_, places)
         else:
-            rows = self._rolling.rows_known(panel.dates, places, self.lag)
+            rows = rolling.rows_known(panel.dates, places)
             betas = look_up(self.rolling_betas_, rows)
         return like_input(self, X, betas.astype(values.dtype, copy=False))
 
@@ -403,14 +428,15 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
             without betas are unknown in it.
         """
         check_is_fitted(self)
-        residuals = self.residuals_
-        factors, specific = covariance_parts(self._factors, residuals, self._weights)
+        record, residuals = self.record_, self.residuals_
+        assert record.factors is not None
+        factors, specific = covariance_parts(record.factors, residuals, record.weights)
         names = self.betas_.columns
         return RiskModel(
             exposures=self.betas_,
             factor_covariance=pd.DataFrame(factors, names, names),
             specific_variance=pd.Series(specific, self.betas_.index),
-            factor_returns=self._factors,
+            factor_returns=record.factors,
             specific_returns=residuals,
             date=residuals.index[-1],
         )
@@ -422,3 +448,10 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
         tags.target_tags.multi_output = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def fit_first_pass(first_pass: Any, factors: pd.DataFrame, returns: pd.DataFrame) -> Any:
+    """Fit a first pass to frames that are validated, ascending in time, and kept by the caller."""
+    if getattr(type(first_pass), "fit", None) is FactorBetas.fit:
+        return first_pass._fit_wide(factors, returns)
+    return first_pass.fit(factors, returns)  # of which nothing is known

@@ -2,38 +2,32 @@
 
 from __future__ import annotations
 
-from functools import partial
-from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from skfactor._base import all_or_nothing
+from skfactor._fitting import fit_task, fitting
 from skfactor._kernels.segments import one_segment
-from skfactor._panel import find_panel, time_index
+from skfactor._panel import find_panel
 from skfactor._passes.second_pass import second_pass
-from skfactor._sklearn import HasMethods, Interval, StrOptions, fit_context, fit_task
-from skfactor._typing import Float64Array
-from skfactor._undated import warn_of_columns_left
+from skfactor._passes.slopes import Slopes
+from skfactor._passes.two_pass import TwoPassFit
 from skfactor._validation import (
     check_row_weights,
-    column_index,
     has_values,
-    kept_frame,
     raise_if_empty,
-    target_names,
     validate_features,
 )
-from skfactor.linear_model._factor_betas import FactorBetas
-from skfactor.linear_model._panel_fit import PanelRegression
-from skfactor.linear_model._portfolios import portfolio_betas, slope_portfolios
-from skfactor.linear_model._two_pass_fit import TwoPassFit
+from skfactor.inference._diagnostics import Diagnostics, diagnose
+from skfactor.linear_model._panel_fit import PanelRegression, PanelRows
+from skfactor.linear_model._portfolios import slope_portfolios
+from skfactor.linear_model._two_pass_model import TWO_PASS_CONSTRAINTS, TwoPassModel, WideData
 
 
-class FamaMacBeth(PanelRegression):
+class FamaMacBeth(TwoPassModel, PanelRegression):
     """Risk premia by the regressions of Fama and MacBeth (1973).
 
     On each date the returns of the assets are regressed on their exposures; the premia are the
@@ -143,17 +137,7 @@ class FamaMacBeth(PanelRegression):
 
     __metadata_request__fit: ClassVar = {"dates": True}
     __metadata_request__partial_fit: ClassVar = {"dates": True}
-    _parameter_constraints: ClassVar = {
-        "betas": [HasMethods(["fit", "get_params"]), None],
-        "fit_intercept": ["boolean"],
-        "weighting": [StrOptions({"ols", "wls", "gls"})],
-        "premia_window": [Interval(Integral, 1, None, closed="left"), None],
-        "premia_halflife": [Interval(Real, 0, None, closed="neither"), None],
-        "min_assets": [Interval(Integral, 1, None, closed="left"), None],
-        "missing": [StrOptions({"drop", "raise"})],
-        "rank_deficient": [StrOptions({"nan", "raise"})],
-        "date_level": [str, int, None],
-    }
+    _parameter_constraints: ClassVar = TWO_PASS_CONSTRAINTS
 
     def __init__(
         self,
@@ -178,8 +162,7 @@ class FamaMacBeth(PanelRegression):
         self.rank_deficient = rank_deficient
         self.date_level = date_level
 
-    @fit_context(prefer_skip_nested_validation=False)  # type: ignore[untyped-decorator]  # scikit-learn is untyped
-    @partial(all_or_nothing, one_task=False)
+    @fitting(one_task=False, holds_estimators=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None, dates: Any = None) -> Self:
         """Estimate the premia.
 
@@ -214,7 +197,6 @@ class FamaMacBeth(PanelRegression):
         """
         values, target = self._validate(X, y, reset=True)
         raise_if_empty(target)
-        self._two_pass = None
         if target.ndim == 2 and target.shape[1] > 1:
             if sample_weight is not None:
                 raise ValueError(
@@ -222,79 +204,81 @@ class FamaMacBeth(PanelRegression):
                     "row is a period. Leave it out."
                 )
             with fit_task(self, X, y, len(target), "date") as done:
-                self._fit_wide(values.astype(np.float64), target, X, y, dates)
+                self._fit_wide(self._wide_data(values.astype(np.float64), target, X, y, dates))
                 done(len(target))
         else:
-            self._fit_panel(values, target.reshape(-1), X, y, sample_weight, dates)
+            self._fit_panel(values, target, X, y, sample_weight, dates)
         return self
 
-    def _fit_wide(
-        self, factors: Float64Array, returns: Float64Array, X: Any, y: Any, dates: Any
-    ) -> None:
-        periods = time_index(X, y, dates, self.date_level)
-        if periods is None:
-            warn_of_columns_left(X)
-        index = pd.RangeIndex(len(factors)) if periods is None else periods
-        if periods is not None and not index.is_monotonic_increasing:
-            order = index.argsort()
-            index, factors, returns = index[order], factors[order], returns[order]
-            periods = index
-        assets = target_names(y, returns.shape[1])
-        names = column_index(self._names)
-        factor_frame = pd.DataFrame(factors, index=index, columns=names, copy=False)
-        return_frame = kept_frame(returns, y, index, assets)
-        if np.count_nonzero(has_values(returns)) < 2:
+    def _panel_rows(self, *args: Any) -> PanelRows:
+        if self.betas is not None:
+            raise ValueError(
+                "betas= is the first pass of the wide form, y with one column an asset; here y "
+                "has one column. Put FactorBetas() before FamaMacBeth in a pipeline instead."
+            )
+        if self.weighting != "ols":
+            raise ValueError(
+                f"weighting={self.weighting!r} weighs assets by their residuals of the first pass, "
+                "which a panel does not have. Pass sample_weight instead."
+            )
+        return super()._panel_rows(*args)
+
+    def _fit_wide(self, data: WideData) -> None:
+        if np.count_nonzero(has_values(data.returns.to_numpy())) < 2:
             raise ValueError(
                 "Fewer than 2 columns of y hold any return: a cross-section needs several assets."
             )
-        first_pass = FactorBetas() if self.betas is None else clone(self.betas)
-        # Of a subclass or another estimator nothing is known but its fit.
-        fit = first_pass._fit_wide if type(first_pass) is FactorBetas else first_pass.fit
-        self.first_pass_ = fit(factor_frame, return_frame)
-        self.betas_ = self.first_pass_.betas_
+        self.first_pass_, first = self._first_pass(data.factors, data.returns)
         second = second_pass(
-            self.first_pass_,
-            factor_frame,
-            return_frame,
+            first,
+            data.factors,
+            data.returns,
             weighting=self.weighting,
             fit_intercept=self.fit_intercept,
             min_assets=self._fewest_assets(),
-            is_dated=periods is not None,
+            is_dated=data.dates is not None,
         )
-        self._store(second.fits, periods, None, warm_up=second.warm_up)
-        self._two_pass = TwoPassFit(
-            self.first_pass_,
-            factor_frame,
-            second.returns,
-            self._estimated.lambdas.to_numpy(),
-            self.weighting,
-            self.fit_intercept,
+        slopes = Slopes.of(
+            second.fits,
+            self._labels(),
+            data.dates,
+            has_const=self.fit_intercept,
+            n_warm_up=second.warm_up,
         )
-        self.expected_returns_ = self._expected(self.betas_.to_numpy(), assets)
-        self.pricing_errors_ = second.pricing_errors(return_frame, self.intercept_, self.coef_)
+        self._judge(slopes)
+        fit = TwoPassFit(first, data.factors, second.returns, self.weighting, self.fit_intercept)
+        self._finish_wide(slopes, fit, data.returns.columns)
+        self.pricing_errors_ = second.pricing_errors(data.returns, self.intercept_, self.coef_)
 
-    def portfolio_betas(self, weights: pd.Series | pd.DataFrame) -> pd.DataFrame:
-        """Betas of portfolios of the assets, with errors from the full residual covariance.
+    def diagnostics(self, significance: float = 0.05) -> Diagnostics:
+        """Warning signs of a two-pass model: useless factors, weak identification.
+
+        A rank test of the betas, a test for each factor that the betas on it are all the same, and
+        where Fama-MacBeth and krs errors disagree about significance [1]_. p-values are those of
+        a wild bootstrap, which heteroskedasticity and fat tails do not mislead; the same data
+        have the same ones. There is no rank test where returns are missing.
 
         Parameters
         ----------
-        weights : Series of shape (n_assets,) or DataFrame of shape (n_assets, n_portfolios)
-            Portfolio weights by asset, used as given; assets that are not named weigh nothing.
+        significance : float, default=0.05
+            Size of the tests behind the warnings.
 
         Returns
         -------
-        DataFrame
-            Columns ``beta``, ``std_error``, ``t_value`` and ``p_value``; a row a factor, or a row
-            a portfolio and factor for a DataFrame of weights. With complete returns they are
-            those of the regression of the portfolio's own return.
+        Diagnostics
+            With ``warnings``, a list of sentences.
 
         Raises
         ------
         ValueError
-            In panel form, or if an asset is unknown, has no betas, or a weight is missing.
+            In panel form, with missing factors, or with fewer dates than assets.
+
+        References
+        ----------
+        .. [1] Kan, R. and C. Zhang (1999), "Two-Pass Tests of Asset Pricing Models with Useless
+           Factors", Journal of Finance 54(1), 203-235. https://doi.org/10.1111/0022-1082.00102
         """
-        fit = self._wide_form("portfolio_betas")
-        return portfolio_betas(fit.first_pass, fit.factors, weights)
+        return diagnose(self, significance)
 
     def slope_portfolios(
         self, X: Any, dates: Any = None, sample_weight: Any = None
@@ -331,16 +315,7 @@ class FamaMacBeth(PanelRegression):
             values,
             one_segment(len(values)) if panel is None else panel.segments,
             check_row_weights(sample_weight, X, len(values), "sample_weight"),
-            self._estimated.has_const,
+            self.record_.slopes.has_const,
         )
         index = X.index if isinstance(X, pd.DataFrame) else pd.RangeIndex(len(values))
         return pd.DataFrame(weights, index=index, columns=self.lambdas_.columns)
-
-    def _wide_form(self, what: str) -> TwoPassFit:
-        check_is_fitted(self)
-        if self._two_pass is None:
-            raise ValueError(
-                f"{what} needs the wide form, y with one column an asset; this model was fitted "
-                "on a panel, whose exposures are given."
-            )
-        return self._two_pass

@@ -12,22 +12,19 @@ import pandas as pd
 from scipy import stats
 from scipy.linalg import lapack, matmul_toeplitz, solve_triangular
 from scipy.optimize import minimize
-from sklearn.base import RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 from statsmodels.iolib.summary import Summary
 
-from skfactor._base import all_or_nothing
 from skfactor._dates import calendar_positions
+from skfactor._fitting import fitting
 from skfactor._kernels.long_run import KERNELS, lag_weights, long_run_covariance, on_calendar
 from skfactor._kernels.rounding import MOMENT_PIVOT, TINY
 from skfactor._panel import time_index
-from skfactor._sklearn import CallbackSupportMixin, Estimator, Interval, StrOptions, fit_context
+from skfactor._sklearn import Interval, StrOptions
 from skfactor._typing import Float64Array, IntArray
 from skfactor._undated import warn_of_columns_left
 from skfactor._validation import (
-    check_row_weights,
     feature_names,
     raise_if_repeated,
     target_names,
@@ -37,9 +34,10 @@ from skfactor._validation import (
 from skfactor._warn import warn_user
 from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import PremiaInference, TestResult
+from skfactor.linear_model._expected_returns import ExpectedReturns
 
 
-class LinearFactorGMM(CallbackSupportMixin, RegressorMixin, Estimator):  # type: ignore[misc]  # scikit-learn is untyped
+class LinearFactorGMM(ExpectedReturns):
     r"""Linear factor model by the efficient generalized method of moments, in wide form.
 
     Betas, premia and factor means are chosen together so that the averages of
@@ -125,8 +123,7 @@ class LinearFactorGMM(CallbackSupportMixin, RegressorMixin, Estimator):  # type:
         self.max_iter = max_iter
         self.tol = tol
 
-    @fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]  # scikit-learn is untyped
-    @all_or_nothing
+    @fitting()
     def fit(self, X: Any, y: Any, dates: Any = None) -> Self:
         """Estimate premia, betas and factor means.
 
@@ -151,7 +148,7 @@ class LinearFactorGMM(CallbackSupportMixin, RegressorMixin, Estimator):  # type:
         """
         factors = validate_features(self, X, reset=True).astype(np.float64)
         returns = validate_target(self, X, y)
-        names = feature_names(self, X)
+        names, self._target_shape = feature_names(self, X), returns.shape[1:]
         self._check_size(factors, returns, names)
         index = time_index(X, y, dates)
         if index is None:
@@ -273,30 +270,6 @@ class LinearFactorGMM(CallbackSupportMixin, RegressorMixin, Estimator):  # type:
             raise ValueError("As many assets as premia are always priced. Pass more assets.")
         p_value = float(stats.chi2.sf(self._j, df))
         return TestResult(self._j, p_value, (df,), "chi2", "all pricing errors are zero")
-
-    def predict(self, X: Any) -> Float64Array:
-        """Expected returns (n_periods, n_assets): in each row of X ``expected_returns_``."""
-        check_is_fitted(self)
-        values = validate_features(self, X, reset=False)
-        return np.tile(self.expected_returns_.to_numpy(), (len(values), 1))
-
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """R squared over the assets of ``expected_returns_`` against average returns in y.
-
-        Raises ``ValueError`` if y has other assets than in `fit`.
-        """
-        expected = self.predict(X)
-        target = validate_target(self, X, y)
-        weights = check_row_weights(sample_weight, X, len(target), "sample_weight")
-        assets = self.expected_returns_.index
-        if target.shape != expected.shape or not target_names(y, len(assets)).equals(assets):
-            raise ValueError(f"y has other assets than fit: {list(assets[:5])} ...")
-        return float(r2_score(np.average(target, axis=0, weights=weights), expected[0]))
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
-        return tags
 
 
 Whiten = Callable[[Float64Array], Float64Array]

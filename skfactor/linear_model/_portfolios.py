@@ -10,50 +10,45 @@ from scipy import stats
 
 from skfactor._kernels.least_squares import slope_weights
 from skfactor._kernels.segments import Segments
-from skfactor._passes.first_pass import raise_if_collinear
+from skfactor._passes.first_pass import FirstPass
 from skfactor._typing import BoolArray, Float64Array, FloatArray
-from skfactor.linear_model._factor_betas import FactorBetas
-from skfactor.linear_model._two_pass_fit import special_betas
 
 
 def portfolio_betas(
-    first_pass: FactorBetas, factors: pd.DataFrame, weights: pd.Series | pd.DataFrame
+    first: FirstPass, factors: pd.DataFrame, weights: pd.Series | pd.DataFrame
 ) -> pd.DataFrame:
     """Betas of portfolios with errors; see `FamaMacBeth.portfolio_betas`."""
-    kind = special_betas(first_pass)
-    if kind:
+    if first.special:
         raise ValueError(
             f"portfolio_betas needs betas of the whole sample, every date weighing alike, and "
-            f"these are {kind}. Regress the portfolio's own return instead."
+            f"these are {first.special}. Regress the portfolio's own return instead."
         )
-    raise_if_collinear(first_pass, "portfolio_betas")
+    first.raise_if_collinear("portfolio_betas")
     if not isinstance(weights, pd.Series | pd.DataFrame):
         raise ValueError(
             f"weights is a {type(weights).__name__}; pass a Series or DataFrame indexed by asset, "
             "so that it is known which asset a weight belongs to."
         )
     if isinstance(weights, pd.Series):
-        return _one_portfolio(first_pass, factors, weights)
-    tables = [_one_portfolio(first_pass, factors, column) for _, column in weights.items()]
+        return _one_portfolio(first, factors, weights)
+    tables = [_one_portfolio(first, factors, column) for _, column in weights.items()]
     return pd.concat(tables, keys=list(weights.columns), names=["portfolio", "factor"])
 
 
-def _one_portfolio(
-    first_pass: FactorBetas, factors: pd.DataFrame, weights: pd.Series
-) -> pd.DataFrame:
-    unknown = weights.index.difference(first_pass.betas_.index)
+def _one_portfolio(first: FirstPass, factors: pd.DataFrame, weights: pd.Series) -> pd.DataFrame:
+    unknown = weights.index.difference(first.betas.index)
     if len(unknown):
         raise ValueError(f"The assets {list(unknown)} of the weights were not in fit.")
     if not np.isfinite(weights.to_numpy(dtype=np.float64)).all():
         raise ValueError("The weights hold NaN or infinite values; pass 0 for no position.")
     held = weights[weights != 0.0]
-    betas = first_pass.betas_.loc[held.index]
+    betas = first.betas.loc[held.index]
     if betas.isna().to_numpy().any():
         missing = list(betas.index[betas.isna().any(axis=1)])
         raise ValueError(f"The assets {missing} have no betas: too few observations in fit.")
     beta = held.to_numpy() @ betas.to_numpy()
-    residuals = first_pass.residuals_[held.index].to_numpy()
-    variance, free = _variance(residuals, factors.to_numpy(), held.to_numpy(), first_pass)
+    residuals = first.residuals()[held.index].to_numpy()
+    variance, free = _variance(residuals, factors.to_numpy(), held.to_numpy(), first)
     if (np.diag(variance) < 0.0).any():
         raise ValueError(
             "The residual covariances of the pairs of assets, each over their common dates, do not "
@@ -73,7 +68,7 @@ def _one_portfolio(
 
 
 def _variance(
-    residuals: Float64Array, factors: Float64Array, weights: Float64Array, first_pass: FactorBetas
+    residuals: Float64Array, factors: Float64Array, weights: Float64Array, first: FirstPass
 ) -> tuple[Float64Array, float]:
     """Covariance (K, K) of a portfolio's betas, and the degrees of freedom.
 
@@ -83,7 +78,7 @@ def _variance(
     """
     observed: BoolArray = ~np.isnan(residuals)
     k = factors.shape[1]
-    used = k + first_pass.fit_intercept
+    used = k + first.fit_intercept
     common = observed.T.astype(np.float64) @ observed
     filled = np.where(observed, residuals, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -96,7 +91,7 @@ def _variance(
     f = np.where(np.isfinite(factors).all(axis=1, keepdims=True), factors, 0.0)
     loadings = np.empty((len(f), k, len(weights)))  # Q_t
     for i, (weight, mine) in enumerate(zip(weights, observed.T, strict=True)):
-        center = f[mine].mean(axis=0) if first_pass.fit_intercept else np.zeros(k)
+        center = f[mine].mean(axis=0) if first.fit_intercept else np.zeros(k)
         deviations = np.where(mine[:, None], f - center, 0.0)
         loadings[:, :, i] = weight * np.linalg.solve(deviations.T @ deviations, deviations.T).T
     variance: Float64Array = np.einsum("tki,ij,tlj->kl", loadings, pair, loadings, optimize=True)

@@ -1,47 +1,47 @@
-"""What follows from premia, however they were estimated: expected returns, scores, inference."""
+"""What follows from premia, however they were estimated: expected returns, errors, tables."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
+from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from sklearn.base import RegressorMixin
-from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 from statsmodels.iolib.summary import Summary
 
-from skfactor._dates import calendar_positions
-from skfactor._passes.cross_sections import (
-    Fits,
-    average_over_time,
-    average_weights,
-    date_tables,
-    report_failures,
-)
-from skfactor._sklearn import CallbackSupportMixin, Estimator
+from skfactor._passes.slopes import PremiaRecord, Slopes, premia_record
+from skfactor._passes.two_pass import TwoPassFit
+from skfactor._sklearn import Interval, StrOptions
 from skfactor._typing import Float64Array, FloatArray
 from skfactor._validation import (
-    check_row_weights,
     column_index,
-    frozen,
+    feature_names,
     has_text_names,
-    target_names,
+    raise_if_missing,
     validate_features,
     validate_target,
 )
 from skfactor.inference import PremiaInference
-from skfactor.inference._diagnostics import Diagnostics, diagnose
-from skfactor.inference._infer_premia import infer_premia
-from skfactor.inference._long_run import LongRun
-from skfactor.linear_model._estimated_premia import EstimatedPremia
-from skfactor.linear_model._two_pass_fit import TwoPassFit
+from skfactor.inference._covariance import infer
+from skfactor.inference._diagnostics import note_on_factors
+from skfactor.linear_model._expected_returns import ExpectedReturns
+
+# Parameters that all of these models have.
+PREMIA_CONSTRAINTS: dict[str, list[Any]] = {
+    "fit_intercept": ["boolean"],
+    "premia_window": [Interval(Integral, 1, None, closed="left"), None],
+    "premia_halflife": [Interval(Real, 0, None, closed="neither"), None],
+    "min_assets": [Interval(Integral, 1, None, closed="left"), None],
+    "missing": [StrOptions({"drop", "raise"})],
+    "rank_deficient": [StrOptions({"nan", "raise"})],
+    "date_level": [str, int, None],
+}
 
 
-class PremiaModel(CallbackSupportMixin, RegressorMixin, Estimator):  # type: ignore[misc]  # scikit-learn is untyped
-    """A model of premia in panel or wide form; its `fit` ends in `_store`."""
+class PremiaModel(ExpectedReturns):
+    """A model of premia; its `fit` makes `Slopes` and ends in `_finish`: it leaves ``record_``."""
 
     _fama_macbeth_note: ClassVar = "Exposures taken as known: their estimation adds no error."
 
@@ -49,153 +49,82 @@ class PremiaModel(CallbackSupportMixin, RegressorMixin, Estimator):  # type: ign
     premia_window: int | None
     premia_halflife: float | None
     min_assets: int | None
+    missing: str
     rank_deficient: str
+    date_level: str | int | None
     n_features_in_: int
-    expected_returns_: pd.Series
-    betas_: pd.DataFrame
-    lambdas_: pd.DataFrame
-    cross_sections_: pd.DataFrame
-    _estimated: EstimatedPremia
-    _two_pass: TwoPassFit | None
+    record_: PremiaRecord
     _names: list[Any]
-    _target_shape: tuple[int, ...]
 
     def _fewest_assets(self) -> int:
         return max(self.min_assets or 0, int(self.n_features_in_) + self.fit_intercept)
 
-    def _store(
-        self,
-        fits: Fits,
-        dates: pd.Index | None,
-        values: FloatArray | None,
-        *,
-        all_dates: pd.Index | None = None,
-        warm_up: int = 0,
-        more_to_come: bool = False,
-        judge: bool = True,
-    ) -> None:
-        """Store slopes and premia; with ``all_dates``, those of earlier calls, then these."""
-        if judge:
-            report_failures(
-                fits,
-                dates,
-                min_assets=self._fewest_assets(),
-                refuse=self.rank_deficient == "raise",
-                values=values,
-                names=self._names,
-                warm_up=warm_up,
-                more_to_come=more_to_come,
+    def _validate(self, X: Any, y: Any, *, reset: bool) -> tuple[FloatArray, Float64Array]:
+        """Features and target as arrays; the names of the features are stored."""
+        values = validate_features(self, X, reset=reset)
+        target = validate_target(self, X, y)
+        if self.missing == "raise":
+            raise_if_missing(values, target)
+        if reset:
+            self._names = feature_names(self, X)
+        if self.fit_intercept and "const" in self._names:
+            raise ValueError(
+                "X has a column 'const', which is the name of the intercept. Rename the column, or "
+                "drop it if it is a constant."
             )
-        labels = column_index(["const", *self._names] if self.fit_intercept else self._names)
-        index = pd.RangeIndex(len(fits.n_rows)) if dates is None else dates
-        tables = date_tables(fits, labels, index, self.fit_intercept)
-        if all_dates is not None:
-            earlier = (self.lambdas_, self.cross_sections_)
-            tables = [
-                pd.concat(pair, ignore_index=True).set_axis(all_dates)
-                for pair in zip(earlier, tables, strict=True)
-            ]
-        self._average_slopes(tables, more_to_come=more_to_come)
+        self._target_shape = target.shape[1:]
+        return values, target
 
-    def _average_slopes(
-        self, tables: Sequence[pd.DataFrame], *, more_to_come: bool = False
-    ) -> None:
-        """Store the tables of slopes and cross-sections, and what follows from them."""
-        if not tables[0].index.is_monotonic_increasing:
-            order = tables[0].index.argsort()
-            tables = [table.iloc[order] for table in tables]
-        self.lambdas_, self.cross_sections_ = tables
-        self.dates_ = self.lambdas_.index
-        # In one memory order: sums must not depend on how the slopes came together.
-        slopes = np.ascontiguousarray(self.lambdas_.to_numpy())
-        solved = np.isfinite(slopes).all(axis=1)
-        weights = average_weights(
-            calendar_positions(self.dates_),
-            solved,
+    def _labels(self) -> pd.Index:
+        """Names of the slopes."""
+        return column_index(["const", *self._names] if self.fit_intercept else self._names)
+
+    def _judge(self, slopes: Slopes) -> None:
+        """Raise or warn where the slopes of all dates cannot be estimated."""
+        slopes.variation.raise_if_constant(self._names, self.fit_intercept)
+        refuse = self.rank_deficient == "raise"
+        slopes.report_failures(self._fewest_assets(), refuse=refuse, whole=True)
+        self._raise_if_no_average(slopes)
+
+    def _raise_if_no_average(self, slopes: Slopes) -> None:
+        weights = slopes.average_weights(self.premia_window, self.premia_halflife)
+        if np.isnan(weights).any() and slopes.estimated.any():
+            raise ValueError(
+                f"None of the last {self.premia_window} dates could be estimated, so they have no "
+                "average. Use a longer premia_window."
+            )
+
+    def _finish(self, slopes: Slopes, two_pass: TwoPassFit | None = None) -> None:
+        """Average the slopes; store them and what follows from them."""
+        record = premia_record(
+            slopes,
             self.premia_window,
             self.premia_halflife,
-            more_to_come=more_to_come,
+            two_pass=two_pass,
+            facts=self._facts(),
+            note=self._fama_macbeth_note,
         )
-        # Dates without an estimate weigh nothing, but 0 * NaN would still be NaN.
-        premia = weights[solved] @ slopes[solved]
-        if not solved.any():
-            premia = np.full(slopes.shape[1], np.nan)
-        self.premia_ = pd.Series(premia, index=self.lambdas_.columns, name="premium")
+        self.record_ = record
+        self.lambdas_, self.cross_sections_ = slopes.lambdas, slopes.sections
+        self.dates_ = slopes.dates
+        self.premia_ = record.premia.copy()
+        premia = record.premia.to_numpy()
         self.coef_ = premia[-self.n_features_in_ :].copy()
         self.intercept_ = float(premia[0]) if self.fit_intercept else 0.0
-        self._estimated = EstimatedPremia(
-            frozen(tables[0]),
-            frozen(tables[1]),
-            weights,
-            self.premia_.copy(),
-            self.fit_intercept,
-            self.premia_window is None and self.premia_halflife is None,
-            self._settings(),
-        )
+
+    def _facts(self) -> dict[str, str]:
+        """Parameters of this fit that its summaries say."""
+        return {}
 
     def _expected(self, exposures: Float64Array, index: pd.Index) -> pd.Series:
         expected = self.intercept_ + exposures @ self.coef_
         return pd.Series(expected, index=index, name="expected_return")
 
-    def predict(self, X: Any) -> Float64Array:
-        """Expected returns from the premia.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-            What it was in `fit`: exposures (panel), or factor returns of any periods (wide), of
-            which only the number matters.
-
-        Returns
-        -------
-        ndarray of shape (n_rows,) or (n_periods, n_assets)
-            Zero-beta rate plus exposures times premia, in decimals; NaN where an exposure is. In
-            wide form each row is ``expected_returns_``.
-        """
-        check_is_fitted(self)
-        values = validate_features(self, X, reset=False)
-        if self._two_pass is not None:
-            return np.tile(self.expected_returns_.to_numpy(), (len(values), 1))
+    def _predict_rows(self, X: Any, values: FloatArray) -> Float64Array | None:
+        if self.record_.two_pass is not None:
+            return None
         expected: Float64Array = self.intercept_ + values @ self.coef_
-        return expected.reshape(-1, *self._target_shape)
-
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """R squared of the expected returns.
-
-        Parameters
-        ----------
-        X, y : array-like
-            As in `fit`.
-        sample_weight : array-like of shape (n_rows,), optional
-            Weight of each row.
-
-        Returns
-        -------
-        float
-            Panel: R squared of `predict` over all rows without NaN. Wide: R squared over the
-            assets of ``expected_returns_`` against their average returns in y.
-        """
-        expected = self.predict(X)
-        target = validate_target(self, X, y)
-        weights = check_row_weights(sample_weight, X, len(target), "sample_weight")
-        if self._two_pass is not None:
-            if target.shape != expected.shape or not target_names(y, target.shape[1]).equals(
-                self.expected_returns_.index
-            ):
-                names = list(self.expected_returns_.index[:5])
-                raise ValueError(
-                    f"y has other assets than the {expected.shape[1]} of fit: its columns need "
-                    f"their names and order, {names} ..."
-                )
-            actual, weights = average_over_time(target, weights), None
-            expected = self.expected_returns_.to_numpy()
-        else:
-            actual, expected = target.reshape(-1), expected.reshape(-1)
-        known = np.isfinite(actual) & np.isfinite(expected)
-        if not known.any():
-            return float("nan")
-        kept = None if weights is None else weights[known]
-        return float(r2_score(actual[known], expected[known], sample_weight=kept))
+        return expected
 
     def expected_returns(self, exposures: Any) -> pd.Series:
         """Expected returns of any assets or portfolios from their exposures.
@@ -239,12 +168,13 @@ class PremiaModel(CallbackSupportMixin, RegressorMixin, Estimator):  # type: ign
         bandwidth: float | str | None = None,
         prewhiten: bool = False,
         debiased: bool = True,
+        **options: object,
     ) -> PremiaInference:
         """Standard errors, tests and intervals of the premia; nothing is estimated again.
 
         Parameters
         ----------
-        covariance : {"auto", "fama-macbeth", "shanken", "gmm", "krs"}, default="auto"
+        covariance : {"auto", "fama-macbeth", "shanken", "gmm", "krs"} or str, default="auto"
             - ``"fama-macbeth"``: time-series variation of the slopes, exposures taken as
               known [1]_.
             - ``"shanken"``: wide form with complete returns; adds the errors of the estimated
@@ -254,6 +184,7 @@ class PremiaModel(CallbackSupportMixin, RegressorMixin, Estimator):  # type: ign
             - ``"krs"``: wide form; holds if the model is misspecified too [4]_.
             - ``"auto"``: krs where it holds (wide form, full-sample betas, premia averaged over all
               dates alike), else fama-macbeth, which the summary says.
+            - any other name that `skfactor.inference.register_covariance` was given.
         kernel : {None, "bartlett", "parzen", "quadratic-spectral"}, default=None
             Kernel of the long-run variance [5]_; None assumes no serial dependence.
         bandwidth : float, "newey-west", "andrews", "rule-of-thumb" or None, default=None
@@ -270,6 +201,9 @@ class PremiaModel(CallbackSupportMixin, RegressorMixin, Estimator):  # type: ign
             others, and with a GLS second pass make the inverse of the return covariance in krs
             unbiased, (T - N - 2) / T. With unequal weights T is the effective number of dates,
             one over their sum of squares.
+        **options
+            What a kind takes beside these, if it was registered with options of its own; see
+            `skfactor.inference.register_covariance`.
 
         Returns
         -------
@@ -281,6 +215,8 @@ class PremiaModel(CallbackSupportMixin, RegressorMixin, Estimator):  # type: ign
         ValueError
             If the form or the model cannot give this covariance, an option is unknown or without
             effect, or there are too few dates, for prewhitening too.
+        TypeError
+            If the kind of covariance has no such option.
 
         References
         ----------
@@ -308,16 +244,14 @@ class PremiaModel(CallbackSupportMixin, RegressorMixin, Estimator):  # type: ign
            https://doi.org/10.2307/2951574
         """
         check_is_fitted(self)
-        return infer_premia(
-            self._estimated.premia,
-            self._estimated.sample(self._two_pass),
+        return infer(
+            self.record_,
             covariance,
-            obstacle=self._obstacle_to,
-            is_two_pass=self._two_pass is not None,
-            long_run=LongRun(kernel, bandwidth, prewhiten),
+            kernel=kernel,
+            bandwidth=bandwidth,
+            prewhiten=prewhiten,
             debiased=debiased,
-            describe=self._estimated.describe(self._two_pass),
-            note=self._fama_macbeth_note,
+            options=options,
         )
 
     def summary(
@@ -328,64 +262,23 @@ class PremiaModel(CallbackSupportMixin, RegressorMixin, Estimator):  # type: ign
         bandwidth: float | str | None = None,
         prewhiten: bool = False,
         debiased: bool = True,
+        **options: object,
     ) -> Summary:
         """Table of `inference`, with the same parameters: prints, and renders as LaTeX and HTML."""
         inference = self.inference(
-            covariance, kernel=kernel, bandwidth=bandwidth, prewhiten=prewhiten, debiased=debiased
+            covariance,
+            kernel=kernel,
+            bandwidth=bandwidth,
+            prewhiten=prewhiten,
+            debiased=debiased,
+            **options,
         )
-        note = "" if self._two_pass is None else self._two_pass.note_on_factors()
+        fit = self.record_.two_pass
+        note = "" if fit is None else note_on_factors(fit)
         notes = (*inference.notes, note) if note else inference.notes
         return replace(inference, notes=notes).summary()
-
-    def diagnostics(self, significance: float = 0.05) -> Diagnostics:
-        """Warning signs of a two-pass model: useless factors, weak identification.
-
-        A rank test of the betas, a test for each factor that the betas on it are all the same, and
-        where Fama-MacBeth and krs errors disagree about significance [1]_. p-values are those of
-        a wild bootstrap, which heteroskedasticity and fat tails do not mislead; the same data
-        have the same ones. There is no rank test where returns are missing.
-
-        Parameters
-        ----------
-        significance : float, default=0.05
-            Size of the tests behind the warnings.
-
-        Returns
-        -------
-        Diagnostics
-            With ``warnings``, a list of sentences.
-
-        Raises
-        ------
-        ValueError
-            In panel form, with missing factors, or with fewer dates than assets.
-
-        References
-        ----------
-        .. [1] Kan, R. and C. Zhang (1999), "Two-Pass Tests of Asset Pricing Models with Useless
-           Factors", Journal of Finance 54(1), 203-235. https://doi.org/10.1111/0022-1082.00102
-        """
-        return diagnose(self, significance)
-
-    def _obstacle_to(self, covariance: str) -> str:
-        """Why a kind of covariance does not hold; empty if it holds."""
-        if covariance == "fama-macbeth":
-            return ""
-        if self._two_pass is None:
-            return (
-                "needs betas estimated by the model itself; here the exposures are given. Pass y "
-                "with one column an asset to have them estimated."
-            )
-        if not self._estimated.alike:
-            return "is for averages of all dates, without premia_window or premia_halflife."
-        return self._two_pass.obstacle_to(covariance)
-
-    def _settings(self) -> dict[str, str]:
-        """Parameters of this fit that its summaries say."""
-        return {}
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
-        tags.target_tags.multi_output = True
         return tags

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, ClassVar, Self
 
 from sklearn.exceptions import DataConversionWarning
 
-from skfactor._base import all_or_nothing
+from skfactor._fitting import fitting
 from skfactor._kernels.ridge import solve_ridge
-from skfactor._passes.cross_sections import Fits
-from skfactor._sklearn import Interval, StrOptions, fit_context
+from skfactor._passes.slopes import Fits
+from skfactor._sklearn import Interval
 from skfactor._validation import raise_if_empty
 from skfactor._warn import warn_user
 from skfactor.linear_model._panel_fit import PanelRegression
+from skfactor.linear_model._premia_model import PREMIA_CONSTRAINTS
 
 
 class RidgeFamaMacBeth(PanelRegression):
@@ -118,18 +119,8 @@ class RidgeFamaMacBeth(PanelRegression):
     )
     _parameter_constraints: ClassVar = {
         "alpha": [Interval(Real, 0, None, closed="left")],
-        "fit_intercept": ["boolean"],
-        "premia_window": [Interval(Integral, 1, None, closed="left"), None],
-        "premia_halflife": [Interval(Real, 0, None, closed="neither"), None],
-        "min_assets": [Interval(Integral, 1, None, closed="left"), None],
-        "missing": [StrOptions({"drop", "raise"})],
-        "rank_deficient": [StrOptions({"nan", "raise"})],
-        "date_level": [str, int, None],
+        **PREMIA_CONSTRAINTS,
     }
-
-    # What a panel has no use for.
-    betas = None
-    weighting = "ols"
 
     def __init__(
         self,
@@ -152,8 +143,7 @@ class RidgeFamaMacBeth(PanelRegression):
         self.rank_deficient = rank_deficient
         self.date_level = date_level
 
-    @fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]  # scikit-learn is untyped
-    @partial(all_or_nothing, one_task=False)
+    @fitting(one_task=False)
     def fit(self, X: Any, y: Any, sample_weight: Any = None, dates: Any = None) -> Self:
         """Estimate the premia.
 
@@ -198,8 +188,7 @@ class RidgeFamaMacBeth(PanelRegression):
                 "A column-vector y was passed when a 1d array was expected. Pass y.squeeze().",
                 DataConversionWarning,
             )
-        self._two_pass = None
-        self._fit_panel(values, target.reshape(-1), X, y, sample_weight, dates)
+        self._fit_panel(values, target, X, y, sample_weight, dates)
         return self
 
     def _fewest_assets(self) -> int:
@@ -212,7 +201,7 @@ class RidgeFamaMacBeth(PanelRegression):
             return super()._solver()
         return partial(solve_ridge, alpha=float(self.alpha))
 
-    def _settings(self) -> dict[str, str]:
+    def _facts(self) -> dict[str, str]:
         return {"Penalty:": f"{self.alpha:g}"}
 
     def __sklearn_tags__(self) -> Any:

@@ -7,20 +7,17 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import RegressorMixin
-from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 from statsmodels.iolib.summary import Summary
 
-from skfactor._base import all_or_nothing
-from skfactor._dates import calendar_positions, only_counts
+from skfactor._dates import calendar_positions
+from skfactor._fitting import fitting
 from skfactor._panel import find_panel, time_index
-from skfactor._passes.first_pass import raise_if_collinear
-from skfactor._sklearn import CallbackSupportMixin, Estimator, StrOptions, fit_context
-from skfactor._typing import Float64Array
+from skfactor._passes.slopes import describe_dates
+from skfactor._sklearn import StrOptions
+from skfactor._typing import Float64Array, FloatArray
 from skfactor._undated import warn_of_columns_left
 from skfactor._validation import (
-    check_row_weights,
     feature_names,
     target_names,
     validate_features,
@@ -30,10 +27,11 @@ from skfactor.exceptions import NoDatesWarning
 from skfactor.inference._grs import AlphaInference, alpha_influence, grs_test
 from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import PremiaInference, TestResult
+from skfactor.linear_model._expected_returns import ExpectedReturns
 from skfactor.linear_model._factor_betas import FactorBetas
 
 
-class TradedFactorModel(CallbackSupportMixin, RegressorMixin, Estimator):  # type: ignore[misc]  # scikit-learn is untyped
+class TradedFactorModel(ExpectedReturns):
     r"""Linear factor model whose factors are traded, by time-series regressions.
 
     .. math:: R_{it} = \alpha_i + \beta_i' f_t + \varepsilon_{it}, \qquad \lambda = E[f_t]
@@ -112,8 +110,7 @@ class TradedFactorModel(CallbackSupportMixin, RegressorMixin, Estimator):  # typ
         self.missing = missing
         self.date_level = date_level
 
-    @fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]  # scikit-learn is untyped
-    @all_or_nothing
+    @fitting()
     def fit(self, X: Any, y: Any, dates: Any = None) -> Self:
         """Estimate premia, alphas and betas.
 
@@ -179,78 +176,19 @@ class TradedFactorModel(CallbackSupportMixin, RegressorMixin, Estimator):  # typ
         self.alphas_, self.betas_, self.r2_ = first.alphas_, first.betas_, first.r2_
         self.residuals_ = first.residuals_
         self.dates_ = first.residuals_.index
-        factors = first._factors
+        factors = first.record_.factors
+        assert factors is not None
         self._known = np.isfinite(factors.to_numpy()).all(axis=1)
         self._factors = factors.loc[self._known]
         self.premia_ = self._factors.mean().rename("premium")
         self.expected_returns_ = (self.betas_ @ self.premia_).rename("expected_return")
 
-    def predict(self, X: Any) -> Float64Array:
-        """Expected returns, betas times premia.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_periods, n_factors)
-            Factor returns of any periods, of which only the number matters. After a long fit rows
-            indexed by (date, asset).
-
-        Returns
-        -------
-        ndarray of shape (n_periods, n_assets) or (n_rows,)
-            In each row ``expected_returns_``; after a long fit that of the row's asset, NaN for
-            an asset that `fit` never saw.
-        """
-        check_is_fitted(self)
-        values = validate_features(self, X, reset=False)
-        if self._is_long:
-            betas = np.asarray(self.first_pass_.transform(X), dtype=np.float64)
-            expected: Float64Array = betas @ self.premia_.to_numpy()
-        else:
-            expected = np.tile(self.expected_returns_.to_numpy(), (len(values), 1))
-        return expected.reshape(len(values), *self._target_shape)
-
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """R squared of the expected returns.
-
-        Parameters
-        ----------
-        X, y : array-like
-            As in `fit`.
-        sample_weight : array-like of shape (n_rows,), optional
-            Weight of each row.
-
-        Returns
-        -------
-        float
-            With several assets a column each: R squared over the assets of ``expected_returns_``
-            against their average returns in y. Else: R squared of `predict` over all rows, which
-            for one asset is at most 0, as the prediction is constant.
-
-        Raises
-        ------
-        ValueError
-            If y has other assets than in `fit`.
-        """
-        expected = self.predict(X)
-        target = validate_target(self, X, y)
-        weights = check_row_weights(sample_weight, X, len(target), "sample_weight")
-        if expected.ndim == 2 and expected.shape[1] > 1:
-            assets = self.expected_returns_.index
-            if target.shape != expected.shape or not target_names(y, len(assets)).equals(assets):
-                raise ValueError(
-                    f"y has other assets than the {len(assets)} of fit: {list(assets[:5])} ..."
-                )
-            observed = np.isfinite(target) * (1.0 if weights is None else weights[:, None])
-            with np.errstate(invalid="ignore"):
-                actual = np.nansum(target * observed, axis=0) / observed.sum(axis=0)
-            expected, weights = self.expected_returns_.to_numpy(), None
-        else:
-            actual, expected = target.reshape(-1), expected.reshape(-1)
-        known = np.isfinite(actual) & np.isfinite(expected)
-        if np.count_nonzero(known) < 2:
-            return float("nan")
-        kept = None if weights is None else weights[known]
-        return float(r2_score(actual[known], expected[known], sample_weight=kept))
+    def _predict_rows(self, X: Any, values: FloatArray) -> Float64Array | None:
+        if not self._is_long:
+            return None
+        betas = np.asarray(self.first_pass_.transform(X), dtype=np.float64)
+        expected: Float64Array = betas @ self.premia_.to_numpy()
+        return expected
 
     def inference(
         self,
@@ -337,7 +275,7 @@ class TradedFactorModel(CallbackSupportMixin, RegressorMixin, Estimator):  # typ
             unknown.
         """
         check_is_fitted(self)
-        raise_if_collinear(self.first_pass_, "alpha_inference")
+        self.first_pass_.record_.raise_if_collinear("alpha_inference")
         long_run = LongRun(kernel, bandwidth, prewhiten)
         residuals = self.residuals_.to_numpy()[self._known]
         influence = alpha_influence(self._factors.to_numpy(), residuals, debiased=debiased)
@@ -417,12 +355,9 @@ class TradedFactorModel(CallbackSupportMixin, RegressorMixin, Estimator):  # typ
         return calendar_positions(self.dates_)[self._known]
 
     def _description(self) -> dict[str, str]:
-        n_used, dates = len(self._factors), self.dates_
-        first, last = (str(dates[i]).removesuffix(" 00:00:00") for i in (0, -1))
         return {
             "Form:": "traded factors",
-            "Dates used:": str(n_used) if n_used == len(dates) else f"{n_used} of {len(dates)}",
-            "Span:": "" if only_counts(dates) else f"{first} to {last}",
+            **describe_dates(self.dates_, self._known),
             "Assets:": str(int(self.alphas_.notna().sum())),
             "Average R2:": f"{self.r2_.mean():.4f}",
         }
@@ -430,7 +365,6 @@ class TradedFactorModel(CallbackSupportMixin, RegressorMixin, Estimator):  # typ
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
-        tags.target_tags.multi_output = True
         tags.regressor_tags.poor_score = True  # of one asset it knows no more than a mean
         return tags
 

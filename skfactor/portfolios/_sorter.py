@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from skfactor._base import all_or_nothing
+from skfactor._fitting import fitting
 from skfactor._kernels.segments import one_segment
 from skfactor._limits import single_blas_thread
 from skfactor._panel import Panel, check_same_rows
 from skfactor._per_date import PerDateTransformer
-from skfactor._sklearn import Interval, StrOptions, fit_context
+from skfactor._sklearn import Interval, StrOptions
 from skfactor._typing import BoolArray, FloatArray
 from skfactor._validation import check_lengths, feature_names, like_input, validate_features
 from skfactor._warn import warn_user
@@ -261,8 +261,7 @@ class PortfolioSorter(PerDateTransformer):
         names = super().get_feature_names_out(input_features)
         return names if self.output == "each" else np.array(["portfolio"], dtype=object)
 
-    @fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]  # scikit-learn is untyped
-    @all_or_nothing
+    @fitting()
     def _fit(self, X: Any, y: Any, dates: Any, assets: Any, universe: Any) -> FloatArray:
         """Fit, and labels (n_features, n_rows) of the rows."""
         values = validate_features(self, X, reset=True)

@@ -9,12 +9,11 @@ import pandas as pd
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skfactor._base import all_or_nothing
+from skfactor._fitting import fitting
 from skfactor._sklearn import (
     CallbackSupportMixin,
     Estimator,
     feature_names_in,
-    fit_context,
     safe_indexing,
 )
 from skfactor._validation import match_labels, raise_if_repeated
@@ -70,8 +69,7 @@ class FactorSelector(
     def __init__(self, factors: list[Any] | None = None) -> None:
         self.factors = factors
 
-    @fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]  # scikit-learn is untyped
-    @all_or_nothing
+    @fitting()
     def fit(self, X: Any, y: Any = None) -> Self:
         """Find the columns.
 

@@ -17,9 +17,12 @@ from reference_premia import (
 from scipy import stats
 
 from skfactor import FamaMacBeth
-from skfactor._passes.two_pass import TwoPass
 from skfactor.inference import price_of_covariance_risk, screen_factors
 from skfactor.inference._covariance_risk import CovarianceRisk
+from skfactor.inference._two_pass import (
+    correctly_specified_influence,
+    misspecification_robust_influence,
+)
 
 each_model = pytest.mark.parametrize("zero_beta", [True, False])
 each_weighting = pytest.mark.parametrize("weighting", ["ols", "wls", "gls"])
@@ -36,12 +39,12 @@ def weighted_prices(p, factors, returns, weighting, zero_beta):
 @each_weighting
 def test_influence_is_the_derivative_with_respect_to_the_dates_weights(weighting, zero_beta):
     factors, returns = mispriced()
-    risk = CovarianceRisk(TwoPass(returns, factors, weighting, zero_beta))
+    risk = CovarianceRisk(returns, factors, weighting, zero_beta)
     even = np.full(120, 1 / 120)
     expected = weighted_prices(even, factors, returns, weighting, zero_beta)
-    assert_allclose(risk.prices, expected, rtol=1e-9)
+    assert_allclose(risk.premia, expected, rtol=1e-9)
     derivative = jackknife(weighted_prices, 120, factors, returns, weighting, zero_beta)
-    assert_allclose(risk.influence(True), derivative, rtol=1e-5, atol=1e-6)
+    assert_allclose(misspecification_robust_influence(risk), derivative, rtol=1e-5, atol=1e-6)
 
 
 @each_weighting
@@ -58,8 +61,9 @@ def test_prices_are_premia_over_the_covariance_of_the_factors(weighting):
 @pytest.mark.parametrize("kernel", ["bartlett", "quadratic-spectral"])
 def test_errors_are_those_of_the_influence(kind, kernel):
     factors, returns = mispriced()
-    risk = CovarianceRisk(TwoPass(returns, factors, "ols", True))
-    series = risk.influence(kind == "krs")
+    risk = CovarianceRisk(returns, factors, "ols", True)
+    influence = {"gmm": correctly_specified_influence, "krs": misspecification_robust_influence}
+    series = influence[kind](risk)
     expected = long_run_by_pairs(series, np.arange(120), kernel, 4.0) / (120 - 3)
     found = price_of_covariance_risk(
         FamaMacBeth().fit(factors, returns), kind, kernel=kernel, bandwidth=4

@@ -220,7 +220,7 @@ def test_debiasing_is_that_of_prices_and_of_gls():
     t = len(X)
     assert_allclose(found[1].statistic / found[0].statistic, t / (t - 5), rtol=1e-10)
     value, momentum = (FamaMacBeth(weighting="gls").fit(X[[name]], y) for name in ("HML", "Mom"))
-    influence = [r2_influence(model._two_pass.passes, False) for model in (value, momentum)]
+    influence = [r2_influence(model.record_.two_pass.passes, False) for model in (value, momentum)]
     difference = cross_sectional_r2(value).r2 - cross_sectional_r2(momentum).r2
     error = np.std(influence[0] - influence[1]) / np.sqrt(t)
     plain = compare_r2(value, momentum, debiased=False)

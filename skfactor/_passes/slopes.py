@@ -1,0 +1,369 @@
+"""The slopes of a fit and what follows from them: the records that inference reads.
+
+An estimator writes `Slopes`, one row per date, which add up over dates; at the end of its fit it
+judges and averages them, and leaves a `PremiaRecord`. Nothing in a record changes after that: later
+changes of a model's own tables and parameters do not reach it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from skfactor._dates import append_dates, calendar_positions, only_counts
+from skfactor._kernels.least_squares import LeastSquares
+from skfactor._kernels.records import Record
+from skfactor._kernels.ridge import Ridge
+from skfactor._kernels.segments import Segments
+from skfactor._limits import single_blas_thread
+from skfactor._passes.two_pass import TwoPassFit
+from skfactor._passes.variation import NOTHING_SEEN, Variation
+from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray
+from skfactor._validation import frozen
+from skfactor._warn import warn_user
+from skfactor.exceptions import RankDeficientWarning
+
+# The regressions of all dates, as they are and with a penalty.
+Fits: TypeAlias = LeastSquares | Ridge
+
+
+@dataclass(frozen=True, eq=False)
+class Slopes:
+    """One cross-sectional regression per date; ``a + b`` are those of the dates of both."""
+
+    lambdas: pd.DataFrame  # (T, P) by ascending date, NaN where there is no estimate
+    sections: pd.DataFrame  # (T, 4) number of assets, R2, adjusted R2, condition number
+    has_dates: bool  # or the cross-sections are numbered
+    has_const: bool  # whether the first slope is the zero-beta rate
+    in_warm_up: BoolArray  # (T,) the first dates of a reading, on which no asset had exposures
+    variation: Variation = NOTHING_SEEN  # of exposures within dates, where they are given
+    empty: BoolArray = field(default_factory=lambda: np.array(True))  # (K,) without any value
+    has_names: bool = False  # whether the exposures came with names
+
+    @classmethod
+    @single_blas_thread  # the condition numbers are of many small matrices
+    def of(
+        cls,
+        fits: Fits,
+        labels: pd.Index,
+        dates: pd.Index | None,
+        *,
+        has_const: bool,
+        n_warm_up: int = 0,
+        variation: Variation = NOTHING_SEEN,
+        empty: BoolArray | None = None,
+        has_names: bool = False,
+    ) -> Slopes:
+        """Slopes, named by labels (P,), of regressions of ascending dates or numbered ones."""
+        free = fits.n_rows - fits.n_parameters
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = np.where(free > 0, (fits.n_rows - has_const) / free, np.nan)
+            adjusted = 1.0 - (1.0 - fits.r2) * ratio
+        sections = {
+            "n_assets": fits.n_rows,
+            "r2": fits.r2,
+            "adj_r2": adjusted,
+            "condition_number": fits.condition,
+        }
+        index = pd.RangeIndex(len(fits.n_rows)) if dates is None else dates
+        return cls(
+            pd.DataFrame(fits.coefficients, index=index, columns=labels),
+            pd.DataFrame(sections, index=index),
+            dates is not None,
+            has_const,
+            np.arange(len(index)) < n_warm_up,
+            variation,
+            np.array(False) if empty is None else empty,
+            has_names,
+        )
+
+    def __add__(self, other: Slopes) -> Slopes:
+        """Slopes of the dates of both; raise if a date is in both, or the models are not alike."""
+        if self.has_dates != other.has_dates:
+            had, has = ("dates", "none") if self.has_dates else ("no dates", "dates")
+            raise ValueError(
+                f"Earlier calls had {had}, but the rows have {has} here. Index X or y by (date, "
+                "asset) in every call, or pass dates=."
+            )
+        if not self.lambdas.columns.equals(other.lambdas.columns):
+            raise ValueError(
+                f"Slopes of {list(self.lambdas.columns)} and of {list(other.lambdas.columns)} are "
+                "of different models. Use the same exposures and fit_intercept for all dates."
+            )
+        if self.has_dates:
+            dates = append_dates(self.dates, other.dates)
+        else:
+            dates = pd.RangeIndex(len(self.dates) + len(other.dates))
+        order = slice(None) if dates.is_monotonic_increasing else dates.argsort()
+        tables = ((self.lambdas, other.lambdas), (self.sections, other.sections))
+        lambdas, sections = (
+            pd.concat(pair, ignore_index=True).set_axis(dates).iloc[order] for pair in tables
+        )
+        return replace(
+            self,
+            lambdas=lambdas,
+            sections=sections,
+            in_warm_up=np.concatenate([self.in_warm_up, other.in_warm_up])[order],
+            variation=self.variation + other.variation,
+            empty=self.empty & other.empty,
+        )
+
+    @property
+    def dates(self) -> pd.Index:
+        """All dates (T,), ascending."""
+        return self.lambdas.index
+
+    @property
+    def names(self) -> list[Hashable]:
+        """Names of the exposures (K,)."""
+        return list(self.lambdas.columns[int(self.has_const) :])
+
+    @property
+    def estimated(self) -> BoolArray:
+        """Dates (T,) with any slope."""
+        known: BoolArray = np.isfinite(self.lambdas.to_numpy()).any(axis=1)
+        return known
+
+    def report_failures(self, min_assets: int, *, refuse: bool, whole: bool) -> None:
+        """Warn once about dates without an estimate, or raise.
+
+        With ``refuse`` any raises. Of a ``whole`` fit the first dates, before there are exposures,
+        are no failures, and it raises if no date is left; of a part others may make up for that.
+        """
+        n_assets = self.sections["n_assets"].to_numpy()
+        thin = n_assets < min_assets
+        failed = thin | ~self.estimated
+        deficient = failed & ~thin
+        if whole and not failed.all():
+            failed[: int(np.append(self.in_warm_up, False).argmin())] = False
+        if not failed.any():
+            return
+        parts, n_failed = [], int(failed.sum())
+        if (thin & failed).any():
+            parts.append(
+                f"{int((thin & failed).sum())} with fewer than {min_assets} assets that have a "
+                f"return and all exposures (at most {int(n_assets[thin & failed].max())})"
+            )
+        if deficient.any():
+            parts.append(f"{int(deficient.sum())} with collinear or constant exposures")
+        found = "; ".join(parts)
+        if self.has_dates and (refuse or (whole and failed.all())):
+            missing = [name for name, empty in zip(self.names, self.empty, strict=True) if empty]
+            remedy = (
+                "Drop exposures or dates, or pass rank_deficient='nan'."
+                if refuse and not failed.all()
+                else "Use fewer exposures, or drop or impute those that are missing."
+            )
+            raise ValueError(
+                f"The premia of {n_failed} of {len(failed)} dates cannot be estimated: {found}."
+                f"{f' The columns {missing} have no value at all.' if missing else ''} {remedy}"
+            )
+        if refuse:
+            raise ValueError(f"The premia cannot be estimated: {found}.")
+        first = f" (first: {self.dates[failed][0]})" if self.has_dates else ""
+        warn_user(
+            f"The premia of {n_failed} of {len(failed)} dates are NaN: {found}{first}.",
+            RankDeficientWarning,
+        )
+
+    def average_weights(self, window: int | None, halflife: float | None) -> Float64Array:
+        """Weight of each date in the premia (T,), adding up to 1 over the estimated dates.
+
+        ``window`` takes the last so many dates, estimated or not; ``halflife`` halves the weight
+        for every so many dates of distance from the last. NaN where all of them have no weight.
+        """
+        positions = calendar_positions(self.dates)
+        return average_weights(positions, self.estimated, window, halflife)
+
+
+def average_weights(
+    positions: IntArray, estimated: BoolArray, window: int | None, halflife: float | None
+) -> Float64Array:
+    """Weights (T,) of `Slopes.average_weights` from places on the calendar (T,)."""
+    weights = estimated.astype(np.float64)
+    if window is not None:
+        weights[:-window] = 0.0
+    if halflife is not None:
+        weights *= 0.5 ** ((positions[-1] - positions.astype(np.float64)) / halflife)
+    total = weights.sum()
+    return weights / total if total else np.full(len(weights), np.nan)
+
+
+def count_warm_up(values: FloatArray, segments: Segments) -> int:
+    """First dates on which no asset has exposures (n_rows, n_features), as of betas or momentum."""
+    offsets, order = segments.offsets, segments.order
+    for date in range(len(segments)):
+        rows = slice(offsets[date], offsets[date + 1])
+        if np.isfinite(values[rows if order is None else order[rows]]).all(axis=1).any():
+            return date
+    return len(segments)
+
+
+def mean_slopes(slopes: Float64Array, weights: Float64Array) -> Float64Array:
+    """Averages (P,) of slopes (T, P) with weights (T,), each over its own dates; else NaN."""
+    known = np.isfinite(slopes)
+    complete = known.all(axis=1)
+    if not complete.any() and not known.any():
+        return np.full(slopes.shape[1], np.nan)
+    if (complete == known.any(axis=1)).all():
+        # Dates without an estimate have no weight, but 0 * NaN would still be NaN.
+        means: Float64Array = weights[complete] @ slopes[complete]
+        return means
+    with np.errstate(invalid="ignore"):
+        own: Float64Array = (weights @ np.where(known, slopes, 0.0)) / (weights @ known)
+        return own
+
+
+@dataclass(frozen=True, eq=False)
+class PremiaRecord(Record):
+    """What a fit leaves for the inference of its premia.
+
+    A slope may be missing on a date on which others are not (a column that was dropped, a group
+    that was not there): a premium is the average over its own dates, with the weights of those.
+    """
+
+    slopes: Slopes
+    weights: Float64Array  # (T,) of each date in an average, 0 where nothing was estimated
+    premia: pd.Series  # (P,)
+    is_even: bool = True  # whether all estimated dates weigh the same, by the model's parameters
+    two_pass: TwoPassFit | None = None  # where the betas were estimated
+    # (T, P), T dates as in the slopes: influence of each date on the premia where the estimator
+    # knows it; else it follows from the slopes, and the two passes where there are such.
+    influence: Float64Array | None = None
+    facts: dict[str, str] = field(default_factory=dict)  # what else a summary says of the fit
+    note: str = ""  # what errors leave out that come from the variation of the slopes alone
+
+    @cached_property
+    def used(self) -> BoolArray:
+        """Dates (T,) with an estimate and a weight."""
+        used: BoolArray = self.weights > 0.0
+        return used
+
+    @cached_property
+    def lambdas(self) -> Float64Array:
+        """Slopes of the used dates (n_used, P)."""
+        return self._of_used(self.slopes.lambdas.to_numpy())
+
+    @cached_property
+    def date_weights(self) -> Float64Array:
+        """Weights of the used dates (n_used,), adding up to 1."""
+        return self._of_used(self.weights)
+
+    @property
+    def dates(self) -> pd.Index:
+        """The used dates (n_used,)."""
+        return self.slopes.dates[self.used]
+
+    @cached_property
+    def positions(self) -> IntArray:
+        """Places of the used dates on the calendar (n_used,): the distance of two is their lag."""
+        used = self.used
+        positions = calendar_positions(self.slopes.dates)
+        return positions if used.all() else positions[used]
+
+    def _of_used(self, table: Float64Array) -> Float64Array:
+        used = self.used
+        return table if used.all() else table[used]  # without copies if it can be
+
+    @cached_property
+    def is_const(self) -> BoolArray:
+        """Which slope is the zero-beta rate (P,)."""
+        is_const: BoolArray = np.asarray(self.premia.index == "const") & self.slopes.has_const
+        return is_const
+
+    @property
+    def n_factors(self) -> int:
+        """Number of premia but the zero-beta rate."""
+        return int(np.count_nonzero(~self.is_const))
+
+    @property
+    def n_effective(self) -> float:
+        """Number of equally weighted dates that would average as well; T with equal weights."""
+        weights = self.date_weights
+        if np.ptp(weights) == 0.0:
+            return float(len(weights))
+        return float(1.0 / (weights @ weights))
+
+    @property
+    def has_gaps(self) -> bool:
+        """Whether slopes are missing on dates on which others are not."""
+        return bool(np.isnan(self.lambdas).any())
+
+    def only(self, names: list[Hashable] | pd.Index) -> PremiaRecord:
+        """The record of some of the premia, over the dates that have a slope of all of them."""
+        which = self.premia.index.get_indexer(pd.Index(names))
+        table = self.slopes.lambdas.iloc[:, which]
+        slopes = np.ascontiguousarray(table.to_numpy())
+        weights = np.where(np.isfinite(slopes).all(axis=1), self.weights, 0.0)
+        if not weights.sum() > 0.0:
+            raise ValueError(f"The premia of {list(names)} have no date in common.")
+        weights = weights / weights.sum()
+        has_const = bool(self.is_const[which].any())
+        return replace(
+            self,
+            slopes=replace(self.slopes, lambdas=table, has_const=has_const),
+            weights=weights,
+            premia=pd.Series(
+                mean_slopes(slopes, weights), self.premia.index[which], name=self.premia.name
+            ),
+            influence=None if self.influence is None else self.influence[:, which],
+        )
+
+    def describe(self) -> dict[str, str]:
+        """What summaries say of the model and its dates."""
+        used, sections = self.used, self.slopes.sections
+        form, facts = "panel, exposures given", self.facts
+        if self.two_pass is not None:
+            form = "wide, two-pass"
+            facts = {"Assets:": str(self.two_pass.returns.shape[1]), **facts}
+        mean = dict(zip(sections, sections.to_numpy()[used].mean(axis=0), strict=True))
+        uncentred = "" if self.slopes.has_const else " (uncentred)"
+        return {
+            "Form:": form,
+            **describe_dates(self.slopes.dates, used),
+            "Assets a date:": f"{mean['n_assets']:.1f}",
+            "Average R2:": f"{mean['r2']:.4f}{uncentred}",
+            **facts,
+        }
+
+
+def describe_dates(dates: pd.Index, used: BoolArray) -> dict[str, str]:
+    """How many of the dates (T,) were used, and from when to when."""
+    places, n_dates = np.flatnonzero(used), len(dates)
+    # A time of day that says nothing is left out.
+    first, last = (str(dates[places[i]]).removesuffix(" 00:00:00") for i in (0, -1))
+    return {
+        "Dates used:": str(n_dates) if len(places) == n_dates else f"{len(places)} of {n_dates}",
+        "Span:": "" if only_counts(dates) else f"{first} to {last}",
+    }
+
+
+def premia_record(
+    slopes: Slopes,
+    window: int | None,
+    halflife: float | None,
+    *,
+    two_pass: TwoPassFit | None = None,
+    facts: dict[str, str] | None = None,
+    note: str = "",
+) -> PremiaRecord:
+    """Average slopes over their dates, see `Slopes.average_weights`, and keep what they are."""
+    weights = slopes.average_weights(window, halflife)
+    # In one memory order: sums must not depend on how the slopes came together.
+    premia = mean_slopes(np.ascontiguousarray(slopes.lambdas.to_numpy()), weights)
+    kept = replace(slopes, lambdas=frozen(slopes.lambdas), sections=frozen(slopes.sections))
+    return PremiaRecord(
+        kept,
+        weights,
+        pd.Series(premia, index=slopes.lambdas.columns, name="premium"),
+        window is None and halflife is None,
+        two_pass,
+        None,
+        {} if facts is None else facts,
+        note,
+    )

@@ -1,0 +1,109 @@
+"""The wide form: returns with one column per asset, whose betas a first pass estimates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import pandas as pd
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils.validation import check_is_fitted
+
+from skfactor._panel import time_index
+from skfactor._passes.first_pass import FirstPass, first_pass_of
+from skfactor._passes.slopes import Slopes
+from skfactor._passes.two_pass import TwoPassFit
+from skfactor._sklearn import HasMethods, StrOptions
+from skfactor._typing import Float64Array
+from skfactor._undated import warn_of_columns_left
+from skfactor._validation import column_index, kept_frame, target_names
+from skfactor.linear_model._factor_betas import FactorBetas, fit_first_pass
+from skfactor.linear_model._portfolios import portfolio_betas
+from skfactor.linear_model._premia_model import PREMIA_CONSTRAINTS, PremiaModel
+
+TWO_PASS_CONSTRAINTS: dict[str, list[Any]] = {
+    **PREMIA_CONSTRAINTS,
+    "betas": [HasMethods(["fit", "get_params"]), None],
+    "weighting": [StrOptions({"ols", "wls", "gls"})],
+}
+
+
+@dataclass(frozen=True, eq=False)
+class WideData:
+    """Factors (T, K) and returns (T, N), by ascending date where there are dates."""
+
+    factors: pd.DataFrame
+    returns: pd.DataFrame
+    dates: pd.Index | None
+
+
+class TwoPassModel(PremiaModel):
+    """A model of premia that estimates betas by a first pass."""
+
+    __metadata_request__fit: ClassVar = {"dates": True}
+
+    betas: BaseEstimator | None
+    weighting: str
+    betas_: pd.DataFrame
+    pricing_errors_: pd.Series
+
+    def _wide_data(
+        self, factors: Float64Array, returns: Float64Array, X: Any, y: Any, dates: Any
+    ) -> WideData:
+        periods = time_index(X, y, dates, self.date_level)
+        if periods is None:
+            warn_of_columns_left(X)
+        index = pd.RangeIndex(len(factors)) if periods is None else periods
+        if periods is not None and not index.is_monotonic_increasing:
+            order = index.argsort()
+            index, factors, returns = index[order], factors[order], returns[order]
+            periods = index
+        names, assets = column_index(self._names), target_names(y, returns.shape[1])
+        return WideData(
+            pd.DataFrame(factors, index=index, columns=names, copy=False),
+            kept_frame(returns, y, index, assets),
+            periods,
+        )
+
+    def _first_pass(self, factors: pd.DataFrame, returns: pd.DataFrame) -> tuple[Any, FirstPass]:
+        """The first pass, fitted, and its record."""
+        first_pass = FactorBetas() if self.betas is None else clone(self.betas)
+        fitted = fit_first_pass(first_pass, factors, returns)
+        return fitted, first_pass_of(fitted, returns.columns)
+
+    def _finish_wide(self, slopes: Slopes, fit: TwoPassFit, assets: pd.Index) -> None:
+        self._finish(slopes, fit)
+        self.betas_ = self.first_pass_.betas_
+        self.expected_returns_ = self._expected(self.betas_.to_numpy(), assets)
+
+    def portfolio_betas(self, weights: pd.Series | pd.DataFrame) -> pd.DataFrame:
+        """Betas of portfolios of the assets, with errors from the full residual covariance.
+
+        Parameters
+        ----------
+        weights : Series of shape (n_assets,) or DataFrame of shape (n_assets, n_portfolios)
+            Portfolio weights by asset, used as given; assets that are not named weigh nothing.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``beta``, ``std_error``, ``t_value`` and ``p_value``; a row a factor, or a row
+            a portfolio and factor for a DataFrame of weights. With complete returns they are
+            those of the regression of the portfolio's own return.
+
+        Raises
+        ------
+        ValueError
+            In panel form, or if an asset is unknown, has no betas, or a weight is missing.
+        """
+        fit = self._wide_form("portfolio_betas")
+        return portfolio_betas(fit.first, fit.factors, weights)
+
+    def _wide_form(self, what: str) -> TwoPassFit:
+        check_is_fitted(self)
+        if self.record_.two_pass is None:
+            raise ValueError(
+                f"{what} needs the wide form, y with one column an asset; this model was fitted "
+                "on a panel, whose exposures are given."
+            )
+        return self.record_.two_pass
