@@ -35,6 +35,13 @@ from skfactor._validation import (
 from skfactor._warn import warn_user
 from skfactor.exceptions import NoVariationWarning
 
+# Parameters that all of these transformers have.
+PANEL_CONSTRAINTS: dict[str, list[Any]] = {
+    "passthrough": ["array-like", callable, None],
+    "min_group_size": [Interval(Integral, 1, None, closed="left"), None],
+    "date_level": [str, int, None],
+}
+
 
 class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
     """A transformer whose statistics are those of the row's own date.
@@ -49,12 +56,6 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
     __metadata_request__fit: ClassVar = {"dates": True, "groupby": True, "weights": True}
     __metadata_request__transform: ClassVar = {"dates": True, "groupby": True, "weights": True}
 
-    # Constraints on the parameters that all subclasses have.
-    _panel_constraints: ClassVar[dict[str, list[Any]]] = {
-        "passthrough": ["array-like", callable, None],
-        "min_group_size": [Interval(Integral, 1, None, closed="left"), None],
-        "date_level": [str, int, None],
-    }
     # Names under which statistics that `fit` learned without dates are stored, and what they are of
     # a column that stays as it is.
     _statistic_names: ClassVar[dict[str, float | None]]
@@ -101,7 +102,7 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
         """What becomes of a column that is constant on a date; empty if it stays as it is."""
         return ""
 
-    def _needs_all_dates(self) -> str:
+    def needs_all_dates(self) -> str:
         """What `fit` learns from all dates together and how to avoid that; empty if nothing.
 
         A transformer that needs nothing may be fitted to a few dates at a time.

@@ -254,7 +254,7 @@ class FormulaRegressor(CallbackSupportMixin, MetaEstimatorMixin, RegressorMixin,
 def _sides(formula: str, regressor: BaseEstimator) -> tuple[SimpleFormula | None, SimpleFormula]:
     """The two sides of a formula, its intercept as the regressor has it."""
     inner = _innermost(regressor)
-    fit_intercept = getattr(inner, "fit_intercept", getattr(inner, "_always_fits_alphas", None))
+    fit_intercept = getattr(inner, "fit_intercept", getattr(inner, "always_fits_alphas", None))
     if fit_intercept is not None:
         fit_intercept = bool(fit_intercept)
     target, design = parse_formula(formula, include_intercept=fit_intercept is not False)

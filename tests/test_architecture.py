@@ -238,6 +238,38 @@ def rounding_complaints(module: str, source: str) -> list[str]:
     ]
 
 
+def private_complaints(module: str, source: str) -> list[str]:
+    """Private attributes of other objects than self, but for those of a class of the module."""
+    if module == f"{PACKAGE}._sklearn":
+        return []  # the place for those of scikit-learn
+    tree = ast.parse(source)
+    nodes = list(ast.walk(tree))
+    own = {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
+    own |= {
+        node.target.id
+        for node in nodes
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+    }
+    read = [
+        (node.lineno, ast.unparse(node.value), node.attr)
+        for node in nodes
+        if isinstance(node, ast.Attribute)
+    ]
+    read += [
+        (node.lineno, ast.unparse(node.args[0]), node.args[1].value)
+        for node in nodes
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) in {"getattr", "hasattr", "setattr"}
+        if isinstance(node.args[1], ast.Constant)
+    ]
+    return [
+        f"{module}:{line} reads {name} of {whose}, which is private"
+        for line, whose, name in read
+        if name.startswith("_") and not name.startswith("__")
+        if whose not in {"self", "cls", "super()"} and name not in own
+    ]
+
+
 def import_graph(sources: dict[str, str]) -> dict[str, set[str]]:
     """Modules of the package that each module imports when it is imported itself."""
     graph: dict[str, set[str]] = {module: set() for module in sources}
@@ -268,6 +300,7 @@ RULES = [
     private_sklearn_complaints,
     relative_complaints,
     rounding_complaints,
+    private_complaints,
 ]
 
 
@@ -416,6 +449,10 @@ def test_rules_notice_violations():
         (relative_complaints, "_base", "from . import _panel"),
         (relative_complaints, "_base", "from ._panel import Panel"),
         (rounding_complaints, "inference._grs", "_TINY: float = 4.0 * 1e-13"),
+        (private_complaints, "inference._grs", "model._factors"),
+        (private_complaints, "inference._grs", "self.first_pass_._factors"),
+        (private_complaints, "inference._grs", "getattr(model, '_factors', None)"),
+        (private_complaints, "inference._grs", "FamaMacBeth._parameter_constraints"),
     ]:
         assert len(rule(f"{PACKAGE}.{module}", source)) == 1, source
 
@@ -438,6 +475,10 @@ def test_rules_let_good_source_pass():
         (relative_complaints, "_base", "from skfactor._panel import Panel"),
         (rounding_complaints, "inference._grs", "_SHARE = 0.05\nx = EPSILON"),
         (rounding_complaints, "_kernels.rounding", "_TINY = 1e-13"),
+        (private_complaints, "inference._grs", "self._x + cls._x + super()._x + x.__dict__ + x.y_"),
+        (private_complaints, "_panel", "def _f(self): ...\nother._f()"),
+        (private_complaints, "_panel", "class A:\n    _x: int\nother._x"),
+        (private_complaints, "_sklearn", "estimator._skl_callbacks"),
     ]:
         assert rule(f"{PACKAGE}.{module}", source) == [], source
 

@@ -41,8 +41,8 @@ class Slopes:
     has_dates: bool  # or the cross-sections are numbered
     has_const: bool  # whether the first slope is the zero-beta rate
     in_warm_up: BoolArray  # (T,) the first dates of a reading, on which no asset had exposures
+    empty: BoolArray  # (K,) exposures without any value on these dates
     variation: Variation = NOTHING_SEEN  # of exposures within dates, where they are given
-    empty: BoolArray = field(default_factory=lambda: np.array(True))  # (K,) without any value
     has_names: bool = False  # whether the exposures came with names
 
     @classmethod
@@ -77,8 +77,8 @@ class Slopes:
             dates is not None,
             has_const,
             np.arange(len(index)) < n_warm_up,
+            np.zeros(len(labels) - has_const, dtype=bool) if empty is None else empty,
             variation,
-            np.array(False) if empty is None else empty,
             has_names,
         )
 

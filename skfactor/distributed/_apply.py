@@ -12,7 +12,13 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from skfactor._base import PanelTransformer
-from skfactor.distributed._partition import Layout, check_frame, partition_dates, split_dates
+from skfactor.distributed._partition import (
+    Layout,
+    check_frame,
+    empty_frame,
+    partition_dates,
+    split_dates,
+)
 
 
 def predict(
@@ -65,7 +71,7 @@ def predict(
     """
     check_frame(frame, "predict")
     layout = _layout(estimator, frame, dates, assets, features, metadata)
-    meta = pd.Series([], index=frame._meta.index, dtype=np.float64, name="expected_return")
+    meta = pd.Series([], index=empty_frame(frame).index, dtype=np.float64, name="expected_return")
     are_whole = _check_whole_dates(estimator, frame, dates)
     return frame.map_partitions(_predict_partition, estimator, layout, are_whole, meta=meta)
 
@@ -119,9 +125,11 @@ def transform(
     names = list(estimator.get_feature_names_out())
     meta = pd.concat(
         [
-            frame._meta[kept],
+            empty_frame(frame)[kept],
             pd.DataFrame(
-                index=frame._meta.index, columns=names, dtype=np.float32 if single else np.float64
+                index=empty_frame(frame).index,
+                columns=names,
+                dtype=np.float32 if single else np.float64,
             ),
         ],
         axis=1,

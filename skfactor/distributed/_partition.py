@@ -47,7 +47,7 @@ class Layout:
             names = list(features)
             if y in names or len(set(names)) < len(names):
                 raise ValueError(f"features= names y or a column twice: {names}.")
-        known = _with_index(frame)._meta
+        known = empty_frame(_with_index(frame))
         wanted = {**given, **(metadata or {}), **{f"features ({n})": n for n in names}}
         missing = {what: n for what, n in wanted.items() if n is not None and n not in known}
         if missing:
@@ -129,6 +129,14 @@ class Layout:
 def _with_index(frame: Any) -> Any:
     """The frame with a named index as a column."""
     return frame if frame.index.name is None else frame.reset_index()
+
+
+def empty_frame(frame: Any) -> pd.DataFrame:
+    """A frame without rows that has the columns and types of a Dask DataFrame."""
+    from dask.dataframe.dispatch import make_meta
+
+    empty: pd.DataFrame = make_meta(frame)
+    return empty
 
 
 def check_frame(frame: Any, instead: str) -> None:

@@ -53,8 +53,8 @@ def _leaves(step: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 def _pools_dates(step: Any) -> str:
     """What a step learns across dates and what to do instead; empty if nothing."""
-    if hasattr(step, "_needs_all_dates"):
-        reason: str = step._needs_all_dates()
+    if hasattr(step, "needs_all_dates"):
+        reason: str = step.needs_all_dates()
         return reason
     if not get_tags(step).requires_fit:  # works row by row
         return ""

@@ -124,10 +124,13 @@ class PanelRegression(PremiaModel):
             together, as that a column is constant, is left to `fit_slopes`.
         """
         part: Self = clone(self)
-        part._validate_params()
-        values, target = part._validate(X, y, reset=True)
-        rows = part._panel_rows(values, target, X, y, sample_weight, dates)
-        return part._regress(rows, report_nothing)
+        return part._read(X, y, sample_weight, dates)
+
+    def _read(self, X: Any, y: Any, sample_weight: Any, dates: Any) -> Slopes:
+        self._validate_params()
+        values, target = self._validate(X, y, reset=True)
+        rows = self._panel_rows(values, target, X, y, sample_weight, dates)
+        return self._regress(rows, report_nothing)
 
     @fitting()
     def fit_slopes(self, slopes: Slopes) -> Self:

@@ -100,7 +100,7 @@ class TradedFactorModel(ExpectedReturns):
 
     __metadata_request__fit: ClassVar = {"dates": True}
     # Formulas cannot take the intercept out, as from a model with ``fit_intercept=True``.
-    _always_fits_alphas: ClassVar = True
+    always_fits_alphas: ClassVar = True
     _parameter_constraints: ClassVar = {
         "missing": [StrOptions({"drop", "raise"})],
         "date_level": [str, int, None],

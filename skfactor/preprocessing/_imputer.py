@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from skfactor._base import PanelTransformer
+from skfactor._base import PANEL_CONSTRAINTS, PanelTransformer
 from skfactor._kernels.fills import fill_segments
 from skfactor._kernels.moments import segment_moments
 from skfactor._kernels.quantiles import segment_median
@@ -93,7 +93,7 @@ class FactorImputer(PanelTransformer):
     _parameter_constraints: ClassVar = {
         "strategy": [StrOptions({"median", "mean", "constant"})],
         "fill_value": [Interval(Real, None, None, closed="neither"), None],
-        **PanelTransformer._panel_constraints,
+        **PANEL_CONSTRAINTS,
     }
 
     def __init__(

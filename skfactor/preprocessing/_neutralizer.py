@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from skfactor._base import PanelTransformer
+from skfactor._base import PANEL_CONSTRAINTS, PanelTransformer
 from skfactor._kernels.cells import Cells
 from skfactor._kernels.neutralize import Neutralized, neutralize
 from skfactor._kernels.segments import Segments, one_segment
@@ -117,7 +117,7 @@ class FactorNeutralizer(PanelTransformer):
         "against": [list, None],
         "fit_intercept": ["boolean"],
         "min_assets": [Interval(Integral, 1, None, closed="left"), None],
-        **PanelTransformer._panel_constraints,
+        **PANEL_CONSTRAINTS,
     }
 
     def __init__(

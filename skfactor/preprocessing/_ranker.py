@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from skfactor._base import PanelTransformer
+from skfactor._base import PANEL_CONSTRAINTS, PanelTransformer
 from skfactor._kernels.cells import Cells
 from skfactor._kernels.ranks import (
     Score,
@@ -123,7 +123,7 @@ class FactorRanker(PanelTransformer):
     _parameter_constraints: ClassVar = {
         "output": [StrOptions(set(_SCORES))],
         "missing": [StrOptions({"keep", "middle"})],
-        **PanelTransformer._panel_constraints,
+        **PANEL_CONSTRAINTS,
     }
 
     def __init__(

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from skfactor._base import PanelTransformer
+from skfactor._base import PANEL_CONSTRAINTS, PanelTransformer
 from skfactor._kernels.moments import segment_moments, standard_deviation
 from skfactor._kernels.quantiles import (
     MAD_TO_STD,
@@ -104,7 +104,7 @@ class Winsorizer(PanelTransformer):
         "upper": [Interval(Real, None, None, closed="neither"), None],
         "rule": [StrOptions({"quantile", "std", "mad"})],
         "interpolation": [StrOptions({"linear", "order_statistic"})],
-        **PanelTransformer._panel_constraints,
+        **PANEL_CONSTRAINTS,
     }
 
     def __init__(

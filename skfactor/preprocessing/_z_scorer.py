@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from skfactor._base import PanelTransformer
+from skfactor._base import PANEL_CONSTRAINTS, PanelTransformer
 from skfactor._kernels.moments import (
     rescale_segments,
     segment_moments,
@@ -121,7 +121,7 @@ class FactorZScorer(PanelTransformer):
         "ddof": [Interval(Integral, 0, None, closed="left")],
         "clip": [Interval(Real, 0, None, closed="neither"), None],
         "indicators": [StrOptions({"auto"}), list, None],
-        **PanelTransformer._panel_constraints,
+        **PANEL_CONSTRAINTS,
     }
 
     def __init__(
@@ -191,7 +191,7 @@ class FactorZScorer(PanelTransformer):
             return ""
         return "their scores are 0"
 
-    def _needs_all_dates(self) -> str:
+    def needs_all_dates(self) -> str:
         if self.indicators != "auto":
             return ""
         return (
