@@ -122,6 +122,7 @@ def premia_table(
     kernel: str | None = None,
     bandwidth: float | str | None = None,
     digits: int = 4,
+    **options: object,
 ) -> PremiaTable:
     """Premia of several fitted models side by side, one column a model.
 
@@ -141,6 +142,8 @@ def premia_table(
         says which errors each has.
     digits : int, default=4
         Decimals of premia and standard errors, which are in the units of the returns.
+    **options
+        What the kind of covariance takes beside these, as in `skfactor.FamaMacBeth.inference`.
 
     Returns
     -------
@@ -194,8 +197,11 @@ def premia_table(
         raise ValueError(f"statistic={statistic!r} is unknown; it is 't' or 'se'.")
     if not is_whole(digits) or digits < 0:
         raise ValueError(f"digits={digits!r} has to be a number of decimals, such as 4.")
-    options = {"covariance": covariance, "kernel": kernel, "bandwidth": bandwidth}
-    results = [_infer(model, options) for model in fitted]
+    given = {"kernel": kernel, "bandwidth": bandwidth}
+    chosen = {name: x for name, x in given.items() if x is not None} | options
+    if covariance != "auto":
+        chosen["covariance"] = covariance
+    results = [_infer(model, chosen) for model in fitted]
     premia = list(dict.fromkeys(name for result in results for name in result.premia.index))
     premia.sort(key=lambda name: name != "const")  # keeps the order of the others
     rows: list[tuple[str, str]] = []
@@ -236,11 +242,10 @@ def _names(names: Sequence[str] | None, n_models: int) -> list[str]:
     return list(names)
 
 
-def _infer(model: Any, options: dict[str, Any]) -> PremiaInference:
+def _infer(model: Any, given: dict[str, Any]) -> PremiaInference:
     known = inspect.signature(model.inference).parameters
-    given = {name: x for name, x in options.items() if x not in (None, "auto")}
     refused = [name for name in given if name not in known]
-    if refused:
+    if refused and "options" not in known:
         raise ValueError(f"The errors of {type(model).__name__} have no choice of {refused}.")
     result: PremiaInference = model.inference(**given)
     return result

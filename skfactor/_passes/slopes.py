@@ -266,6 +266,17 @@ class PremiaRecord(Record):
         positions = calendar_positions(self.slopes.dates)
         return positions if used.all() else positions[used]
 
+    @property
+    def slope_influence(self) -> Float64Array:
+        """Influence (n_used, P) of each date on the premia, exposures taken as known.
+
+        Scaled so that a variance is the long-run variance over the number of dates for any weights:
+        with equal ones it is lambda_t - premia.
+        """
+        lambdas, weights = self.lambdas, self.date_weights
+        scale = len(weights) * weights
+        return scale[:, None] * (lambdas - weights @ lambdas)
+
     def _of_used(self, table: Float64Array) -> Float64Array:
         used = self.used
         return table if used.all() else table[used]  # without copies if it can be

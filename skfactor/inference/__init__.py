@@ -1,5 +1,6 @@
 """From estimates to errors and tests: influence series, covariances, frozen results."""
 
+from skfactor.inference._covariance import PremiaCovariance, register_covariance
 from skfactor.inference._covariance_risk import (
     FactorScreen,
     price_of_covariance_risk,
@@ -19,6 +20,7 @@ __all__ = [
     "Diagnostics",
     "FactorScreen",
     "HJDistance",
+    "PremiaCovariance",
     "PremiaInference",
     "TestResult",
     "compare_r2",
@@ -28,6 +30,7 @@ __all__ = [
     "j_test",
     "price_of_covariance_risk",
     "rank_test",
+    "register_covariance",
     "screen_factors",
     "shanken_test",
 ]

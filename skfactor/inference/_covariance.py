@@ -42,23 +42,27 @@ class PremiaCovariance(ABC):
 
     Examples
     --------
-    A kind for panels: the variances of odd and even dates apart, which are equal if slopes are not
-    heteroskedastic in that way.
+    Hansen and Hodrick's (1980) sum of a given number of autocovariances, all with weight one, for
+    returns over several periods that overlap:
 
-    >>> import numpy as np
     >>> from skfactor import FamaMacBeth
     >>> from skfactor.datasets import make_panel
     >>> from skfactor.inference import PremiaCovariance, register_covariance
-    >>> class OddDates(PremiaCovariance):
-    ...     name = "odd-dates"
+    >>> class HansenHodrick(PremiaCovariance):
+    ...     name = "hansen-hodrick"
+    ...     options = ("overlap",)
     ...
-    ...     def compute(self, record, long_run, debiased):
-    ...         slopes = record.lambdas[::2]
-    ...         return np.cov(slopes.T) / len(record.lambdas), 0.0, len(slopes) - 1.0
-    >>> register_covariance(OddDates())
+    ...     def compute(self, record, long_run, debiased, *, overlap):
+    ...         series = record.slope_influence
+    ...         total = series.T @ series
+    ...         for lag in range(1, overlap):
+    ...             lagged = series[lag:].T @ series[:-lag]
+    ...             total += lagged + lagged.T
+    ...         return total / len(series) ** 2, overlap - 1.0, float("inf")
+    >>> register_covariance(HansenHodrick())
     >>> model = FamaMacBeth().fit(*make_panel(n_dates=60, random_state=0, return_X_y=True))
-    >>> model.inference("odd-dates").df
-    29.0
+    >>> model.inference("hansen-hodrick", overlap=3).bandwidth
+    2.0
     """
 
     name: ClassVar[str]
@@ -76,6 +80,7 @@ class PremiaCovariance(ABC):
         record : PremiaRecord
             ``lambdas`` (T, P), the slopes of the T dates that were used, and their ``dates``,
             ``positions`` on the calendar and ``date_weights``, which add up to 1; ``premia`` (P,);
+            ``slope_influence`` (T, P), of each date on the premia if exposures are known;
             ``two_pass`` where betas were estimated. No slope is missing: where some are, this is
             called for the dates that estimates have in common.
         long_run : LongRun
@@ -102,16 +107,6 @@ class PremiaCovariance(ABC):
     def note(self, record: PremiaRecord) -> str:
         """What the reader of a summary has to know; empty if nothing."""
         return ""
-
-
-def slope_influence(record: PremiaRecord) -> Float64Array:
-    """Influence (T, P) of each date on the premia, exposures taken as known.
-
-    Scaled so that V = LRV / T for any weights: with equal ones it is lambda_t - premia.
-    """
-    lambdas, weights = record.lambdas, record.date_weights
-    scale = len(weights) * weights
-    return scale[:, None] * (lambdas - weights @ lambdas)
 
 
 def debiasing(record: PremiaRecord, debiased: bool, used: int) -> float:
@@ -147,7 +142,7 @@ class FamaMacBethCovariance(PremiaCovariance):
     def compute(
         self, record: PremiaRecord, long_run: LongRun, debiased: bool
     ) -> tuple[Float64Array, float, float]:
-        influence = slope_influence(record)
+        influence = record.slope_influence
         matrix, lags = from_influence(influence, record, long_run, debiased, used=1)
         return matrix, lags, record.n_effective - 1.0
 

@@ -10,9 +10,8 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
 
+from skfactor._fitted import find_fitted, fitted_parts
 from skfactor._passes.slopes import PremiaRecord
 from skfactor._passes.two_pass import TwoPass, TwoPassFit
 from skfactor._typing import Float64Array
@@ -75,21 +74,17 @@ def two_pass_influence(
 
 
 def record_of(model: Any, what: str) -> PremiaRecord:
-    """What the fit of a model of premia has left; ``ValueError`` if it is none."""
-    if not isinstance(model, BaseEstimator):
-        raise ValueError(f"{what} needs a fitted FamaMacBeth; found a {type(model).__name__}.")
-    check_is_fitted(model)
-    record = getattr(model, "record_", None)
-    if isinstance(record, PremiaRecord):
-        return record
-    inner = {"regressor_": "its regressor_", "best_estimator_": "its best_estimator_"}
-    held = [advice for name, advice in inner.items() if hasattr(model, name)]
-    held += ["its last step"] if hasattr(model, "steps") else []
-    raise ValueError(
-        f"{what} needs a FamaMacBeth fitted in wide form, y with one column an asset; found "
-        f"{type(model).__name__}"
-        + (f", which holds a model: pass {held[0]}." if held else " without a first pass.")
-    )
+    """What the fit of a model of premia has left, or of one inside a pipeline, search or formula.
+
+    Raises ``TypeError`` if there is none.
+    """
+    needs = "a FamaMacBeth or another model of premia"
+    find_fitted(model, "record_", what, needs)
+    for part in fitted_parts(model):
+        record = getattr(part, "record_", None)
+        if isinstance(record, PremiaRecord):
+            return record
+    raise TypeError(f"{what} needs {needs}; found a {type(model).__name__}.")
 
 
 def two_pass_record_of(model: Any, what: str) -> tuple[PremiaRecord, TwoPassFit]:

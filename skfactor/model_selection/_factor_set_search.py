@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 from statsmodels.iolib.summary import Summary
 from statsmodels.iolib.table import SimpleTable
 
-from skfactor._base import all_or_nothing
+from skfactor._fitting import fit_task, fitting
 from skfactor._kernels.rounding import TIED
 from skfactor._kernels.threads import Done
 from skfactor._panel import check_same_rows, find_panel, time_index
@@ -29,8 +29,6 @@ from skfactor._sklearn import (
     HasMethods,
     Interval,
     StrOptions,
-    fit_context,
-    fit_task,
 )
 from skfactor._typing import BoolArray, Float64Array, IntArray
 from skfactor._validation import raise_if_repeated
@@ -265,8 +263,7 @@ class FactorSetSearchCV(
         self.n_jobs = n_jobs
         self.refit = refit
 
-    @fit_context(prefer_skip_nested_validation=False)  # type: ignore[untyped-decorator]  # scikit-learn is untyped
-    @partial(all_or_nothing, one_task=False)
+    @fitting(one_task=False, holds_estimators=True)
     def fit(
         self, X: Any, y: Any, sample_weight: Any = None, dates: Any = None, **params: Any
     ) -> Self:
@@ -370,8 +367,7 @@ class FactorSetSearchCV(
             )
         return moments
 
-    @fit_context(prefer_skip_nested_validation=False)  # type: ignore[untyped-decorator]  # scikit-learn is untyped
-    @partial(all_or_nothing, one_task=False)
+    @fitting(one_task=False, holds_estimators=True)
     def fit_moments(self, moments: DateMoments) -> Self:
         """Search the sets from moments, for a panel that is not in memory at once.
 

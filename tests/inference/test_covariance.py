@@ -27,6 +27,13 @@ from statsmodels.stats.sandwich_covariance import S_hac_simple
 
 from skfactor import FactorBetas, FamaMacBeth
 from skfactor.exceptions import RankDeficientWarning
+from skfactor.inference import (
+    PremiaCovariance,
+    price_of_covariance_risk,
+    register_covariance,
+)
+from skfactor.inference._covariance import _KINDS
+from skfactor.summary import full_summary, premia_table
 
 KERNELS = ["bartlett", "parzen", "quadratic-spectral"]
 
@@ -371,3 +378,105 @@ def test_errors_of_betas_are_for_betas_that_are_known_to_be_least_squares():
     assert "these are those of Half" in model.inference().notes[-1]
     with pytest.raises(ValueError, match=r"covariance='krs' is for betas .* those of Half"):
         model.inference("krs")
+
+
+# --- kinds of one's own -------------------------------------------------------------------------
+
+
+class Clustered(PremiaCovariance):
+    """Dates of one label depend on each other in any way."""
+
+    name = "clustered by label"
+    options = ("by",)
+
+    def compute(self, record, long_run, debiased, *, by):
+        series = pd.DataFrame(record.slope_influence).groupby(np.asarray(by(record.dates))).sum()
+        matrix = (series.T @ series).to_numpy() / len(record.lambdas) ** 2
+        n = len(series)
+        return matrix * (n / (n - 1) if debiased else 1.0), 0.0, n - 1.0
+
+    def obstacle(self, record):
+        return "" if record.two_pass is None else "is for panels."
+
+    def note(self, record):
+        return "Dates of one label depend on each other."
+
+
+@pytest.fixture
+def clustered():
+    register_covariance(Clustered())
+    yield Clustered.name
+    del _KINDS[Clustered.name]
+
+
+def _decade(dates):
+    return np.arange(len(dates)) // 10
+
+
+def test_a_kind_for_panels_works_wherever_errors_are_asked_for(panel, french, clustered):
+    found = panel.inference(clustered, by=_decade)
+    slopes = panel.lambdas_
+    for name, series in slopes.items():
+        fit = sm.OLS(series.to_numpy(), np.ones(30)).fit(
+            cov_type="cluster", cov_kwds={"groups": _decade(series), "use_correction": False}
+        )
+        assert_allclose(
+            panel.inference(clustered, by=_decade, debiased=False).std_errors[name], fit.bse[0]
+        )
+        assert_allclose(found.std_errors[name], fit.bse[0] * np.sqrt(3 / 2))
+    assert (found.df, found.covariance) == (2.0, clustered)
+    text = str(panel.summary(clustered, by=_decade))
+    assert clustered in text
+    assert "t(2)" in text
+    assert "Dates of one label depend" in text
+    table = premia_table([panel], covariance=clustered, by=_decade)
+    assert table.loc["Standard errors"].to_numpy().item() == clustered
+    with pytest.raises(ValueError, match=f"'{clustered}' is for panels. Use 'fama-macbeth' or"):
+        french.inference(clustered, by=_decade)
+
+
+def test_options_that_a_kind_does_not_declare_raise(panel, french, clustered):
+    with pytest.raises(TypeError, match=r"has no option \['labels'\]; it takes only \['by'\]"):
+        panel.inference(clustered, labels=_decade)
+    for call in (panel.inference, french.summary, french.inference):
+        with pytest.raises(TypeError, match=r"has no option \['by'\]; it takes none"):
+            call(by=_decade)
+    with pytest.raises(TypeError, match=r"no option \['by'\]"):
+        price_of_covariance_risk(french, by=_decade)
+
+
+def test_an_unknown_kind_raises_everywhere(panel, french):
+    for call in (
+        panel.inference,
+        panel.summary,
+        french.inference,
+        lambda kind: price_of_covariance_risk(french, kind),
+        lambda kind: premia_table([panel], covariance=kind),
+        lambda kind: full_summary(french, kind),
+    ):
+        for kind in ("gnm", "clustered by label", None, 3):
+            with pytest.raises(ValueError, match="is unknown; it is 'auto' or one of"):
+                call(kind)
+
+
+def test_kinds_that_do_not_know_prices_are_refused_for_them(french):
+    class OfPremia(Clustered):
+        name = "of premia"
+
+        def obstacle(self, record):
+            return ""
+
+    register_covariance(OfPremia())
+    try:
+        with pytest.raises(ValueError, match="is for premia, and not known to hold for prices"):
+            price_of_covariance_risk(french, "of premia", by=_decade)
+    finally:
+        del _KINDS["of premia"]
+
+
+def test_names_of_the_package_are_taken():
+    class Krs(Clustered):
+        name = "krs"
+
+    with pytest.raises(ValueError, match="name 'krs' is taken"):
+        register_covariance(Krs())

@@ -248,12 +248,20 @@ def test_the_first_pass_is_what_fitting_it_alone_gives(unbalanced, betas, as_arr
     X = X.set_axis(model._names, axis=1)
     y = y.set_axis(model.betas_.index, axis=1)
     alone = (betas or FactorBetas()).fit(X, y)
-    for name in (n for n in vars(alone) if n.endswith("_") and n != "feature_names_in_"):
-        first, expected = getattr(model.first_pass_, name), getattr(alone, name)
+    fitted = [(model.first_pass_, alone), (model.first_pass_.record_, alone.record_)]
+    pairs = [
+        (getattr(first, name), getattr(expected, name))
+        for first, expected in fitted
+        for name in vars(expected)
+        if name not in {"feature_names_in_", "record_"}
+    ]
+    for first, expected in pairs:
         if isinstance(expected, pd.DataFrame):
             assert_frame_equal(first, expected)
         elif isinstance(expected, pd.Series):
             assert_series_equal(first, expected)
+        elif isinstance(expected, np.ndarray):
+            assert_array_equal(first, expected)
         else:
             assert first == expected
     assert_array_equal(model.first_pass_.feature_names_in_, alone.feature_names_in_)

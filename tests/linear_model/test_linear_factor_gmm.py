@@ -165,7 +165,7 @@ def test_expected_returns_and_pricing_errors_follow_from_the_premia(data):
     assert_allclose(model.pricing_errors_, y.mean() - expected)
     assert_allclose(model.predict(X.iloc[:2]), np.tile(expected, (2, 1)))
     assert 0.5 < model.score(X, y) < 1.0
-    with pytest.raises(ValueError, match="y has other assets than fit"):
+    with pytest.raises(ValueError, match="y has other assets than the 6 of fit"):
         model.score(X, y.iloc[:, ::-1])
 
 
