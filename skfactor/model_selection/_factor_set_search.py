@@ -265,7 +265,7 @@ class FactorSetSearchCV(
 
     @fitting(one_task=False, holds_estimators=True)
     def fit(
-        self, X: Any, y: Any, sample_weight: Any = None, dates: Any = None, **params: Any
+        self, /, X: Any, y: Any, sample_weight: Any = None, dates: Any = None, **params: Any
     ) -> Self:
         """Search the sets.
 
