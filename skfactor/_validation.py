@@ -69,9 +69,9 @@ def match_labels(estimator: BaseEstimator, X: Any, *, reset: bool) -> None:
     """
     if reset:
         named = isinstance(X, pd.DataFrame) and not has_text_names(X)
-        estimator._column_labels = X.columns if named else None
+        estimator.column_labels_ = X.columns if named else None
         return
-    known = getattr(estimator, "_column_labels", None)
+    known = getattr(estimator, "column_labels_", None)
     if known is None or not isinstance(X, pd.DataFrame) or X.columns.equals(known):
         return
     fitted, found = list(known), list(X.columns)

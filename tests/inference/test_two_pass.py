@@ -299,5 +299,5 @@ def test_fama_macbeth_and_gls_need_no_inverse_of_the_factors():
 
 
 def test_what_is_no_model_is_named():
-    with pytest.raises(TypeError, match="j_test needs a FamaMacBeth .* found a DataFrame"):
+    with pytest.raises(TypeError, match=r"j_test needs a FamaMacBeth .* found a DataFrame"):
         j_test(french_two_pass()[0])
