@@ -71,6 +71,7 @@ def test_the_weights_of_the_second_pass_enter_shanken_through_the_premia_only():
     assert_allclose(forms, forms[0], rtol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("test", [j_test, shanken_test])
 def test_a_true_model_is_rejected_about_as_often_as_it_should(test):
     rng = np.random.default_rng(5)
@@ -83,6 +84,7 @@ def test_a_true_model_is_rejected_about_as_often_as_it_should(test):
     assert 0.02 < rejected / 400 < 0.1
 
 
+@pytest.mark.slow
 @each_model
 def test_shanken_holds_its_size_where_dates_are_few(zero_beta, monkeypatch):
     # Without the cost of a fit; with T - N + 1 degrees for both the size is 8% without a rate.

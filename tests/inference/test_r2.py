@@ -72,6 +72,7 @@ def simulated(rng, priced, n_periods=400, n_assets=8):
     return factor, means + factor * betas + 0.04 * rng.normal(size=(n_periods, n_assets))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("priced", "name"), [(True, "one"), (False, "zero")])
 @each_weighting
 def test_tests_of_a_true_hypothesis_reject_about_as_often_as_they_should(priced, name, weighting):

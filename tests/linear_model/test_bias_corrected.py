@@ -127,6 +127,7 @@ def test_instrument_strength_is_the_first_stage_of_statsmodels():
 # --- on average right ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("missing", [0.0, 0.2])
 def test_both_corrections_remove_the_bias_that_least_squares_has(missing):
     n_periods, premium, share, noise, volatility = 60, 0.01, 1.0 - missing, 0.1, 0.04

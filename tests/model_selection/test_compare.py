@@ -235,6 +235,7 @@ def test_input_and_estimator_are_not_modified(panel, folds):
 # --- a planted signal ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_planted_signal_is_ranked_first():
     # Monthly IC 0.1 in 60 dates x 100 assets is about as clear as 0.05 in the 100 x 300 of
     # benchmarks/planted_signal.py, which counts 200 panels.
