@@ -67,7 +67,7 @@ print(f"Rank IC {rank_ic(realized, expected):.3f}, by true premia {rank_ic(reali
 # %%
 # The search that an investor would use tomorrow is fitted to all months and scored on the last 24.
 # That ``x5``, which earns nothing, scores -0.05 says how far noise reaches in so few months: sets
-# whose scores are closer than that are alike, and the best need not be the true one.
+# whose scores are closer than that are alike, and the best is not always the true one.
 
 search.fit(X, y)
 for names, score in zip(sets, search.cv_results_["mean_test_score"], strict=True):

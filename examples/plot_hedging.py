@@ -56,8 +56,8 @@ print(f"Volatility a year from {held[0]}, percent")
 print(pd.Series(volatility).mul(100.0 * 12.0**0.5).round(1).to_string())
 
 # %%
-# A hedge need not take all. This one leaves the exposure to HML, which the portfolio is short of,
-# and keeps the market's at 0.3.
+# A hedge does not have to remove every exposure. This one leaves the exposure to HML, which is
+# negative, and keeps that to the market at 0.3.
 
 partly = hedge(
     factors, industries, weights=weights, betas=rolling,

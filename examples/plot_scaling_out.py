@@ -7,7 +7,7 @@ the numbers of one fit in memory, because a date is never divided.
 """
 
 # %%
-# The panel here is small, and written as a large one would be: one Parquet file a year. What
+# The panel here is small, and written as a large one would be: one Parquet file per year. What
 # follows needs ``pip install "skfactor[distributed]"``.
 
 import tempfile
@@ -66,7 +66,7 @@ for name, true, color in (("x1", 0.01, "C0"), ("x5", 0.0, "C1")):
     ax.fill_between(premia.index, low, high, color=color, alpha=0.25, linewidth=0)
     ax.plot(premia.index, premia[name], color=color, label=f"premium of {name}")
     ax.axhline(true, color=color, linestyle=":", linewidth=1)
-ax.set(xlabel="read up to", ylabel="premium a month")
+ax.set(xlabel="read up to", ylabel="premium per month")
 ax.legend(loc="center right")
 plt.show()
 

@@ -78,7 +78,7 @@ def is_date_name(name: object) -> bool:
 
 
 def is_asset_name(name: object) -> bool:
-    """Whether an index level or a column of this name says which asset a row is of."""
+    """Whether an index level or a column of this name says which asset per row is of."""
     return _plain(name) in _ASSET_NAMES
 
 

@@ -25,7 +25,7 @@ _BLOCK = 2**16
 
 @dataclass(frozen=True)
 class Labels:
-    """One label a row: ``labels[codes]``. Labels are unique, ascending, and all occur."""
+    """One label per row: ``labels[codes]``. Labels are unique, ascending, and all occur."""
 
     codes: IntArray  # (n_rows,)
     labels: pd.Index
@@ -97,7 +97,7 @@ def _ascending(codes: IntArray, labels: pd.Index) -> tuple[IntArray, pd.Index]:
 
 
 def _labels_of_values(values: Any, n_rows: int, what: str, source: str) -> Labels:
-    """Labels from one value a row, or one for all rows."""
+    """Labels from one value per row, or one for all rows."""
     if np.ndim(values) == 0 and not isinstance(values, pd.Index | pd.Series):
         one = _check_kind(pd.Index([values]), what)
         return Labels(np.zeros(n_rows, dtype=np.intp), one)
@@ -112,7 +112,7 @@ def _labels_of_values(values: Any, n_rows: int, what: str, source: str) -> Label
 
 
 def _index_of_values(values: Any) -> pd.Index:
-    """One value a row as an index; a Series' own index is not looked at."""
+    """One value per row as an index; a Series' own index is not looked at."""
     if isinstance(values, pd.Index):
         return values
     if np.ndim(values) != 1:
@@ -162,7 +162,7 @@ def _carries_dates(index: pd.Index, time_series: bool) -> bool:
 
 
 def carries_dates(data: pd.DataFrame | pd.Series) -> bool:
-    """Whether the index of data says which date a row is on, once or several times."""
+    """Whether the index of data says which date per row is on, once or several times."""
     return _carries_dates(data.index, time_series=True)
 
 
@@ -294,7 +294,7 @@ def find_panel(
     date_level : str, int or None, default="auto"
         Name or position of the date level of a MultiIndex. None says that there are no dates.
     time_series : bool, default=False
-        Whether an index of dates that each occur once makes a panel too, of one row a date.
+        Whether an index of dates that each occur once makes a panel too, of one row per date.
 
     Raises
     ------
@@ -447,7 +447,7 @@ def time_index(
         return None
     if isinstance(index, pd.MultiIndex):
         raise ValueError(
-            f"Rows are indexed by {list(index.names)}, but y has one column an asset: there each "
+            f"Rows are indexed by {list(index.names)}, but y has one column per asset: there each "
             "row is a period with one date as its index. Pass y with one column for a panel."
         )
     index = check_dates(index)
@@ -464,7 +464,7 @@ def group_labels(
     Parameters
     ----------
     groupby : array-like of shape (n_rows,) or mapping
-        One label a row, or one an asset: a dict, or a Series whose index holds the assets and is
+        One label per row, or one an asset: a dict, or a Series whose index holds the assets and is
         not that of the rows.
     rows : object
         As the user passed them; their index is looked at.
@@ -490,7 +490,7 @@ def group_labels(
     else:
         if np.ndim(groupby) == 0:
             raise ValueError(
-                "groupby= takes one label a row, or a dict from asset to label; found "
+                "groupby= takes one label per row, or a dict from asset to label; found "
                 f"{reprlib.repr(groupby)}."
             )
         check_same_rows(rows, groupby, "groupby", rows_name)
@@ -515,7 +515,7 @@ def _assets_of_cross_section(rows: object) -> Labels | None:
 
 
 def _maps_assets(groupby: pd.Series, rows: object, n_rows: int, assets: Labels | None) -> bool:
-    """Whether a Series has one label an asset, and not one a row."""
+    """Whether a Series has one label per asset, and not one a row."""
     index = groupby.index
     if assets is None or index.nlevels > 1 or not assets.labels.isin(index).any():
         return False
@@ -526,7 +526,7 @@ def _maps_assets(groupby: pd.Series, rows: object, n_rows: int, assets: Labels |
         if not pd.Series(by_asset).equals(pd.Series(groupby.to_numpy())):
             raise ValueError(
                 "The index of groupby= may hold assets or number the rows, and labels differ. "
-                "Pass groupby.to_dict() for one label an asset, groupby.to_numpy() for one a row."
+                "Pass groupby.to_dict() for one label per asset, groupby.to_numpy() for one a row."
             )
     return len(index) != n_rows or bool(assets.labels.isin(index).all())
 
@@ -536,7 +536,7 @@ def _map_assets(label_of: pd.Series, assets: Labels | None, rows_name: str) -> L
     if assets is None:
         raise ValueError(
             f"groupby= maps assets to labels, but the assets of the rows of {rows_name} are not "
-            "known. Index the rows by (date, asset), or pass one label a row."
+            "known. Index the rows by (date, asset), or pass one label per row."
         )
     if not label_of.index.is_unique:
         repeated = label_of.index[label_of.index.duplicated()][0]

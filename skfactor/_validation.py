@@ -39,7 +39,7 @@ def validate_features(estimator: BaseEstimator, X: Any, *, reset: bool) -> Float
         raise ValueError("X is a LazyFrame, which holds no values yet. Pass X.collect().")
     elif isinstance(X, pd.Series):
         raise ValueError(
-            "X is a Series, and it needs one column a feature. For one feature pass X.to_frame()."
+            "X is a Series, and it needs one column per feature. For one feature pass X.to_frame()."
         )
     try:
         values: FloatArray
@@ -326,7 +326,7 @@ def check_row_weights(weights: Any, X: Any, n_rows: int, name: str) -> Float64Ar
         raise ValueError(f"{name} does not hold numbers: {error}.") from error
     if values.shape != (n_rows,):
         raise ValueError(
-            f"{name} has shape {values.shape}; it needs one weight a row, ({n_rows},)."
+            f"{name} has shape {values.shape}; it needs one weight per row, ({n_rows},)."
         )
     if not np.isfinite(values).all() or (values < 0.0).any():
         raise ValueError(

@@ -215,7 +215,7 @@ def excess_returns(
     _check_frame(returns, "returns")
     if not isinstance(risk_free, pd.Series):
         raise TypeError(
-            f"risk_free has to be a Series of one rate a date; found {type(risk_free).__name__}. "
+            f"risk_free has to be a Series of one rate per date; found {type(risk_free).__name__}. "
             "Select the column, such as french['RF']."
         )
     rates = risk_free.dropna()
@@ -298,7 +298,7 @@ def repeat_factors(
     Parameters
     ----------
     factors : DataFrame of shape (n_dates, n_factors)
-        Factor returns, one row a date.
+        Factor returns, one row per date.
     index : Index of shape (n_rows,)
         The index of the panel, such as ``y.index``: date and asset, in either order.
     date_level : str or int, default="auto"
@@ -347,14 +347,14 @@ def stack_characteristics(
     Parameters
     ----------
     characteristics : mapping of str to DataFrame of shape (n_dates, n_assets)
-        One wide frame a characteristic. They need not have the same dates or assets.
+        One wide frame per characteristic. They need not have the same dates or assets.
     how : {"all", "any"} or None, default="all"
         Which rows to drop: those where all are NaN, where any is, or none.
 
     Returns
     -------
     DataFrame of shape (n_rows, n_characteristics)
-        One column a characteristic; rows in order of (date, asset), the names of the levels.
+        One column per characteristic; rows in order of (date, asset), the names of the levels.
 
     Raises
     ------

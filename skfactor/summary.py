@@ -32,7 +32,7 @@ _ESCAPES = {
 _FACTS = {
     "Average R2": "Average R2:",
     "Dates": "Dates used:",
-    "Assets a date": "Assets a date:",
+    "Assets per date": "Assets per date:",
 }
 
 
@@ -124,7 +124,7 @@ def premia_table(
     digits: int = 4,
     **options: object,
 ) -> PremiaTable:
-    """Premia of several fitted models side by side, one column a model.
+    """Premia of several fitted models side by side, one column per model.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ def premia_table(
         A DataFrame of text, indexed by name and ``""`` or the statistic. The rows are the premia in
         the order of first appearance, ``"const"`` first; then, for models with cross-sections, the
         average R squared of the dates; the number of dates and the average number of assets a
-        date; the kind of errors; with stars what they mean. What a model has not is empty.
+        date; the kind of errors; with stars what they mean. What a model does not have is empty.
 
     Raises
     ------
@@ -187,7 +187,7 @@ def premia_table(
                     t                      (5.61)
     Average R2               0.5154        0.6271
     Dates                       819           819
-    Assets a date              18.0          18.0
+    Assets per date              18.0          18.0
     Standard errors    fama-macbeth  fama-macbeth
     """
     needs = "a model of premia, such as FamaMacBeth"
@@ -252,14 +252,14 @@ def _infer(model: Any, given: dict[str, Any]) -> PremiaInference:
 
 
 def _facts(model: Any, result: PremiaInference) -> dict[str, str]:
-    """What the summary says of the model, the assets a date too."""
+    """What the summary says of the model, the assets per date too."""
     if hasattr(model, "cross_sections_"):
         return result.describe()
     count = float(len(model.betas_))
     if hasattr(model, "residuals_"):  # else nothing is missing
         count = model.residuals_.notna().sum(axis=1)[lambda n: n > 0].mean()
     # The R squared there may be is that of the assets' time series.
-    return {**result.describe(), "Average R2:": "", "Assets a date:": f"{count:.1f}"}
+    return {**result.describe(), "Average R2:": "", "Assets per date:": f"{count:.1f}"}
 
 
 def _cells(

@@ -85,7 +85,7 @@ def fama_macbeth_loop(
     *,
     fit_intercept: bool = True,
 ) -> pd.DataFrame:
-    """One statsmodels regression a date, NaN where it has too few rows; the frames share an index.
+    """One statsmodels regression per date, NaN where it has too few rows; frames share an index.
 
     Weights are those of weighted least squares: an error's variance is proportional to 1 / weight.
     """

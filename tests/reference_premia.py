@@ -35,7 +35,7 @@ def grunfeld() -> tuple[pd.DataFrame, pd.Series]:
 
 
 def french_two_pass() -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Four factors and the excess returns of 18 portfolios, one row a month."""
+    """Four factors and the excess returns of 18 portfolios, one row per month."""
     data = french.load()
     data = data.set_index(pd.PeriodIndex(data["dates"], freq="M", name="date"))
     portfolios = [name for name in data if name[0] == "S" and name[1].isdigit()]
@@ -86,7 +86,7 @@ def to_long(factors: pd.DataFrame, returns: pd.DataFrame) -> tuple[pd.DataFrame,
 def first_pass_loop(
     factors: pd.DataFrame, returns: pd.DataFrame, *, fit_intercept: bool = True
 ) -> dict[str, pd.DataFrame]:
-    """One statsmodels time-series regression an asset: betas, their errors, alphas, R squared."""
+    """One statsmodels time-series regression per asset: betas, their errors, alphas, R squared."""
     x = sm.add_constant(factors) if fit_intercept else factors
     fits = {name: sm.OLS(y, x, missing="drop").fit() for name, y in returns.items()}
     names = list(factors.columns)
@@ -112,7 +112,7 @@ def first_pass_loop(
 def second_pass_loop(
     betas: pd.DataFrame, returns: pd.DataFrame, *, fit_intercept: bool = True
 ) -> pd.DataFrame:
-    """One statsmodels regression a date of the returns that are there on the betas."""
+    """One statsmodels regression per date of the returns that are there on the betas."""
     x = sm.add_constant(betas) if fit_intercept else betas
     rows = {date: sm.OLS(y, x, missing="drop").fit().params for date, y in returns.iterrows()}
     return pd.DataFrame(rows).T

@@ -634,7 +634,7 @@ def test_text_column_raises_and_names_it(transformer, panel):
 
 
 def test_groupby_as_a_column_name_raises(transformer, panel):
-    with pytest.raises(ValueError, match=r"groupby= takes one label a row.*found 'industry'"):
+    with pytest.raises(ValueError, match=r"groupby= takes one label per row.*found 'industry'"):
         transformer.fit(panel, groupby="industry")
 
 

@@ -177,7 +177,7 @@ SEGMENTS = Segments(np.arange(N_DATES + 1) * N_ASSETS)
 
 
 def read_only_kernels(values: np.ndarray) -> dict[str, Callable[[], Any]]:
-    """Kernels that make tables of a few numbers a date."""
+    """Kernels that make tables of a few numbers per date."""
     return {
         "moments": lambda: segment_moments(values, SEGMENTS),
         "tails": lambda: segment_quantiles(values, SEGMENTS, [(0.01, "lower"), (0.99, "upper")]),

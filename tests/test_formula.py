@@ -39,7 +39,7 @@ EXACT = {"rtol": 1e-12, "atol": 1e-15}
 
 @pytest.fixture(scope="module")
 def market():
-    """Factors and excess returns of portfolios, one row a month."""
+    """Factors and excess returns of portfolios, one row per month."""
     data = french.load()
     data.iloc[:, 6:] = data.iloc[:, 6:].to_numpy() - data[["RF"]].to_numpy()
     return data.set_index(pd.PeriodIndex(data.pop("dates"), freq="M", name="date"))

@@ -89,7 +89,7 @@ PANEL = {
         X.assign(x1=DATES.day_of_year / 100.0),
         Y,
         r"columns \['x1'\] vary over dates but not within any.*FactorBetas\(\) before FamaMacBeth"
-        r".*one column an asset",
+        r".*one column per asset",
     ),
     "constant": (X.assign(x1=0.1), Y, r"\['x1'\] are constant everywhere.*set fit_intercept=False"),
     "collinear": (
@@ -165,8 +165,12 @@ WIDE = {
     "shuffled periods": (F, R.iloc[::-1], r"different indexes: row 0 is 2000-01 .* 2004-12"),
     "one usable column": (F, ONLY, r"Fewer than 2 columns of y hold any return.*several assets"),
     "one long column": (F, EARLY, r"Only 1 of the 8 columns of y have enough returns for betas"),
-    "one column": (F, R[["asset1"]], r"time series of one asset.*FactorBetas.*one column an asset"),
-    "one series": (F, R["asset1"], r"time series of one asset.*FactorBetas.*one column an asset"),
+    "one column": (
+        F,
+        R[["asset1"]],
+        r"time series of one asset.*FactorBetas.*one column per asset",
+    ),
+    "one series": (F, R["asset1"], r"time series of one asset.*FactorBetas.*one column per asset"),
     "empty factor": (F.assign(f1=np.nan), R, r"\['f1'\] have no value at all, only NaN. Drop them"),
     "collinear factors": (F.assign(f2=F["f0"] + F["f1"]), R, r"8 with constant or collinear fact"),
     "constant factor": (F.assign(f2=0.1), R, r"8 with constant or collinear factors"),
@@ -189,7 +193,7 @@ WIDE = {
     "several returns of panel rows": (
         LONG_F,
         pd.concat({"one": LONG_R, "two": LONG_R}, axis=1),
-        r"Rows are indexed by \['date', 'asset'\], but y has one column an asset",
+        r"Rows are indexed by \['date', 'asset'\], but y has one column per asset",
     ),
     "repeated assets": (
         F,
@@ -340,7 +344,10 @@ def test_one_date_has_premia_and_no_errors():
         ({"dates": DATES.strftime("%m/%d/%Y")}, r"'04/02/2020' is free text"),
         ({"dates": np.arange(len(X)) / 7.0}, r"Dates are fractions such as"),
         ({"dates": [["a"]] * len(X)}, r"one-dimensional; found shape \(258, 1\)"),
-        ({"sample_weight": np.ones(3)}, r"sample_weight has shape \(3,\).*one weight a row, \(258"),
+        (
+            {"sample_weight": np.ones(3)},
+            r"sample_weight has shape \(3,\).*one weight per row, \(258",
+        ),
         ({"sample_weight": -np.ones(len(X))}, r"sample_weight holds NaN, infinite or negative"),
         ({"sample_weight": np.full(len(X), np.nan)}, r"sample_weight holds NaN, infinite or neg"),
         ({"sample_weight": np.zeros(len(X))}, r"All weights in sample_weight are zero"),

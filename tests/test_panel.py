@@ -687,7 +687,7 @@ def test_group_labels_of_a_panel_index_level():
 
 @pytest.mark.parametrize("groupby", ["industry", 3])
 def test_one_label_for_all_rows_raises(groupby):
-    with pytest.raises(ValueError, match=rf"one label a row.*found {groupby!r}"):
+    with pytest.raises(ValueError, match=rf"one label per row.*found {groupby!r}"):
         group_labels(groupby, None, 4, None)
 
 

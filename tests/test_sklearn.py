@@ -101,7 +101,7 @@ def test_a_panel_has_a_subtask_a_date(recorder):
 @pytest.mark.parametrize("n_features", [2, 20])
 @pytest.mark.parametrize("shuffled", [False, True])
 def test_blocks_of_dates_add_up_to_all_and_change_nothing(recorder, n_features, shuffled):
-    # Large enough for threads with few features, for a matrix product a date with many.
+    # Large enough for threads with few features, for a matrix product per date with many.
     rng = np.random.default_rng(0)
     index = pd.MultiIndex.from_product([range(150), range(2000)], names=["date", "asset"])
     frame = pd.DataFrame(rng.normal(size=(len(index), n_features)), index).add_prefix("x")

@@ -59,14 +59,14 @@ def test_facts_are_those_of_the_cross_sections(models):
         sections = model.cross_sections_
         assert table.loc[("Average R2", ""), column] == f"{sections['r2'].mean():.4f}"
         assert table.loc[("Dates", ""), column] == "819"
-        assert table.loc[("Assets a date", ""), column] == "18.0"
+        assert table.loc[("Assets per date", ""), column] == "18.0"
 
 
 def test_rows_come_in_order_of_first_appearance_with_const_first(models):
     without = FamaMacBeth(fit_intercept=False).fit(FACTORS[["HML"]], RETURNS)
     table = premia_table([without, *models])
     names = list(dict.fromkeys(table.index.get_level_values(0)))
-    facts = ["Average R2", "Dates", "Assets a date", "Standard errors"]
+    facts = ["Average R2", "Dates", "Assets per date", "Standard errors"]
     assert names == ["const", "HML", "MktRF", "SMB", "Mom", *facts]
     assert list(table.index.get_level_values(1)) == ["", "t"] * 5 + [""] * 4
     assert list(table.columns) == ["(1)", "(2)", "(3)", "(4)"]
@@ -346,7 +346,7 @@ def test_models_without_cross_sections_show_dates_and_assets():
     y.iloc[:400, 0] = np.nan
     traded = TradedFactorModel().fit(X, y)
     table = premia_table([traded, gmm], covariance="auto")
-    shown = table.droplevel(1).loc[["Dates", "Assets a date"]]
+    shown = table.droplevel(1).loc[["Dates", "Assets per date"]]
     mean = y.notna().sum(axis=1).mean()
     assert shown.to_numpy().tolist() == [["819", "819"], [f"{mean:.1f}", "8.0"]]
     assert "Average R2" not in table.index

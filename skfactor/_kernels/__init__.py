@@ -1,4 +1,4 @@
-"""Arrays in, arrays out: one formula a function, NumPy and SciPy only.
+"""Arrays in, arrays out: one formula per function, NumPy and SciPy only.
 
 Values come columns first, as ``(n_columns, n_rows)`` with the rows of a segment (one date, or one
 date and group) next to each other; ``offsets`` says where each segment starts and ends. Columns

@@ -40,7 +40,7 @@ def _weigh_lines(lines: FloatArray, n_places: IntArray, proportional: bool) -> N
     place, ordered = sort_lines(lines, held)
     shares = _shares_of_places(ordered, count, n_places)
     if proportional:
-        # The median of the highest half: those halfway weigh nothing, none has the wrong sign.
+        # The median of the highest half: those halfway have no weight, none has the wrong sign.
         shares *= _distances(ordered, count)
     long, short = np.maximum(shares, 0.0), np.maximum(-shares, 0.0)
     total_long, total_short = long.sum(axis=1), short.sum(axis=1)

@@ -172,7 +172,7 @@ def _constant_within(moments: Moments, resolution: float) -> BoolArray:
 
 
 def weighted_mean(values: FloatArray, segments: Segments, weights: Float64Array) -> Float64Array:
-    """Weighted mean of the finite values (n_segments, n_columns); NaN where they weigh nothing."""
+    """Weighted mean of the finite values (n_segments, n_columns); NaN where they have no weight."""
     mean = np.empty((len(segments), len(values)))
     ordered_weights = segments.take(weights)
 

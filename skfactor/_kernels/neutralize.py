@@ -27,7 +27,7 @@ from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray
 
 @dataclass(frozen=True)
 class Neutralized:
-    """One regression a date and column: column = intercept of the cell + regressors @ slopes.
+    """One regression per date and column: column = intercept of the cell + regressors @ slopes.
 
     Where there is no estimate slopes and intercepts are NaN.
     """
@@ -36,7 +36,7 @@ class Neutralized:
     intercepts: Float64Array  # (n_cells, C)
     thin: BoolArray  # (S, C) some rows, but fewer than coefficients or than asked for
     deficient: BoolArray  # (S, C) collinear regressors
-    weightless: BoolArray  # (S, C) a cell all of whose rows weigh nothing
+    weightless: BoolArray  # (S, C) a cell all of whose rows have no weight
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def neutralize(
     """Residuals of the columns ``targets`` (C,) on the columns ``against`` (M,) of each date.
 
     ``columns`` (P, n) and ``weights`` (n,) lie in the order of the cells, and residuals are written
-    to the same places of ``out`` (P, n). ``centered`` adds one constant a cell. The rows of a
+    to the same places of ``out`` (P, n). ``centered`` adds one constant per cell. The rows of a
     target's regression are those where it and all regressors are finite and the weight is
     positive. A residual is NaN where a value is missing, and on dates whose regression is thin or
     deficient; rows of weight zero have one.

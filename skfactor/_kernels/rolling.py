@@ -1,7 +1,7 @@
 """Sums over trailing windows of many series, by the blocks of van Herk (1992) and Gil and Werman.
 
 Time is cut into blocks as long as the window. A window is then a suffix of one block and a prefix
-of the next, so that one addition a date gives all its sums, whatever its length. Nothing is ever
+of the next, so that one addition per date gives all its sums, whatever its length. Nothing is ever
 subtracted: differences of prefix sums keep the rounding of whatever was in the sum before.
 
 References

@@ -16,7 +16,7 @@ from skfactor._kernels.rounding import EPSILON, ROLLING_PIVOT, ROLLING_SPREAD
 from skfactor._kernels.weighted_errors import sandwich
 from skfactor._typing import BoolArray, Float64Array, IntArray
 
-# Tables with one number a factor; the others have one alone.
+# Tables with one number per factor; the others have one alone.
 _PER_FACTOR = ("slopes", "errors")
 
 # One array (n_windows,) a factor, or one alone, by name of the table they go to.

@@ -1,4 +1,4 @@
-"""Wild bootstrap of tests of betas: residuals under the hypothesis, times one random sign a date.
+"""Wild bootstrap of tests of betas: residuals under the hypothesis, times one random sign per date.
 
 Factors are kept as they are, and all assets of a date get the same sign: what is heteroskedastic,
 dependent on the factors or correlated between assets stays so, and only serial dependence is

@@ -125,7 +125,7 @@ def regress_wide(
     fit_intercept: bool,
     min_assets: int,
 ) -> LeastSquares:
-    """One regression a period of returns (n_periods, n_assets) on betas (n_assets, n_factors).
+    """One regression per period of returns (n_periods, n_assets) on betas (n_assets, n_factors).
 
     ``weights`` are those of `weigh_assets`.
     """
@@ -142,7 +142,7 @@ def _regress_weighted(
     fit_intercept: bool,
     min_assets: int,
 ) -> LeastSquares:
-    """With one weight an asset, or none."""
+    """With one weight per asset, or none."""
     common = np.ascontiguousarray(betas.T)
     return solve_least_squares(
         masked_cross_moments(common, returns, weights),
@@ -187,7 +187,8 @@ def raise_if_time_series(X: Any, y: Any) -> None:
         raise ValueError(
             "Each row is one date with one return: that is a time series of one asset, and a "
             "cross-section needs several. FactorBetas estimates its betas, TradedFactorModel its "
-            "alpha too; for premia pass y with one column an asset, or index rows by (date, asset)."
+            "alpha too; for premia pass y with one column per asset, or index rows by (date, "
+            "asset)."
         )
 
 

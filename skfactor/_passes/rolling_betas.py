@@ -28,7 +28,7 @@ class RollingStatistics:
     Attributes
     ----------
     alphas : Series
-        Intercepts, in the units of the returns a period; 0 without an intercept.
+        Intercepts, in the units of the returns per period; 0 without an intercept.
     std_errors : DataFrame
         Standard errors of the betas, for homoskedastic and serially uncorrelated residuals.
     r2 : Series

@@ -20,7 +20,7 @@ from skfactor._typing import Float64Array
 
 @dataclass(frozen=True)
 class SecondPass:
-    """One cross-sectional regression a date, and the returns that went into them."""
+    """One cross-sectional regression per date, and the returns that went into them."""
 
     fits: LeastSquares
     returns: pd.DataFrame  # (T, N) of the assets with betas
@@ -118,7 +118,7 @@ def _regress_by_date(
     fit_intercept: bool,
     min_assets: int,
 ) -> LeastSquares:
-    """One regression a date of returns (T, N) on betas (K, T, N), NaN left out."""
+    """One regression per date of returns (T, N) on betas (K, T, N), NaN left out."""
     n_dates, n_assets = returns.shape
 
     def rows(t: int) -> tuple[Float64Array, Float64Array, Float64Array | None]:

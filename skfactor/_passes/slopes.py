@@ -337,7 +337,7 @@ class PremiaRecord(Record):
         return {
             "Form:": form,
             **describe_dates(self.slopes.dates, used),
-            "Assets a date:": f"{mean['n_assets']:.1f}",
+            "Assets per date:": f"{mean['n_assets']:.1f}",
             "Average R2:": f"{mean['r2']:.4f}{uncentred}",
             **facts,
         }

@@ -16,7 +16,7 @@ from skfactor._validation import column_index, raise_if_repeated, target_names
 
 @dataclass(frozen=True)
 class TimeSeries:
-    """One row a period: factors (T, K) and returns (T, N), NaN where missing."""
+    """One row per period: factors (T, K) and returns (T, N), NaN where missing."""
 
     factors: Float64Array
     returns: Float64Array
@@ -71,7 +71,7 @@ def read_time_series(
     """
     if target.ndim == 2 and target.shape[1] > 1:
         if assets is not None:
-            raise ValueError("y has one column an asset, so assets= would name them twice.")
+            raise ValueError("y has one column per asset, so assets= would name them twice.")
         periods, labels = time_index(X, y, dates, date_level), target_names(y, target.shape[1])
         if periods is None:
             warn_of_columns_left(X)

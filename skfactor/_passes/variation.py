@@ -68,7 +68,7 @@ class Variation:
             raise ValueError(
                 f"The columns {_select(names, varies)} vary over dates but not within any: "
                 "these look like factor returns, not exposures. Put FactorBetas() before "
-                "FamaMacBeth in a pipeline, or pass y with one column an asset."
+                "FamaMacBeth in a pipeline, or pass y with one column per asset."
             )
         if constant_everywhere and self.constant.any():
             raise ValueError(

@@ -21,7 +21,7 @@ def load_french() -> pd.DataFrame:
     Returns
     -------
     DataFrame of shape (819, 35)
-        One row a month, 1949-01 to 2017-03, a PeriodIndex named "date". Simple returns in
+        One row per month, 1949-01 to 2017-03, a PeriodIndex named "date". Simple returns in
         decimals, 0.01 is one percent:
 
         - ``MktRF``, ``SMB``, ``HML``, ``Mom``: the market in excess of the risk-free rate, and the

@@ -73,7 +73,7 @@ def make_panel(
     Returns
     -------
     Bunch
-        Returns and slopes in decimals a period:
+        Returns and slopes in decimals per period:
 
         - data : DataFrame of shape (n_rows, n_features); the characteristics, rows ordered by
           (date, asset), dates as Periods.
@@ -202,7 +202,7 @@ def make_two_pass(
     Returns
     -------
     Bunch
-        Returns, factors and premia in decimals a period:
+        Returns, factors and premia in decimals per period:
 
         - data : DataFrame of shape (n_periods, n_factors); the factors, "f1" and so on.
         - target : DataFrame of shape (n_periods, n_assets); the returns.

@@ -37,7 +37,7 @@ def predict(
     estimator : estimator
         A fitted model, or a pipeline that ends with one.
     frame : dask.dataframe.DataFrame
-        One row an asset and date; for a pipeline all rows of a date in one partition.
+        One row per asset and date; for a pipeline all rows of a date in one partition.
     dates : str, default="date"
         Column of the dates, or the name of the index.
     assets : str, optional
@@ -92,7 +92,7 @@ def transform(
     estimator : estimator
         A fitted transformer, or a pipeline of them such as ``fitted[:-1]``.
     frame : dask.dataframe.DataFrame
-        One row an asset and date; all rows of a date in one partition.
+        One row per asset and date; all rows of a date in one partition.
     dates, assets, features, metadata
         As in `predict`.
 

@@ -44,7 +44,7 @@ def fit(
     estimator : FamaMacBeth or Pipeline
         A model of panels, or a pipeline of per-date steps that ends with one. It is not changed.
     frame : dask.dataframe.DataFrame
-        One row an asset and date. Dates that are in one partition each stay where they are. The
+        One row per asset and date. Dates that are in one partition each stay where they are. The
         rows of dates in several partitions are brought together by Dask's shuffle, which moves
         each of them to another worker or to disk once, and reads the frame a second time.
     y : str

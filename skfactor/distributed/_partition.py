@@ -81,7 +81,7 @@ class Layout:
         """The frame with the columns that are needed, none of them in its index."""
         frame = _with_index(frame)
         columns = self.columns
-        # Nothing is selected in vain: it would hide that partitions have different columns.
+        # Columns are selected only where needed: it would hide that partitions differ in them.
         return frame if set(columns) == set(frame.columns) else frame[columns]
 
     def exposures(self, part: pd.DataFrame) -> pd.DataFrame:

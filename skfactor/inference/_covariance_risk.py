@@ -163,7 +163,7 @@ class FactorScreen:
     kept : list
         Names of the surviving factors.
     steps : DataFrame
-        One row a round, one column a factor: squared t statistics, NaN once a factor is gone,
+        One row a round, one column per factor: squared t statistics, NaN once a factor is gone,
         and the ``"threshold"`` of the round.
 
     Examples

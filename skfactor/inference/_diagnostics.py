@@ -46,11 +46,12 @@ class Diagnostics:
         Test that the betas have less than full rank, so that the premia are not identified; None
         where returns are missing.
     beta_tests : DataFrame
-        One row a factor: ``statistic``, ``p_value`` and ``df``, the number of restrictions, of the
-        test that the assets' betas on it are all equal (all zero without a zero-beta rate). It is
+        One row per factor: ``statistic``, ``p_value`` and ``df``, the number of restrictions, of
+        the test that the assets' betas on it are all equal (all zero without a zero-beta rate). It
+        is
         a Wald test robust to heteroskedasticity, with p-values by a wild bootstrap.
     t_values : DataFrame
-        One row a premium: ``fama-macbeth`` and ``krs`` t-values.
+        One row per premium: ``fama-macbeth`` and ``krs`` t-values.
     significance : float
         Size of the tests behind the warnings.
 
@@ -172,8 +173,8 @@ def beta_tests(fit: TwoPassFit, n_draws: int = _DRAWS) -> pd.DataFrame:
     """Tests that all assets have the same beta on a factor, or zero, for each factor of a fit.
 
     Wald statistics robust to heteroskedasticity, with p-values by a wild bootstrap: the residuals
-    without the factor, times one random sign a date. Each asset has its own dates; those with much
-    shorter histories than others are left out.
+    without the factor, times one random sign per date. Each asset has its own dates; those with
+    much shorter histories than others are left out.
     """
     returns, factors = fit.returns.to_numpy(), fit.factors.to_numpy()
     observed, known = np.isfinite(returns.T), np.nan_to_num(returns.T)

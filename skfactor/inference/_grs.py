@@ -23,7 +23,7 @@ from skfactor.inference._premia import PremiaInference, TestResult
 
 @dataclass(frozen=True)
 class FactorSample:
-    """Complete factor and asset returns, one row a date in ascending order, and their regressions.
+    """Complete factor and asset returns, one row per ascending date, and their regressions.
 
     Moments have divisor T.
     """
@@ -256,7 +256,7 @@ def grs_test(
     Parameters
     ----------
     factors : array-like of shape (n_periods, n_factors) or (n_periods,)
-        Returns of traded factors, one row a period: excess returns or long minus short.
+        Returns of traded factors, one row per period: excess returns or long minus short.
     returns : array-like of shape (n_periods, n_assets) or (n_periods,)
         Excess returns of the test assets over the same periods.
     covariance : {"homoskedastic", "robust"}, default="homoskedastic"

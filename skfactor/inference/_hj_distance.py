@@ -124,7 +124,7 @@ def hj_distance(
     Parameters
     ----------
     factors : array-like of shape (n_periods, n_factors) or (n_periods,)
-        Factors, traded or not, one row a period.
+        Factors, traded or not, one row per period.
     returns : array-like of shape (n_periods, n_assets)
         Excess returns of the test assets over the same periods; more assets than factors.
     kernel : {None, "bartlett", "parzen", "quadratic-spectral"}, default=None

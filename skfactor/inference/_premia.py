@@ -96,7 +96,7 @@ class TestResult:
 class PremiaInference:
     """Estimated premia with their covariance matrix.
 
-    Made by `skfactor.FamaMacBeth.inference`; units are those of the returns, decimals a period.
+    Made by `skfactor.FamaMacBeth.inference`; units are those of the returns, decimals per period.
 
     Attributes
     ----------

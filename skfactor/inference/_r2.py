@@ -212,7 +212,7 @@ def _are_spanned(columns: Float64Array, basis: Float64Array) -> bool:
 def _test_nested(small: TwoPass, large: TwoPass, prices: PremiaInference) -> TestResult:
     """Wald test that the prices of the large model's factors are those of the small one's."""
     # Discount factors of the small model have prices mix' mu in the large one: restricted are those
-    # in the directions that its mix does not see, as of the factors that it has not.
+    # in the directions that its mix does not see, as of the factors that it does not have.
     f, g = small.centred_factors, large.centred_factors
     unit = np.sqrt((g**2).sum(axis=0))  # of each factor, or those of small ones would be lost
     mix = np.linalg.lstsq(g / unit, f / np.sqrt((f**2).sum(axis=0)), rcond=None)[0]

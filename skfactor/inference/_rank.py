@@ -47,7 +47,7 @@ def rank_test(
     Parameters
     ----------
     factors : array-like of shape (n_periods, n_factors) or (n_periods,)
-        Factors, traded or not, one row a period.
+        Factors, traded or not, one row per period.
     returns : array-like of shape (n_periods, n_assets) or (n_periods,)
         Returns of the test assets over the same periods.
     rank : int or None, default=None
@@ -63,7 +63,7 @@ def rank_test(
     small_sample : {"auto", True, False, "wild"}, default="auto"
         For kleibergen-paap without a kernel ``"auto"``, True and ``"wild"`` are a wild bootstrap:
         the statistic is compared with those of returns drawn from the best fit of the rank, its
-        residuals times one random sign a date. The chi-square distribution, False, rejects too
+        residuals times one random sign per date. The chi-square distribution, False, rejects too
         often unless there are many dates for each asset.
     kernel : {None, "bartlett", "parzen", "quadratic-spectral"}, default=None
         Kernel of the long-run variance; for kleibergen-paap only, whose distribution is chi-square

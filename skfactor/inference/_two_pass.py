@@ -92,7 +92,7 @@ def two_pass_record_of(model: Any, what: str) -> tuple[PremiaRecord, TwoPassFit]
     record = record_of(model, what)
     if record.two_pass is None:
         raise ValueError(
-            f"{what} needs a FamaMacBeth fitted in wide form, y with one column an asset; found "
+            f"{what} needs a FamaMacBeth fitted in wide form, y with one column per asset; found "
             f"{type(model).__name__} without a first pass."
         )
     return record, record.two_pass
@@ -103,7 +103,7 @@ def obstacle_of_two_passes(record: PremiaRecord) -> str:
     if record.two_pass is None:
         return (
             "needs betas estimated by the model itself; here the exposures are given. Pass y "
-            "with one column an asset to have them estimated."
+            "with one column per asset to have them estimated."
         )
     if not record.is_even:
         return "is for averages of all dates, without premia_window or premia_halflife."

@@ -40,7 +40,7 @@ class BiasCorrectedFamaMacBeth(TwoPassModel):
     Betas of single stocks are noisy, and a regression on noisy betas pulls the premia towards
     zero: of one factor's premium it leaves the share of the betas' variance that is true,
     :math:`\sigma_\beta^2 / (\sigma_\beta^2 + \sigma_e^2)`. Two corrections are offered for the
-    wide form, y with one column an asset. With :math:`X_t = [1, \hat\beta_i]` for the assets that
+    wide form, y with one column per asset. With :math:`X_t = [1, \hat\beta_i]` for the assets that
     have a return on date t and W their weights:
 
     - **instrumental** [1]_: betas are estimated from the odd and from the even periods (the first,

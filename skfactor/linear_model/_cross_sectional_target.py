@@ -45,8 +45,8 @@ class CrossSectionalTargetRegressor(
     y of its index, and it demands an inverse, which a rank does not have.
 
     The transformer sees the target as a frame of one column that carries the dates: from the
-    index of X or y, or from ``dates=``. With one column an asset in y it sees the same frame, one
-    row a date and asset, indexed by both. A transformer of this package then works date by date,
+    index of X or y, or from ``dates=``. With one column per asset in y it sees the same frame, one
+    row per date and asset, indexed by both. A transformer of this package then works date by date,
     in either form; one that knows no dates learns from all the cells of the training rows
     together.
 

@@ -47,7 +47,7 @@ from skfactor._validation import (
 
 
 class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, Estimator):  # type: ignore[misc]  # scikit-learn is untyped
-    r"""Exposures of assets to factors, by one time-series regression an asset.
+    r"""Exposures of assets to factors, by one time-series regression per asset.
 
     .. math:: R_{it} = \alpha_i + \beta_i' f_t + \varepsilon_{it}
 
@@ -115,7 +115,7 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
     n_periods_ : Series of shape (n_assets,)
         Observations of each asset.
     residuals_ : DataFrame of shape (n_periods, n_assets)
-        Residuals, one row a date (of the last window); NaN where the return is missing. Computed
+        Residuals, one row per date (of the last window); NaN where the return is missing. Computed
         when asked for.
     n_features_in_ : int
         Number of factors.
@@ -198,7 +198,7 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
         X : array-like of shape (n_rows, n_factors)
             Factor returns of the row's date.
         y : array-like of shape (n_rows,) or (n_rows, n_assets)
-            Returns of one asset, of the row's asset (long), or of one asset a column (wide).
+            Returns of one asset, of the row's asset (long), or of one asset per column (wide).
         dates, assets : array-like of shape (n_rows,), optional
             Date and asset of each row in long form, if they are not in the index of X or y.
 
@@ -315,7 +315,7 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
 
     @property
     def residuals_(self) -> pd.DataFrame:
-        """Residuals (n_periods, n_assets), one row a date; NaN where the return is missing."""
+        """Residuals (n_periods, n_assets), one row per date; NaN where the return is missing."""
         check_is_fitted(self)
         return self.record_.residuals()
 

@@ -1,4 +1,4 @@
-"""FamaMacBeth: premia of exposures, one cross-sectional regression a date."""
+"""FamaMacBeth: premia of exposures, one cross-sectional regression per date."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ class FamaMacBeth(TwoPassModel, PanelRegression):
         if target.ndim == 2 and target.shape[1] > 1:
             if sample_weight is not None:
                 raise ValueError(
-                    "sample_weight weighs the rows of a panel; with one column an asset in y each "
+                    "sample_weight weighs the rows of a panel; with one column per asset in y each "
                     "row is a period. Leave it out."
                 )
             with fit_task(self, X, y, len(target), "date") as done:
@@ -213,7 +213,7 @@ class FamaMacBeth(TwoPassModel, PanelRegression):
     def _panel_rows(self, *args: Any) -> PanelRows:
         if self.betas is not None:
             raise ValueError(
-                "betas= is the first pass of the wide form, y with one column an asset; here y "
+                "betas= is the first pass of the wide form, y with one column per asset; here y "
                 "has one column. Put FactorBetas() before FamaMacBeth in a pipeline instead."
             )
         if self.weighting != "ols":

@@ -68,7 +68,7 @@ class LinearFactorGMM(ExpectedReturns):
     Attributes
     ----------
     premia_ : Series of shape (n_premia,)
-        Zero-beta rate (``"const"``) and premia, in decimals a period.
+        Zero-beta rate (``"const"``) and premia, in decimals per period.
     betas_, factor_means_ : DataFrame of shape (n_assets, n_factors), Series of shape (n_factors,)
         Exposures, and the estimated means of the factors.
     expected_returns_, pricing_errors_ : Series of shape (n_assets,)
@@ -193,7 +193,7 @@ class LinearFactorGMM(ExpectedReturns):
         if n < k + self.fit_intercept or n < 2:
             raise ValueError(
                 f"{k + self.fit_intercept} premia need at least as many assets, and 2; y has {n} "
-                "column(s). Pass one column an asset, or fewer factors."
+                "column(s). Pass one column per asset, or fewer factors."
             )
         n_moments = n * (k + 1) + k
         if t <= n_moments:

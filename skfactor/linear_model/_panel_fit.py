@@ -67,7 +67,7 @@ class PanelRegression(PremiaModel):
         Raises
         ------
         ValueError
-            If a date came in an earlier call, if y has one column an asset, where new dates change
+            If a date came in an earlier call, if y has one column per asset, where new dates change
             every beta, or as in `fit`. The model is then what it was before the call.
 
         Warns
@@ -81,7 +81,7 @@ class PanelRegression(PremiaModel):
         earlier = hasattr(self, "record_")
         if earlier and self.record_.two_pass is not None:
             raise ValueError(
-                "The model was fitted with one column an asset in y, and new dates would change "
+                "The model was fitted with one column per asset in y, and new dates would change "
                 "every beta. Use a new model for partial_fit."
             )
         if earlier and self.fit_intercept != self.record_.slopes.has_const:

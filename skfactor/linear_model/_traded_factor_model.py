@@ -52,9 +52,9 @@ class TradedFactorModel(ExpectedReturns):
     Attributes
     ----------
     premia_ : Series of shape (n_factors,)
-        Means of the factors over the periods that have them all, in decimals a period.
+        Means of the factors over the periods that have them all, in decimals per period.
     alphas_ : Series of shape (n_assets,)
-        Mean returns that the factors leave unexplained, in decimals a period.
+        Mean returns that the factors leave unexplained, in decimals per period.
     betas_ : DataFrame of shape (n_assets, n_factors)
         Exposures.
     r2_ : Series of shape (n_assets,)
@@ -62,7 +62,7 @@ class TradedFactorModel(ExpectedReturns):
     residuals_ : DataFrame of shape (n_periods, n_assets)
         Residuals, in ascending order of dates.
     expected_returns_ : Series of shape (n_assets,)
-        Betas times premia, in decimals a period.
+        Betas times premia, in decimals per period.
     first_pass_ : FactorBetas
         The fitted time-series regressions.
     dates_ : Index of shape (n_periods,)

@@ -82,13 +82,13 @@ class TwoPassModel(PremiaModel):
         Parameters
         ----------
         weights : Series of shape (n_assets,) or DataFrame of shape (n_assets, n_portfolios)
-            Portfolio weights by asset, used as given; assets that are not named weigh nothing.
+            Portfolio weights by asset, used as given; assets that are not named have a weight of 0.
 
         Returns
         -------
         DataFrame
-            Columns ``beta``, ``std_error``, ``t_value`` and ``p_value``; a row a factor, or a row
-            a portfolio and factor for a DataFrame of weights. With complete returns they are
+            Columns ``beta``, ``std_error``, ``t_value`` and ``p_value``; one row per factor, or per
+            portfolio and factor for a DataFrame of weights. With complete returns they are
             those of the regression of the portfolio's own return.
 
         Raises
@@ -103,7 +103,7 @@ class TwoPassModel(PremiaModel):
         check_is_fitted(self)
         if self.record_.two_pass is None:
             raise ValueError(
-                f"{what} needs the wide form, y with one column an asset; this model was fitted "
+                f"{what} needs the wide form, y with one column per asset; this model was fitted "
                 "on a panel, whose exposures are given."
             )
         return self.record_.two_pass

@@ -104,7 +104,7 @@ class ForecastEvaluation:
         left = {
             "Dates used:": f"{int(used.sum())} of {len(dates)}",
             "Span:": f"{first} to {last}",
-            "Assets a date:": f"{dates['n_assets'][used].mean():.1f}",
+            "Assets per date:": f"{dates['n_assets'][used].mean():.1f}",
         }
         right = {
             "R2 against zero:": f"{self.r2_zero:.4f}",

@@ -54,7 +54,7 @@ def ic(
     Raises
     ------
     ValueError
-        If there are no dates, ``y_true`` has one column an asset, rows differ, values are infinite
+        If there are no dates, ``y_true`` has one column per asset, rows differ, values are infinite
         or text, or no date has two pairs.
 
     Warns

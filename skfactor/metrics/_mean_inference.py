@@ -132,7 +132,7 @@ def infer_mean(series: pd.Series, *, horizon: int = 1) -> MeanInference:
     Parameters
     ----------
     series : Series of shape (n_dates,)
-        One value a date, in any order, indexed by its dates: from `ic_by_date`, a column of
+        One value per date, in any order, indexed by its dates: from `ic_by_date`, a column of
         `quantile_returns_by_date`, or anything else. NaN is left out and leaves a gap.
     horizon : int, default=1
         Dates that an outcome spans: 12 for the returns of the next 12 months, every month. Dates
@@ -171,7 +171,7 @@ def infer_mean(series: pd.Series, *, horizon: int = 1) -> MeanInference:
     if isinstance(series.index, pd.MultiIndex):
         raise ValueError(
             f"series is a panel, indexed by {list(series.index.names)}, and infer_mean takes one "
-            "value a date: those of ic_by_date, or series.groupby(level=...).mean()."
+            "value per date: those of ic_by_date, or series.groupby(level=...).mean()."
         )
     values = numbers(series, "series")
     if not len(values):

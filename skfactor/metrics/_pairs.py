@@ -79,7 +79,7 @@ def _one_column(values: Any, name: str, metric: str) -> Float64Array:
     if array.ndim == 2 and array.shape[1] > 1:
         raise ValueError(
             f"{name} has {array.shape[1]} columns. {metric} is for panels, one column and one row "
-            "a date and asset: bring a table of one column an asset into that form with "
+            "a date and asset: bring a table of one column per asset into that form with "
             "stack(). Tables are scored by cross_sectional_r2_score and pricing_rmse."
         )
     return array.reshape(-1)
@@ -92,7 +92,7 @@ def read_numbers(values: Any, name: str) -> Float64Array:
         array = values.to_numpy()
         return array
     if np.ndim(values) == 0:
-        raise ValueError(f"{name} is a single number; it needs one value a row.")
+        raise ValueError(f"{name} is a single number; it needs one value per row.")
     if not np.size(values):
         raise ValueError(f"{name} has no rows.")
     try:

@@ -22,7 +22,7 @@ def r2_zero(y_true: Any, y_pred: Any, *, sample_weight: Any = None) -> float:
     Parameters
     ----------
     y_true : array-like of shape (n_rows,) or (n_periods, n_assets)
-        Outcomes, such as excess returns, one row a date and asset or one column an asset. Pairs
+        Outcomes, such as excess returns, one row per date and asset or one column per asset. Pairs
         with a NaN are left out. No dates are needed: rows are pooled.
     y_pred : array-like of the same shape
         Predictions, in the units of ``y_true``.
@@ -72,7 +72,7 @@ def cross_sectional_r2_score(
     Parameters
     ----------
     y_true : array-like of shape (n_periods, n_assets)
-        Returns, one column an asset. NaN is left out.
+        Returns, one column per asset. NaN is left out.
     y_pred : array-like of shape (n_periods, n_assets)
         Expected returns, as `skfactor.FamaMacBeth.predict` gives them in wide form.
     sample_weight : array-like of shape (n_periods,), optional
@@ -134,7 +134,7 @@ def pricing_rmse(y_true: Any, y_pred: Any, *, sample_weight: Any = None) -> floa
     Returns
     -------
     float
-        In the units of the returns, decimals a period; not annualized.
+        In the units of the returns, decimals per period; not annualized.
 
     Raises
     ------

@@ -15,7 +15,7 @@ def alter(data: Any, later: BoolArray, places: IntArray, rng: np.random.Generato
     """A copy whose later rows hold values drawn, column by column, from all rows.
 
     Drawn values are among those that the column may have: a 0 or 1 remains one, a positive number
-    positive. A column with one value a date, such as a factor return, still has one.
+    positive. A column with one value per date, such as a factor return, still has one.
 
     Parameters
     ----------

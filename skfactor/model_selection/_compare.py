@@ -55,7 +55,7 @@ def compare_factor_sets(
         Columns of X that make up each set, by name; without names a set is called by its columns,
         such as ``"MktRF + SMB"``.
     X : DataFrame of shape (n_rows, n_features)
-        Panel: characteristics. Wide: factor returns, one row a period.
+        Panel: characteristics. Wide: factor returns, one row per period.
     y : array-like of shape (n_rows,) or (n_periods, n_assets)
         Panel: returns of the rows. Wide: returns in excess of the riskless rate, one column an
         asset.
@@ -266,7 +266,7 @@ def _read_splits(cv: Any, X: pd.DataFrame, y: Any) -> list[tuple[IntArray, IntAr
 def _table(
     scores: Float64Array, rows: dict[Hashable, dict[Any, float]], reference: Hashable | None
 ) -> pd.DataFrame:
-    """One row a set, from scores (n_sets, n_folds) and the other statistics."""
+    """One row per set, from scores (n_sets, n_folds) and the other statistics."""
     means = scores.mean(axis=1)
     order = np.argsort(-means, kind="stable")  # NaN comes last
     names = list(rows)

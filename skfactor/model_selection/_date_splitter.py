@@ -38,7 +38,7 @@ class DateSplitter(BaseCrossValidator):  # type: ignore[misc]  # scikit-learn is
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features)
-            Rows of a panel, or one row a period. Its index supplies the dates.
+            Rows of a panel, or one row per period. Its index supplies the dates.
         y : array-like of shape (n_rows,) or (n_rows, n_assets), optional
             Its index supplies the dates where X has none.
         groups : array-like of shape (n_rows,), optional

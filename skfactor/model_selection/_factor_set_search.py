@@ -272,7 +272,7 @@ class FactorSetSearchCV(
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features)
-            Panel: characteristics. Wide: factor returns, one row a period.
+            Panel: characteristics. Wide: factor returns, one row per period.
         y : array-like of shape (n_rows,) or (n_periods, n_assets)
             Returns, in decimals.
         sample_weight : array-like of shape (n_rows,), optional
@@ -345,12 +345,12 @@ class FactorSetSearchCV(
         Raises
         ------
         ValueError
-            If rows have no dates or y has one column an asset, the estimator is not fitted from
+            If rows have no dates or y has one column per asset, the estimator is not fitted from
             moments, or columns miss different rows and ``common_rows=False``.
         """
         self._validate_params()
         if np.ndim(y) == 2 and np.shape(y)[1] > 1:
-            raise ValueError("read_moments is for panels, and y has one column an asset. Use fit.")
+            raise ValueError("read_moments is for panels, and y has one column per asset. Use fit.")
         names = _column_names(X)
         params = {"sample_weight": sample_weight, "dates": dates}
         model = _model_of(self.estimator)
@@ -361,7 +361,7 @@ class FactorSetSearchCV(
         moments = DateMoments.of(rows, panel.dates.labels, names, model.fit_intercept)
         if moments.has_holes and not self.common_rows:
             raise ValueError(
-                "Some columns miss rows where others do not, and which rows a set has would need "
+                "Some columns miss rows where others do not, and which rows per set has would need "
                 "them all. Impute what is missing, or pass common_rows=True to take the rows that "
                 "are complete in all columns."
             )
@@ -1027,7 +1027,7 @@ def _column_names(X: Any) -> list[Any]:
             return list(getattr(X, attribute))
     if np.ndim(X) != 2:
         raise ValueError(
-            f"Expected 2D array, got {np.ndim(X)}D array instead: X needs one column a factor. "
+            f"Expected 2D array, got {np.ndim(X)}D array instead: X needs one column per factor. "
             "Reshape your data using array.reshape(-1, 1) if it has a single feature."
         )
     return list(range(np.shape(X)[1]))

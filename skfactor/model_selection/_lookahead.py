@@ -105,7 +105,7 @@ def check_no_lookahead(
         column transformers and feature unions are checked one by one; of another meta-estimator
         that looks ahead, the estimator inside.
     X : DataFrame or array of shape (n_rows, n_features)
-        Rows of a panel, or one row a period.
+        Rows of a panel, or one row per period.
     y : Series, DataFrame or array, optional
         Returns. The index of X or y supplies the dates, or ``dates`` does.
     cuts : int or list of dates, default=3

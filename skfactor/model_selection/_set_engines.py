@@ -86,7 +86,7 @@ class Sample:
 
     @property
     def is_wide(self) -> bool:
-        """Whether y has one column an asset."""
+        """Whether y has one column per asset."""
         return np.ndim(self.y) == 2 and np.shape(self.y)[1] > 1
 
 

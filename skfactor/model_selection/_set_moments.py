@@ -180,7 +180,7 @@ def _patterns(rows: PanelRows) -> IntArray:
 class DateMoments:
     """All that a search of factor sets needs of the rows of some dates; ``a + b`` has both.
 
-    Made by `FactorSetSearchCV.read_moments`. It holds no rows: (K + 2)^2 numbers a date.
+    Made by `FactorSetSearchCV.read_moments`. It holds no rows: (K + 2)^2 numbers per date.
 
     Attributes
     ----------

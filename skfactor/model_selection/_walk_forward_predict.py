@@ -59,9 +59,9 @@ def walk_forward_predict(
     estimator : estimator
         A regressor or a pipeline that ends with one. It is not changed.
     X : array-like of shape (n_rows, n_features)
-        Rows of a panel, or one row a period.
+        Rows of a panel, or one row per period.
     y : array-like of shape (n_rows,) or (n_periods, n_assets)
-        Returns, one a row of a panel, or one column an asset. Rows of a panel without one are
+        Returns, one a row of a panel, or one column per asset. Rows of a panel without one are
         fitted and transformed by all steps and predicted as others are; only a last regressor that
         is not of this package is fitted without them.
     cv : splitter or iterable of (train, test), optional
@@ -78,7 +78,7 @@ def walk_forward_predict(
         Asset of each row of a panel, where no index says it. It goes where ``dates`` go, and the
         predictions are indexed by both.
     params : dict, optional
-        Metadata, such as ``{"sample_weight": ...}``; what has one value a row is split too. Goes
+        Metadata, such as ``{"sample_weight": ...}``; what has one value per row is split too. Goes
         to ``fit``; where metadata routing is enabled, to whatever asks for it in fit or predict.
     n_jobs : int, optional
         Number of splits that are fitted at the same time, as in joblib.

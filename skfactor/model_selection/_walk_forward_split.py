@@ -18,7 +18,7 @@ class WalkForwardSplit(DateSplitter):
 
     The test blocks are laid from the last date backwards, each in front of the one after it.
     Training sets start with the first date and grow (or roll, with ``train_size``); dates left
-    over by the test blocks are in the first of them. With one row a date the splits are those of
+    over by the test blocks are in the first of them. With one row per date the splits are those of
     scikit-learn's ``TimeSeriesSplit``; with several, no date is on both sides.
 
     All sizes count unique dates, or are pandas offsets such as ``"24ME"``, which count calendar

@@ -52,11 +52,11 @@ class BetasDisplay:
     Attributes
     ----------
     points_ : list of matplotlib ErrorbarContainer
-        Betas and intervals, one container a factor; of ``kind="points"``.
+        Betas and intervals, one container per factor; of ``kind="points"``.
     image_ : matplotlib AxesImage
         The betas as colours; of ``kind="heatmap"``.
     lines_ : list of matplotlib Line2D
-        One line an asset, factor by factor; of ``kind="rolling"`` with up to 8 assets.
+        One line per asset, factor by factor; of ``kind="rolling"`` with up to 8 assets.
     medians_ : list of matplotlib Line2D
         The median of more assets, one a factor.
     bands_ : list of matplotlib PolyCollection

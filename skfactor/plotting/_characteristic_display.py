@@ -100,7 +100,7 @@ class CharacteristicDisplay:
         stages = [np.asarray(self.before, np.float64), np.asarray(self.after, np.float64)]
         if stages[0].ndim != 1 or stages[0].shape != stages[1].shape:
             raise ValueError(
-                f"before and after need one value a row; found the shapes {stages[0].shape} and "
+                f"before and after need one value per row; found the shapes {stages[0].shape} and "
                 f"{stages[1].shape}."
             )
         empty = [

@@ -34,7 +34,7 @@ class FactorReturnsDisplay:
     Attributes
     ----------
     lines_ : list of matplotlib Line2D
-        One line a factor, kind by kind.
+        One line per factor, kind by kind.
     ax_ : matplotlib Axes, or ndarray of them
         The axes, or those of each kind.
     figure_ : matplotlib Figure

@@ -227,7 +227,7 @@ class ICDisplay:
         estimator : estimator
             Fitted, for panels; X should not be what it was fitted to.
         X, y : DataFrame, Series or array-like
-            Exposures and returns, one row a date and asset.
+            Exposures and returns, one row per date and asset.
         **kwargs
             Passed to `from_predictions`.
 

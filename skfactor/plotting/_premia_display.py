@@ -113,7 +113,9 @@ class PremiaDisplay:
         axes.axvline(0.0, **REFERENCE)
         axes.grid(axis="x", alpha=0.3)
         name_rows(axes, self.premia.index)
-        axes.set_xlabel(f"{self.quantity} (decimals a period) with {100 * self.level:g}% interval")
+        axes.set_xlabel(
+            f"{self.quantity} (decimals per period) with {100 * self.level:g}% interval"
+        )
         legend(axes, n_kinds)
         self.ax_, self.figure_ = axes, own_figure(axes)
         return self

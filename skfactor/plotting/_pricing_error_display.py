@@ -109,8 +109,8 @@ class PricingErrorDisplay:
         axes.set(xlim=ends, ylim=ends, aspect="equal")
         axes.locator_params(nbins=6)
         axes.grid(alpha=0.3)
-        axes.set_xlabel("expected return (decimals a period)")
-        axes.set_ylabel("average realized return (decimals a period)")
+        axes.set_xlabel("expected return (decimals per period)")
+        axes.set_ylabel("average realized return (decimals per period)")
         self.r2_ = float(r2_score(y, x)) if len(y) > 1 else float("nan")
         assets = "1 asset" if len(y) == 1 else f"R² = {self.r2_:.3f}, {len(y)} assets"
         axes.set_title(assets, loc="left", fontsize=10)
@@ -171,7 +171,7 @@ class PricingErrorDisplay:
         ValueError
             If y has other assets.
         """
-        needs = "a two-pass model fitted with one column an asset in y, such as FamaMacBeth"
+        needs = "a two-pass model fitted with one column per asset in y, such as FamaMacBeth"
         model = find_fitted(estimator, "expected_returns_", cls.__name__, needs)
         expected = model.expected_returns_
         if y is None:
@@ -215,7 +215,7 @@ class PricingErrorDisplay:
         actual, predicted = numbers(y_true, "y_true"), numbers(y_pred, "y_pred")
         if actual.ndim != 2 or actual.shape != predicted.shape:
             raise ValueError(
-                f"y_true and y_pred need one column an asset and the same shape; found "
+                f"y_true and y_pred need one column per asset and the same shape; found "
                 f"{actual.shape} and {predicted.shape}."
             )
         assets = target_names(y_true, actual.shape[1])

@@ -122,7 +122,7 @@ class QuantileReturnsDisplay:
         name = self.returns.columns.name
         shown = "quantile" if name is None else text(name)
         panel.set_xlabel(f"{shown}, with {100 * level:g}% interval")
-        panel.set_ylabel("mean return (decimals a period)")
+        panel.set_ylabel("mean return (decimals per period)")
 
     def _draw_spread(self, panel: Any) -> None:
         returns = by_date(self.returns, "returns")
@@ -181,7 +181,7 @@ class QuantileReturnsDisplay:
         estimator : estimator
             Fitted, for panels; X should not be what it was fitted to.
         X, y : DataFrame, Series or array-like
-            Exposures and returns, one row a date and asset.
+            Exposures and returns, one row per date and asset.
         **kwargs
             Passed to `from_predictions`.
 

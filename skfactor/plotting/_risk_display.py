@@ -121,7 +121,7 @@ class RiskDisplay:
             axes.set_xlabel(f"share of the volatility of {risk.volatility:.4g} a period")
         else:
             axes.set_xlabel(
-                f"contribution to the volatility of {risk.volatility:.4g} (decimals a period)"
+                f"contribution to the volatility of {risk.volatility:.4g} (decimals per period)"
             )
         self.ax_, self.figure_ = axes, own_figure(axes)
         return self

@@ -69,7 +69,7 @@ class SplitDisplay:
         self.roles = roles
 
     def plot(self, ax: Axes | None = None, **kwargs: Any) -> Self:
-        """Draw one row a split, the first on top.
+        """Draw one row per split, the first on top.
 
         Parameters
         ----------

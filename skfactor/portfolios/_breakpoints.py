@@ -141,7 +141,7 @@ def check_universe(universe: Any, X: Any, n_rows: int) -> BoolArray | None:
     values = np.asarray(universe)
     if values.shape != (n_rows,):
         raise ValueError(
-            f"universe has shape {values.shape}; it takes one True or False a row, ({n_rows},)."
+            f"universe has shape {values.shape}; it takes one True or False per row, ({n_rows},)."
         )
     if values.dtype != bool and not _is_zero_or_one(values):
         raise ValueError("universe holds something other than True and False. Fill missing values.")

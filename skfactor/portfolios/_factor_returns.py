@@ -284,7 +284,7 @@ def slope_factors(
     if len(shape) != 1:
         raise ValueError(
             f"returns has shape {shape}; pass one return a row of X. Of returns in wide form, one "
-            "column an asset, skfactor.frames.stack_characteristics makes such rows."
+            "column per asset, skfactor.frames.stack_characteristics makes such rows."
         )
     panel = find_panel(X, returns, n_rows=shape[0], dates=dates, date_level=fitted.date_level)
     if panel is None:

@@ -18,8 +18,8 @@ from skfactor._validation import numbers, raise_if_repeated
 class HeldPortfolio:
     """What a portfolio earned, traded and cost on each date.
 
-    Made by `hold_portfolio` and `long_short`. All series but the weights have one value a date and
-    are shares of the wealth at its start.
+    Made by `hold_portfolio` and `long_short`. All series but the weights have one value per date
+    and are shares of the wealth at its start.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class HeldPortfolio:
         return (self.returns - self.costs).rename("net_return")
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a date: ``return``, ``turnover``, ``cost`` and ``net_return``."""
+        """One row per date: ``return``, ``turnover``, ``cost`` and ``net_return``."""
         return pd.concat([self.returns, self.turnover, self.costs, self.net_returns], axis=1)
 
 

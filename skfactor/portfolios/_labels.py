@@ -46,7 +46,7 @@ def _columns(labels: Any) -> list[tuple[Any, Any]]:
         return [(getattr(labels, "name", None) or None, values)]
     if values.ndim != 2:
         raise ValueError(
-            f"labels have one row an asset and date and one column or more; found shape "
+            f"labels have one row per asset and date and one column or more; found shape "
             f"{values.shape}."
         )
     known = names if isinstance(names, list) else [None] * values.shape[1]

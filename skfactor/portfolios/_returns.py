@@ -197,7 +197,7 @@ def _more_than_all_lost(returns: Float64Array) -> Float64Array:
 
 
 def _row_values(data: Any, labels: Any, n_rows: int, name: str) -> Float64Array:
-    """One number a row, NaN allowed; the rows have to be those of the labels."""
+    """One number per row, NaN allowed; the rows have to be those of the labels."""
     try:
         values = np.asarray(data, dtype=np.float64)
     except (ValueError, TypeError) as error:

@@ -16,7 +16,7 @@ SHARES = st.floats(0.0, 0.95)
 
 
 def slopes_by_lstsq(X, y):
-    """One regression a date, with an intercept, by a loop."""
+    """One regression per date, with an intercept, by a loop."""
     slopes = {}
     for date, x in X.groupby(level="date"):
         design = np.column_stack([np.ones(len(x)), x])

@@ -43,7 +43,7 @@ def fitted(rows, X):
 
 @pytest.fixture
 def frame(rows):
-    """Two dates a partition."""
+    """Two dates per partition."""
     dates = rows["date"].unique().reshape(4, 2)
     return dd.from_map(lambda k: rows[rows["date"].isin(dates[k])], range(4), meta=rows.iloc[:0])
 

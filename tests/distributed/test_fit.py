@@ -74,7 +74,7 @@ def _frame(rows, npartitions=4):
 
 
 def _by_date(rows):
-    """One date a partition, without divisions."""
+    """One date per partition, without divisions."""
     dates = sorted(rows["date"].unique())
     return dd.from_map(lambda date: rows[rows["date"] == date], dates, meta=rows.iloc[:0])
 

@@ -32,7 +32,7 @@ def noisy(seed=0, n_factors=2, missing=0.1, n_periods=61):
 
 
 def time_series_loop(factors, returns):
-    """Betas and their covariances, one statsmodels regression an asset."""
+    """Betas and their covariances, one statsmodels regression per asset."""
     fits = [
         sm.OLS(r.to_numpy(), sm.add_constant(factors.to_numpy()), missing="drop").fit()
         for _, r in returns.items()

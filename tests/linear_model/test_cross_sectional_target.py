@@ -335,7 +335,7 @@ def test_without_dates_the_whole_target_is_one_cross_section_and_a_warning_says_
         (Y * np.inf, "y contains infinity"),
         (Y.astype(str) + "%", "y does not hold numbers"),
         (Y[:-1], "X has 258 rows and y has 257"),
-        (pd.concat([Y, Y], axis=1, keys=["a", "b"]), "y has one column an asset"),
+        (pd.concat([Y, Y], axis=1, keys=["a", "b"]), "y has one column per asset"),
     ],
 )
 def test_a_target_that_makes_no_sense_raises(y, message):

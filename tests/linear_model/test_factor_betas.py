@@ -1,4 +1,4 @@
-"""FactorBetas: one time-series regression an asset, in three forms."""
+"""FactorBetas: one time-series regression per asset, in three forms."""
 
 from __future__ import annotations
 
@@ -269,7 +269,7 @@ def test_dates_without_assets_raise(data):
         FactorBetas().fit(X.to_numpy(), y.to_numpy(), dates=dates)
     with pytest.raises(ValueError, match=r"assets= needs dates= too"):
         FactorBetas().fit(X.to_numpy(), y.to_numpy(), assets=assets)
-    with pytest.raises(ValueError, match=r"one column an asset, so assets= would name them twice"):
+    with pytest.raises(ValueError, match=r"one column per asset, so assets= would name them twice"):
         FactorBetas().fit(*data, assets=list("abcdefgh"))
 
 

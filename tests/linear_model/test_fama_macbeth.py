@@ -1,4 +1,4 @@
-"""FamaMacBeth on panels: exposures given, one regression a date."""
+"""FamaMacBeth on panels: exposures given, one regression per date."""
 
 from __future__ import annotations
 

@@ -384,7 +384,7 @@ def test_dates_after_calls_without_raise(panel):
 def test_a_model_of_the_wide_form_takes_no_more_dates(panel):
     factors, returns = random_two_pass(np.random.default_rng(0))
     model = FamaMacBeth().fit(factors, returns)
-    with pytest.raises(ValueError, match="fitted with one column an asset in y"):
+    with pytest.raises(ValueError, match="fitted with one column per asset in y"):
         model.partial_fit(*panel)
     assert model.betas_.shape == (8, 2)
 

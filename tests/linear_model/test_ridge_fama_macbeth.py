@@ -34,7 +34,7 @@ def panel():
 
 
 def ridge_loop(X, y, alpha, weights=None, fit_intercept=True):
-    """Slopes in the units of X by scikit-learn: one Ridge a date on standardized exposures."""
+    """Slopes in the units of X by scikit-learn: one Ridge per date on standardized exposures."""
     weights = pd.Series(1.0, y.index) if weights is None else weights
     lambdas = {}
     for date in sorted(X.index.unique("date")):

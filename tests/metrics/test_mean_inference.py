@@ -127,7 +127,7 @@ def test_level_is_checked():
                 1.0,
                 index=pd.MultiIndex.from_product([[2000, 2001], ["a"]], names=["year", "asset"]),
             ),
-            r"indexed by \['year', 'asset'\].*one value a date",
+            r"indexed by \['year', 'asset'\].*one value per date",
         ),
         (pd.Series(["high", "low"], index=[2000, 2001]), "series does not hold numbers"),
         (pd.Series([1.0, np.inf], index=[2000, 2001]), "infinite"),

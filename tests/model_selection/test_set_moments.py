@@ -104,7 +104,7 @@ def test_mistakes_are_told(panel):
         FactorSetSearchCV(FamaMacBeth(), scoring=rank_ic_scorer).fit_moments(moments)
     with pytest.raises(ValueError, match="there are no dates"):
         search.read_moments(X.to_numpy(), y.to_numpy())
-    with pytest.raises(ValueError, match="one column an asset"):
+    with pytest.raises(ValueError, match="one column per asset"):
         search.read_moments(X, pd.concat([y, y], axis=1))
     with pytest.raises(ValueError, match=r"cannot be fitted from moments: .*TradedFactorModel"):
         FactorSetSearchCV(TradedFactorModel()).read_moments(X, y)

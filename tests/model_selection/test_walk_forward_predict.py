@@ -49,7 +49,7 @@ def _per_date():
 
 
 def _loop(make_model, n_train=12, purge=1):
-    """One model a date, fitted on all dates that lie more than the purge before it."""
+    """One model per date, fitted on all dates that lie more than the purge before it."""
     months = DATES.unique().sort_values()
     predicted = {}
     for k in range(n_train + purge, len(months)):

@@ -38,7 +38,7 @@ def by_asset(model, name):
 
 
 def wide(table):
-    """One row a date."""
+    """One row per date."""
     return table.unstack("asset")  # noqa: PD010 -- pivot_table would average duplicates
 
 
@@ -56,7 +56,7 @@ def forgetting_errors(y, x, weights):
 
 
 def wls_loop(X, y, window, min_periods, halflife=None, fit_intercept=True):
-    """Betas, their errors and R squared by one statsmodels regression a date."""
+    """Betas, their errors and R squared by one statsmodels regression per date."""
     columns = [*(f"beta {f}" for f in X), *(f"error {f}" for f in X), "alpha", "r2", "df"]
     table = pd.DataFrame(np.nan, y.index, columns)
     for t, date in enumerate(y.index):

@@ -40,7 +40,7 @@ def unbalanced():
 
 
 def by_loop(betas, y, lag, weights=None):
-    """One statsmodels regression a date on the betas of ``lag`` dates before."""
+    """One statsmodels regression per date on the betas of ``lag`` dates before."""
     names = ["const", *betas.columns]
     slopes, unexplained = pd.DataFrame(np.nan, y.index, names), {}
     for t in range(lag, len(y)):

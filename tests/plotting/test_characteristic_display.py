@@ -90,7 +90,7 @@ def test_mistakes_are_named(data):
         CharacteristicDisplay.from_estimator(scorer, X.to_numpy(), "x1")
     with pytest.raises(ValueError, match="no dates"):
         CharacteristicDisplay([1.0, 2.0], [1.0, 2.0]).plot()
-    with pytest.raises(ValueError, match="one value a row"):
+    with pytest.raises(ValueError, match="one value per row"):
         CharacteristicDisplay([1.0, 2.0], [1.0]).plot(kind="histogram")
     with pytest.raises(ValueError, match="before: all values are missing"):
         CharacteristicDisplay([np.nan], [1.0]).plot(kind="histogram")

@@ -85,7 +85,7 @@ def test_mistakes_are_named():
         PricingErrorDisplay(pd.concat([one, one]), pd.concat([one, one])).plot()
     with pytest.raises(ValueError, match=r"assets \['z'\] have no returns"):
         PricingErrorDisplay(one, one).plot(labels=["z"])
-    with pytest.raises(ValueError, match="one column an asset"):
+    with pytest.raises(ValueError, match="one column per asset"):
         PricingErrorDisplay.from_predictions(np.zeros(3), np.zeros(3))
     with pytest.raises(ValueError, match="indexed by \\(date, asset\\)"):
         PricingErrorDisplay.from_predictions(one, one)

@@ -505,7 +505,7 @@ def test_parameters_that_cannot_be_meant_raise(options, message):
     ("universe", "message"),
     [
         ("nyse", r"universe has shape \(\)"),
-        ([True, False], r"universe has shape \(2,\); it takes one True or False a row"),
+        ([True, False], r"universe has shape \(2,\); it takes one True or False per row"),
         (np.full(48, "NYSE"), "something other than True and False"),
         (np.full(48, 2), "something other than True and False"),
         (np.full(48, NAN), "something other than True and False"),

@@ -37,7 +37,7 @@ def industries(panel, seed=0):
 
 
 def by_formula(panel, against, groups=None, weights=None):
-    """Residuals by one statsmodels formula a date and column; patsy leaves out missing rows."""
+    """Residuals by one statsmodels formula per date and column; patsy leaves out missing rows."""
     data = panel.assign(group="all" if groups is None else groups)
     data["weight"] = 1.0 if weights is None else weights
     right = " + ".join(["C(group)" if groups is not None else "1", *against])

@@ -496,7 +496,7 @@ def test_weights_are_routed_through_columns_and_unions(panel, metadata, routing)
         ([1.0, NAN, 1.0], "weights holds NaN, infinite or negative values"),
         ([1.0, -1.0, 1.0], "weights holds NaN, infinite or negative values"),
         ([1.0, np.inf, 1.0], "weights holds NaN, infinite or negative values"),
-        ([1.0, 1.0], r"weights has shape \(2,\); it needs one weight a row, \(3,\)"),
+        ([1.0, 1.0], r"weights has shape \(2,\); it needs one weight per row, \(3,\)"),
         ([[1.0], [1.0], [1.0]], r"weights has shape \(3, 1\)"),
         (1.0, r"weights has shape \(\)"),
     ],
