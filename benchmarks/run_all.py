@@ -23,6 +23,7 @@ SCRIPTS = (
     "portfolios",
     "metrics",
     "many_characteristics",
+    "factor_sets",
     "streaming",
     "scaling",
 )

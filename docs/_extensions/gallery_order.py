@@ -6,6 +6,7 @@ STORY = (
     "plot_two_pass",
     "plot_useless_factor",
     "plot_characteristics",
+    "plot_factor_sets",
     "plot_betas_and_characteristics",
     "plot_sorts",
     "plot_hedging",

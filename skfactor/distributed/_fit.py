@@ -21,6 +21,7 @@ from skfactor.distributed._partition import (
 )
 from skfactor.distributed._steps import split_estimator
 from skfactor.linear_model._panel_fit import PanelRegression
+from skfactor.model_selection import FactorSetSearchCV
 
 
 def fit(
@@ -41,8 +42,10 @@ def fit(
 
     Parameters
     ----------
-    estimator : FamaMacBeth or Pipeline
-        A model of panels, or a pipeline of per-date steps that ends with one. It is not changed.
+    estimator : FamaMacBeth, Pipeline or FactorSetSearchCV
+        A model of panels, or a pipeline of per-date steps that ends with one, or a search with
+        one of these, whose score follows from moments: then moments come back, and the best set
+        is fitted to the frame after the search. It is not changed.
     frame : dask.dataframe.DataFrame
         One row per asset and date. Dates that are in one partition each stay where they are. The
         rows of dates in several partitions are brought together by Dask's shuffle, which moves
@@ -97,7 +100,8 @@ def fit(
     """
     import dask
 
-    steps, model = split_estimator(estimator)
+    search = estimator if isinstance(estimator, FactorSetSearchCV) else None
+    steps, model = split_estimator(estimator if search is None else estimator.estimator)
     check_frame(frame, "fit")
     layout = Layout.of(
         frame,
@@ -110,18 +114,35 @@ def fit(
     )
     if metadata and steps is None:
         raise ValueError("metadata= goes to the steps before the model, and there are none.")
+    if metadata and search is not None:
+        raise ValueError("A search of factor sets takes no metadata= here. Leave it out.")
     whole = frame.index.name == dates and frame.known_divisions
     frame = layout.narrow(frame)
     tasks = []
     for rows in [frame] if whole else _gathered(frame, dates):
-        fits = rows.map_partitions(
-            _fit_partition, steps, model, layout, meta=pd.Series([], dtype=object)
-        )
+        if search is None:
+            call: tuple[Any, ...] = (_fit_partition, steps, model, layout)
+        else:
+            call = (_read_partition, search, layout)
+        fits = rows.map_partitions(*call, meta=pd.Series([], dtype=object))
         tasks += fits.to_delayed()
     with naming_damaged_files(frame):
         parts = [part for series in dask.compute(*tasks) for part in series]
     if not parts:
         raise ValueError("The frame has no rows.")
+    if search is not None:
+        found = clone(search).fit_moments(reduce(add, parts))
+        if search.refit:
+            found.best_estimator_ = fit(
+                search.estimator,
+                frame,
+                y=y,
+                dates=dates,
+                assets=assets,
+                features=found.best_set_,
+                sample_weight=sample_weight,
+            )
+        return found
     joined = clone(model).fit_slopes(reduce(add, (slopes for _, slopes in parts)))
     if steps is None and not isinstance(estimator, Pipeline):
         return joined
@@ -146,18 +167,32 @@ def _gathered(frame: Any, dates: str) -> list[Any]:
     return [frame[~is_split], frame[is_split].shuffle(dates)]
 
 
-def _fit_partition(
-    part: pd.DataFrame, steps: Pipeline | None, model: PanelRegression, layout: Layout
-) -> pd.Series:
-    """Fitted steps and model of a partition's dates; nothing of one without rows."""
+def _read_partition(part: pd.DataFrame, search: FactorSetSearchCV, layout: Layout) -> pd.Series:
+    """Moments of a partition's dates; nothing of one without rows."""
     if not len(part):
         return pd.Series([], dtype=object)
+    X, y, weights = _read(part, layout)
+    return pd.Series([search.read_moments(X, y, weights)], dtype=object)
+
+
+def _read(part: pd.DataFrame, layout: Layout) -> tuple[pd.DataFrame, pd.Series, pd.Series | None]:
+    """Exposures, returns and weights of a partition, indexed by (date, asset)."""
     assert layout.y is not None
     X = layout.exposures(part)
     y = layout.numbers(part, layout.y).set_axis(X.index)
     weights = None
     if layout.sample_weight is not None:
         weights = layout.numbers(part, layout.sample_weight).set_axis(X.index)
+    return X, y, weights
+
+
+def _fit_partition(
+    part: pd.DataFrame, steps: Pipeline | None, model: PanelRegression, layout: Layout
+) -> pd.Series:
+    """Fitted steps and model of a partition's dates; nothing of one without rows."""
+    if not len(part):
+        return pd.Series([], dtype=object)
+    X, y, weights = _read(part, layout)
     fitted = None
     if steps is not None:
         fitted = clone(steps)

@@ -30,6 +30,7 @@ from skfactor import (
     Winsorizer,
 )
 from skfactor.exceptions import RankDeficientWarning
+from skfactor.model_selection import FactorSetSearchCV, PurgedKFold
 
 dask = pytest.importorskip("dask")
 dd = pytest.importorskip("dask.dataframe")
@@ -372,3 +373,37 @@ def test_columns_that_are_not_there_are_named(rows):
         _fit(FamaMacBeth(), _frame(rows[["date", "asset", "return"]]), features=None)
     with pytest.raises(ValueError, match="there are none"):
         _fit(FamaMacBeth(), _frame(rows), metadata={"groupby": "industry"})
+
+
+# --- a search of factor sets ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_partitions", [1, 4])
+def test_a_search_has_the_numbers_of_one_in_memory(pipeline, n_partitions):
+    rows = _rows(3, missing=0.0)
+    X = rows.set_index(["date", "asset"])
+    search = FactorSetSearchCV(pipeline, scoring="ic", cv=PurgedKFold(3))
+    expected = search.fit(X[FEATURES], X["return"], sample_weight=None)
+    frame = dd.from_pandas(rows, npartitions=n_partitions)
+    found = distributed.fit(search, frame, y="return", assets="asset", features=FEATURES)
+    assert_frame_equal(found.results_, expected.results_, rtol=1e-9)
+    assert_allclose(found.predict(X[FEATURES]), expected.predict(X[FEATURES]), rtol=1e-9)
+    plain = FactorSetSearchCV(FamaMacBeth(), cv=PurgedKFold(3), refit=False)
+    weighted = distributed.fit(
+        plain, frame, y="return", assets="asset", features=FEATURES, sample_weight="cap"
+    )
+    expected = plain.fit(X[FEATURES], X["return"], sample_weight=X["cap"])
+    assert_frame_equal(weighted.results_, expected.results_, rtol=1e-9)
+    assert not hasattr(weighted, "best_estimator_")
+
+
+def test_a_search_of_what_pools_dates_is_refused(rows):
+    frame = dd.from_pandas(rows, npartitions=2)
+    search = FactorSetSearchCV(make_pipeline(StandardScaler(), FamaMacBeth()))
+    with pytest.raises(ValueError, match="learns across dates"):
+        distributed.fit(search, frame, y="return", features=FEATURES)
+    search = FactorSetSearchCV(FamaMacBeth())
+    with pytest.raises(ValueError, match="metadata= goes to the steps"):
+        distributed.fit(search, frame, y="return", features=FEATURES, metadata={"g": "industry"})
+    with pytest.raises(ValueError, match="pass common_rows=True"):
+        distributed.fit(search, frame, y="return", features=FEATURES)
