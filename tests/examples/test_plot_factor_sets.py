@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,6 +17,12 @@ from skfactor.inference import grs_test
 @pytest.fixture(scope="module")
 def shown():
     return example("plot_factor_sets")
+
+
+def line_of(printed, label):
+    """The line of numbers of a set, and not of a larger one."""
+    row = re.compile(rf"{re.escape(label)} +[-\d]")
+    return next(line for line in printed.splitlines() if row.match(line))
 
 
 def test_the_score_of_the_best_set(shown):
@@ -31,7 +39,7 @@ def test_the_score_of_the_best_set(shown):
         own = rows.loc[dates[start : start + 20]].groupby("date")
         folds.append(own.apply(lambda date: date["y"].corr(date["p"])).mean())
     label = " + ".join(names)
-    line = next(line for line in shown[0].splitlines() if line.startswith(f"{label} "))
+    line = line_of(shown[0], label)
     assert_tells(float(line.split()[-2]), np.mean(folds), 4)
     assert int(line.split()[-3]) == len(names)
     assert {"x01", "x02"} <= set(names)
@@ -42,7 +50,7 @@ def test_the_tests_of_french_factors(shown):
     portfolios = french.filter(regex="^S[135]").sub(french["RF"], axis=0)
     for names in (["MktRF"], ["MktRF", "SMB", "HML", "Mom"]):
         label = " + ".join(names)
-        line = next(line for line in shown[0].splitlines() if line.startswith(f"{label} "))
+        line = line_of(shown[0], label)
         test = grs_test(french[names], portfolios)
         assert_tells(float(line.split()[-1]), test.statistic, 3)
 
