@@ -284,8 +284,7 @@ class PremiaRecord(Record):
     @cached_property
     def is_const(self) -> BoolArray:
         """Which slope is the zero-beta rate (P,)."""
-        is_const: BoolArray = np.asarray(self.premia.index == "const") & self.slopes.has_const
-        return is_const
+        return np.arange(len(self.premia)) < self.slopes.has_const
 
     @property
     def n_factors(self) -> int:
@@ -307,7 +306,7 @@ class PremiaRecord(Record):
 
     def only(self, names: list[Hashable] | pd.Index) -> PremiaRecord:
         """The record of some of the premia, over the dates that have a slope of all of them."""
-        which = self.premia.index.get_indexer(pd.Index(names))
+        which = np.sort(self.premia.index.get_indexer(pd.Index(names)))  # the const first
         table = self.slopes.lambdas.iloc[:, which]
         slopes = np.ascontiguousarray(table.to_numpy())
         weights = np.where(np.isfinite(slopes).all(axis=1), self.weights, 0.0)

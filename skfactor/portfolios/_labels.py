@@ -9,8 +9,6 @@ import pandas as pd
 
 from skfactor._typing import IntArray
 
-# Whole numbers below this one are counted, which is faster than hashing; in blocks of so many.
-_SMALL = 2**15
 # Whole numbers below this one are exact as floats.
 _EXACT = 2.0**53
 
@@ -59,10 +57,6 @@ def _codes(values: Any) -> tuple[IntArray, pd.Index]:
     """Code of each label, -1 where it is missing, and the labels, ascending."""
     if isinstance(getattr(values, "dtype", None), pd.CategoricalDtype):
         return values.cat.codes.to_numpy(), _whole(pd.Index(values.cat.categories))
-    array = np.asarray(values)
-    counted = _count(array) if array.dtype.kind in "iuf" else None
-    if counted is not None:
-        return counted
     codes, labels = pd.factorize(pd.Index(values), sort=True)
     return codes, _whole(labels)
 
@@ -74,27 +68,3 @@ def _whole(labels: pd.Index) -> pd.Index:
     numbers = labels.to_numpy(dtype=np.float64)
     exact = (numbers == np.floor(numbers)) & (np.abs(numbers) < _EXACT)
     return labels.astype(np.int64) if exact.all() else labels
-
-
-def _count(array: Any) -> tuple[IntArray, pd.Index] | None:
-    """The same for small whole numbers, which are counted and not hashed; else None."""
-    numbers = np.empty(len(array), dtype=np.int32)
-    count = np.zeros(_SMALL, dtype=np.int64)
-    for start in range(0, len(array), _SMALL):
-        block = slice(start, start + _SMALL)
-        part = array[block]
-        missing = np.isnan(part)
-        part = np.where(missing, 0, part)
-        if part.min() < 0 or part.max() >= _SMALL:
-            return None
-        whole = part.astype(np.int32)
-        if (whole != part).any():
-            return None
-        count += np.bincount(whole, minlength=_SMALL)
-        count[0] -= np.count_nonzero(missing)
-        whole[missing] = -1
-        numbers[block] = whole
-    used = np.flatnonzero(count)
-    place = np.full(_SMALL + 1, -1, dtype=np.int32)  # the last one is that of a missing label
-    place[used] = np.arange(len(used))
-    return place.take(numbers), pd.Index(used)
