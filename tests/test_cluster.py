@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import joblib
@@ -31,26 +32,64 @@ cloudpickle.register_pickle_by_value(sys.modules[__name__])
 # A killed worker's connections are reported broken, and a process of a test keeps its sockets.
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
+# Waiting for workers that a busy machine starves has no end by itself; a test takes a few seconds.
+LONGEST_WAIT = 120
+
 PIPELINE = make_pipeline(Winsorizer(), FactorZScorer(indicators=None), FamaMacBeth())
 FEATURES = ["x1", "x2", "x3"]
+
+
+@contextmanager
+def _longest_wait():
+    """Raise where what is inside waits for longer; systems without this signal wait on."""
+
+    def stop(number, frame):
+        raise TimeoutError(f"Waited {LONGEST_WAIT} s for the workers of the cluster.")
+
+    if not hasattr(signal, "SIGALRM"):
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(LONGEST_WAIT)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture(autouse=True)
+def longest_wait(client):
+    """Fail instead of waiting forever."""
+    with _longest_wait():
+        yield
 
 
 @pytest.fixture(scope="module")
 def client():
     """A client of two worker processes with one thread each."""
-    with (
-        dask.config.set({"distributed.worker.daemon": True, "distributed.admin.log-length": 0}),
-        cluster_library.LocalCluster(
-            n_workers=2,
-            threads_per_worker=1,
-            processes=True,
-            dashboard_address=":0",
-            memory_limit="1GiB",
-            silence_logs="CRITICAL",
-        ) as cluster,
-        cluster_library.Client(cluster) as client,
-    ):
+    options = {
+        "distributed.worker.daemon": True,
+        "distributed.admin.log-length": 0,
+        # What no worker takes fails, too.
+        "distributed.scheduler.no-workers-timeout": f"{LONGEST_WAIT // 2} s",
+    }
+    with ExitStack() as opened:
+        with _longest_wait():
+            opened.enter_context(dask.config.set(options))
+            cluster = cluster_library.LocalCluster(
+                n_workers=2,
+                threads_per_worker=1,
+                processes=True,
+                dashboard_address=":0",
+                memory_limit="1GiB",
+                silence_logs="CRITICAL",
+            )
+            opened.enter_context(cluster)
+            client = opened.enter_context(cluster_library.Client(cluster))
         yield client
+        with _longest_wait():
+            opened.close()
 
 
 @pytest.fixture(scope="module")

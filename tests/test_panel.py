@@ -540,6 +540,16 @@ def test_duplicates_by_arguments_raise():
         find(np.zeros((3, 1)), dates=[2001, 2002, 2001], assets=["q", "q", "q"])
 
 
+def test_dates_argument_coarser_than_the_rows_raises_and_says_so():
+    days = pd.date_range("2020-01-01", periods=40, freq="D")
+    X = frame(product(days))
+    by_month = X.index.get_level_values("date").to_period("M")
+    told = r"first is \(2020-01, x\), 31 times.*months of daily rows, leave it out to work by day"
+    with pytest.raises(ValueError, match=told):
+        find(X, dates=by_month)
+    assert len(find(X).dates) == 40
+
+
 def test_rows_without_known_assets_may_share_a_date():
     assert find(np.zeros((3, 1)), dates=[2001, 2001, 2001]).assets is None
 
@@ -562,6 +572,23 @@ def test_x_and_y_indexed_differently_raise(other):
     y = pd.Series(np.zeros(6), index=other(X.index))
     with pytest.raises(ValueError, match=r"X and y have different indexes: row 0 is .*X\.index"):
         find(X, y)
+
+
+@pytest.mark.parametrize("name", ["dates", "assets"])
+@pytest.mark.parametrize(
+    "other",
+    [lambda index: index[::-1], lambda index: index.set_levels(MONTHS + 1, level="date")],
+    ids=["reordered", "other dates"],
+)
+def test_an_argument_with_another_index_raises_and_says_what_to_pass(name, other):
+    X = frame(product(MONTHS))
+    values = pd.Series(X.index.get_level_values(name.removesuffix("s")), other(X.index))
+    told = rf"X and {name}= have different indexes: row 0 is \(.* in X and \(.* in {name}=\."
+    mend = rf".*pass {name}\.to_numpy\(\); if not, {name}\.loc\[X\.index\]\.$"
+    with pytest.raises(ValueError, match=told + mend):
+        find(X, **{name: values})
+    panel = find(X, **{name: values.to_numpy()})
+    assert dates_of(panel) == list(X.index.get_level_values("date"))
 
 
 @pytest.mark.parametrize("dates", [MONTHS, STAMPS], ids=["periods", "stamps"])

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from numpy.testing import assert_allclose
 from reference_premia import random_two_pass
 
-from skfactor import BiasCorrectedFamaMacBeth, FactorBetas, FamaMacBeth, TradedFactorModel
+from skfactor import (
+    BiasCorrectedFamaMacBeth,
+    FactorBetas,
+    FactorZScorer,
+    FamaMacBeth,
+    TradedFactorModel,
+)
 from skfactor._validation import check_flag
 
 MODELS = [
@@ -54,6 +61,17 @@ def test_what_has_no_columns_or_one_dimension_is_named(model):
         model.fit(X[[]], y)
     with pytest.raises(ValueError, match=r"X is a Series, .* pass X\.to_frame\(\)"):
         model.fit(X.iloc[:, 0], y)
+
+
+@pytest.mark.parametrize(
+    "estimator", [FamaMacBeth(), FactorBetas(), TradedFactorModel(), FactorZScorer()]
+)
+def test_a_lazy_frame_is_to_be_collected(estimator):
+    X, y = random_two_pass(np.random.default_rng(0))
+    lazy = pl.from_pandas(X).lazy()
+    with pytest.raises(ValueError, match=r"X is a LazyFrame.*Pass X\.collect\(\)\.$"):
+        estimator.fit(lazy, y.to_numpy())
+    estimator.fit(lazy.collect(), y.to_numpy())
 
 
 @pytest.mark.parametrize(("value", "message"), [("no", "'no'"), (1, "1"), (None, "None")])

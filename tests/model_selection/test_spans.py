@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from skfactor.model_selection import WalkForwardSplit
 from skfactor.model_selection._spans import check_count, check_size, make_span
 
 DAYS = pd.date_range("2000-01-01", "2012-12-31", freq="D")
@@ -130,6 +131,21 @@ def test_offsets_need_dates_that_are_on_a_calendar(dates):
     with pytest.raises(ValueError, match=r"not datetimes or Periods: .*2024.*number of dates"):
         make_span("2ME", "purge", dates)
     assert make_span(2, "purge", dates).length == 2
+
+
+@pytest.mark.parametrize(("form", "days"), [("%Y%m", ""), ("%Y%m%d", "15")])
+def test_integers_that_look_like_dates_are_told_their_format(form, days):
+    months = pd.period_range("2019-01", periods=30, freq="M")
+    dates = pd.Index([int(f"{month:%Y%m}{days}") for month in months])
+    X = pd.DataFrame(
+        0.0, index=pd.MultiIndex.from_product([dates, [1, 2]], names=["month", "id"]), columns=["x"]
+    )
+    cv = WalkForwardSplit(3, test_size="6ME")
+    told = rf"test_size='6ME' .*: {dates[0]}\. .*pandas\.to_datetime\(dates, format='{form}'\)"
+    with pytest.raises(ValueError, match=told):
+        next(cv.split(X))
+    mended = X.set_axis(X.index.set_levels(pd.to_datetime(dates, format=form), level=0))
+    assert [len(test) for _, test in cv.split(mended)] == [12, 12, 12]
 
 
 def test_periods_longer_than_the_unit_raise():
