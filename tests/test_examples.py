@@ -22,6 +22,7 @@ def run(name):
         capture_output=True,
         text=True,
         check=False,
+        timeout=300,
         env={**os.environ, "MPLBACKEND": "Agg"},
     )
     assert process.returncode == 0, process.stderr
