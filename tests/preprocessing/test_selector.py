@@ -13,14 +13,13 @@ from reference import random_panel
 from sklearn.pipeline import make_pipeline
 
 import skfactor
-from skfactor import FactorSelector, FactorZScorer, model_selection, preprocessing
+from skfactor import FactorSelector, FactorZScorer, preprocessing
 
 PANEL = random_panel(np.random.default_rng(0), n_features=3)
 
 
-def test_it_is_found_beside_transformers_and_beside_splitters():
+def test_it_is_found_beside_the_transformers():
     assert skfactor.FactorSelector is preprocessing.FactorSelector
-    assert skfactor.FactorSelector is model_selection.FactorSelector
 
 
 @pytest.mark.parametrize("factors", [["x1"], ["x2", "x0"], ("x2", "x0"), np.array(["x0", "x1"])])

@@ -229,7 +229,7 @@ def test_zero_mad_of_a_column_that_varies_warns_with_the_number_of_cases():
 def test_zero_mad_of_a_constant_column_does_not_warn():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        FactorZScorer(scale="mad").fit(np.full((6, 2), 0.3))
+        FactorZScorer(scale="mad", date_level=None).fit(np.full((6, 2), 0.3))
 
 
 def test_zero_mad_of_an_indicator_does_not_warn():
