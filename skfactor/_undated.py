@@ -11,10 +11,14 @@ from skfactor._warn import warn_user
 from skfactor.exceptions import NoDatesWarning
 
 
-def warn_undated(X: Any, so: str) -> None:
-    """Warn that there are no dates, so that something else is done; say where they may be."""
+def warn_undated(X: Any, so: str, where: str = "") -> None:
+    """Warn that there are no dates, so that something else is done; say where they may be.
+
+    ``where`` says which part of the estimator has the parameter ``date_level``.
+    """
     warn_user(
-        f"No dates were found: {so}. {advice_on_dates(X)} date_level=None says that this is meant.",
+        f"No dates were found: {so}. {advice_on_dates(X)} date_level=None{where} says that this "
+        "is meant.",
         NoDatesWarning,
     )
 

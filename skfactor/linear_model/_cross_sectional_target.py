@@ -270,7 +270,11 @@ class CrossSectionalTargetRegressor(
             with warnings.catch_warnings():
                 if passed.get("dates") is None and not _says_dates(cells):
                     if getattr(self.transformer_, "date_level", "auto") is not None:
-                        warn_undated(X, "the target is transformed over all rows together")
+                        warn_undated(
+                            X,
+                            "the target is transformed over all rows together",
+                            " of the transformer",
+                        )
                     warnings.simplefilter("ignore", NoDatesWarning)  # the transformer says so too
                 self.transformer_.fit(column, **given["fit"])
         result = np.asarray(self.transformer_.transform(column, **given["transform"]))

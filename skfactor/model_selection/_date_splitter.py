@@ -18,6 +18,7 @@ from skfactor._kernels.segments import Segments
 from skfactor._panel import find_panel, only_numbers_rows, time_index
 from skfactor._sklearn import num_samples
 from skfactor._typing import BoolArray, IntArray
+from skfactor._undated import columns_left
 from skfactor.model_selection._spans import Size, make_gap
 
 
@@ -118,9 +119,10 @@ def rows_by_date(
             order = index.argsort()
             return DatedRows(index[order], Segments(np.arange(n_rows + 1), order))
     found = type(X).__name__ if y is None else f"{type(X).__name__} and {type(y).__name__}"
+    advice = columns_left(X) or "Pass frames indexed by (date, asset) or by date."
     raise ValueError(
         f"{what} needs the date of each row, but no index of what it was given ({found}) has "
-        f"dates. Pass frames indexed by (date, asset) or by date, or pass the dates as {argument}."
+        f"dates. {advice} Or pass the dates as {argument}."
     )
 
 

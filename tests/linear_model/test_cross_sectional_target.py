@@ -325,6 +325,10 @@ def test_without_dates_the_whole_target_is_one_cross_section_and_a_warning_says_
     pooled = (Y - Y.mean()) / Y.std(ddof=0)
     expected = LinearRegression().fit(X, pooled).predict(X)
     assert_allclose(model.predict(X.to_numpy()), expected, rtol=1e-9)
+    assert "date_level=None of the transformer says that this is meant" in str(caught[0].message)
+    meant = FactorZScorer(indicators=None, date_level=None)
+    told = CrossSectionalTargetRegressor(LinearRegression(), meant)
+    assert_allclose(told.fit(X.to_numpy(), Y.to_numpy()).predict(X.to_numpy()), expected, rtol=1e-9)
 
 
 @pytest.mark.parametrize(

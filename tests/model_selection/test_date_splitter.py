@@ -123,6 +123,15 @@ def test_rows_that_are_periods_have_dates_too(cv, kind):
 
 
 @every_splitter
+def test_dates_left_among_the_columns_are_named(cv):
+    left = X.reset_index()
+    told = r"'date' and 'asset' of X .*X\.set_index\(\['date', 'asset'\]\)\. Or pass .* groups="
+    with pytest.raises(ValueError, match=told):
+        next(cv.split(left))
+    assert_same_splits(cv.split(left.set_index(["date", "asset"])), cv.split(X))
+
+
+@every_splitter
 def test_the_order_of_the_rows_does_not_matter(cv):
     order = np.random.default_rng(0).permutation(len(X))
     for (train, test), (expected_train, expected_test) in zip(
