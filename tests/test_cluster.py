@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import signal
 import sys
@@ -33,8 +32,9 @@ cloudpickle.register_pickle_by_value(sys.modules[__name__])
 # A killed worker's connections are reported broken, and a process of a test keeps its sockets.
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
-# Waiting for workers that a busy machine starves has no end by itself; a test takes a few seconds.
-LONGEST_WAIT = 120
+# Waiting for workers that a busy machine starves has no end by itself. A test takes a few seconds,
+# the first of a worker longer, which imports what it needs.
+LONGEST_WAIT = 200
 
 PIPELINE = make_pipeline(Winsorizer(), FactorZScorer(indicators=None), FamaMacBeth())
 FEATURES = ["x1", "x2", "x3"]
@@ -89,8 +89,6 @@ def client():
             )
             opened.enter_context(cluster)
             client = opened.enter_context(cluster_library.Client(cluster))
-        with _longest_wait():
-            client.run(importlib.import_module, "skfactor.distributed")
         yield client
         with _longest_wait():
             opened.close()

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::skfactor.exceptions.NoDatesWarn
 
 NAN = np.nan
 seeds = st.integers(0, 2**32 - 1)
-law = settings(deadline=None, max_examples=40)
+law = settings(deadline=None, max_examples=25)
 
 
 def column(*values):

@@ -28,7 +28,7 @@ FORMULAS = {
     "normal": lambda r, n: r.sub(0.5).div(n).map(norm.ppf),
 }
 seeds = st.integers(0, 2**32 - 1)
-law = settings(deadline=None, max_examples=40)
+law = settings(deadline=None, max_examples=25)
 
 
 def column(*values):

@@ -26,7 +26,7 @@ ONE_TO_TEN = np.arange(1.0, 11.0)[:, None]
 
 seeds = st.integers(0, 2**32 - 1)
 levels = st.integers(0, 50).map(lambda percent: percent / 100)
-law = settings(deadline=None, max_examples=50)
+law = settings(deadline=None, max_examples=25)
 
 
 # --- known values -------------------------------------------------------------------------------

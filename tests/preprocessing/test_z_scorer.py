@@ -27,7 +27,7 @@ NAN = np.nan
 ONE_TWO_THREE = np.array([[1.0], [2.0], [3.0]])
 
 seeds = st.integers(0, 2**32 - 1)
-law = settings(deadline=None, max_examples=50)
+law = settings(deadline=None, max_examples=25)
 
 
 def column(*values):
