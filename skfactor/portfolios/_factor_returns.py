@@ -10,12 +10,17 @@ import pandas as pd
 from sklearn.base import clone
 
 from skfactor._panel import find_panel, only_numbers_rows
+from skfactor._sklearn import num_samples
 from skfactor.linear_model import FamaMacBeth
 from skfactor.portfolios._returns import portfolio_returns
 from skfactor.portfolios._sorter import PortfolioSorter
 
 # Levels at which Fama and French divide size and every second characteristic.
 _SIZE, _SECOND = (0.5,), (0.3, 0.7)
+_UNDATED = (
+    "Neither X nor returns say which dates their rows are of. Index them by (date, asset), or pass "
+    "dates=."
+)
 
 
 def factor_returns(
@@ -87,7 +92,7 @@ def factor_returns(
             "sorter with output='each' and method='independent', or build factors of combined "
             "portfolios from portfolio_returns."
         )
-    dates = _row_dates(X, returns, dates)
+    dates = _row_dates(X, returns, dates, date_level)
     labels = sorter.fit_transform(X, dates=dates, assets=assets, universe=universe)
     names = X.columns if isinstance(X, pd.DataFrame) else sorter.get_feature_names_out()
     columns = np.asarray(labels).T
@@ -195,7 +200,7 @@ def fama_french_factors(
     """
     _check_names(X, factors, size, low_minus_high)
     seconds = list(dict.fromkeys(factors.values()))
-    dates = _row_dates(X, returns, dates)
+    dates = _row_dates(X, returns, dates, date_level)
     sorter = PortfolioSorter(
         quantiles={size: _SIZE, **dict.fromkeys(seconds, _SECOND)},
         rebalance_month=rebalance_month,
@@ -288,22 +293,21 @@ def slope_factors(
         )
     panel = find_panel(X, returns, n_rows=shape[0], dates=dates, date_level=fitted.date_level)
     if panel is None:
-        raise ValueError(
-            "Neither X nor returns say which dates their rows are of. Index them by (date, "
-            "asset), or pass dates=."
-        )
+        raise ValueError(_UNDATED)
     fitted.fit(X, returns, sample_weight=sample_weight, dates=dates)
     slopes: pd.DataFrame = fitted.lambdas_
     return slopes.iloc[:, 1:] if fitted.fit_intercept else slopes
 
 
-def _row_dates(X: Any, returns: Any, dates: Any) -> Any:
-    """What says the rows' dates: ``dates=``, else X's own index, else that of the returns."""
-    if dates is not None or not isinstance(returns, pd.Series | pd.DataFrame):
-        return dates
-    if isinstance(X, pd.DataFrame) and not only_numbers_rows(X.index):
-        return dates
-    return dates if only_numbers_rows(returns.index) else returns.index
+def _row_dates(X: Any, returns: Any, dates: Any, date_level: str | int) -> Any:
+    """What says the rows' dates: ``dates=``, X's own index, or that of the returns; else raise."""
+    lost = not isinstance(X, pd.DataFrame) or only_numbers_rows(X.index)
+    if dates is None and lost and isinstance(returns, pd.Series | pd.DataFrame):
+        dates = None if only_numbers_rows(returns.index) else returns.index
+    n_rows = num_samples(X)
+    if n_rows and find_panel(X, n_rows=n_rows, dates=dates, date_level=date_level) is None:
+        raise ValueError(_UNDATED)
+    return dates
 
 
 def _check_names(
