@@ -171,6 +171,7 @@ def test_names_that_are_no_text_have_to_keep_their_order(estimator, names):
             getattr(fitted, name)(X.set_axis([7, 8], axis=1), *more)
 
 
+@pytest.mark.slow
 def test_array_dispatch_changes_nothing_for_numpy_arrays():
     # SciPy reads the variable when it is imported, hence a process of its own.
     script = f"""if True:

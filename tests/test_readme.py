@@ -10,6 +10,12 @@ from skfactor.datasets import make_panel
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 # Pages about what not every supported release of a library has.
 NEEDS = {"progress.md": "sklearn.callback"}
+SLOW = {"from_linearmodels.md", "scaling.md"}
+SHOWN = [
+    pytest.param(page, id=page.stem, marks=[pytest.mark.slow] if page.name in SLOW else [])
+    for page in PAGES
+    if blocks(page)
+]
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +30,7 @@ def files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda p: p.stem)
+@pytest.mark.parametrize("page", SHOWN)
 def test_blocks_print_what_stands_under_them(page):
     if page.name in NEEDS:
         pytest.importorskip(NEEDS[page.name])
