@@ -268,11 +268,13 @@ class PremiaRecord(Record):
 
     @property
     def slope_influence(self) -> Float64Array:
-        """Influence (n_used, P) of each date on the premia, exposures taken as known.
+        """Influence (n_used, P) of each date on the premia: the estimator's or the slopes'.
 
         Scaled so that a variance is the long-run variance over the number of dates for any weights:
         with equal ones it is lambda_t - premia.
         """
+        if self.influence is not None:
+            return self._of_used(self.influence)
         lambdas, weights = self.lambdas, self.date_weights
         scale = len(weights) * weights
         return scale[:, None] * (lambdas - weights @ lambdas)

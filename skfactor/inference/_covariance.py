@@ -143,7 +143,8 @@ class FamaMacBethCovariance(PremiaCovariance):
         self, record: PremiaRecord, long_run: LongRun, debiased: bool
     ) -> tuple[Float64Array, float, float]:
         influence = record.slope_influence
-        matrix, lags = from_influence(influence, record, long_run, debiased, used=1)
+        used = 1 if record.influence is None else record.n_factors + 1
+        matrix, lags = from_influence(influence, record, long_run, debiased, used=used)
         return matrix, lags, record.n_effective - 1.0
 
     def note(self, record: PremiaRecord) -> str:

@@ -27,6 +27,7 @@ from skfactor.exceptions import RankDeficientWarning
 from skfactor.linear_model._two_pass_model import TWO_PASS_CONSTRAINTS, TwoPassModel, WideData
 
 _CORRECTED = "is for least-squares slopes, and these are corrected for the errors of the betas."
+_INFLUENCE_NOTE = "Slopes and estimated betas add to the errors, as in a correctly specified model."
 # Why an asset with betas of all periods is no part of a correction.
 _LEFT_OUT = {
     "instrumental": "too few returns, or constant or collinear factors, in odd or in even periods",
@@ -98,8 +99,14 @@ class BiasCorrectedFamaMacBeth(TwoPassModel):
 
     Notes
     -----
-    Errors are those of Fama and MacBeth, from the variation of the corrected slopes over time; the
-    kinds for betas estimated over the same sample hold for uncorrected premia only.
+    Errors of ``"instrumental"`` premia are those of Fama and MacBeth, from the variation of the
+    corrected slopes over time. That of ``"litzenberger-ramaswamy"`` slopes is larger than their
+    average's, since it holds the betas' noise times the factors: their errors come from the
+    influence of each date through slopes and betas, :math:`A_t \hat\varepsilon_t (1 - w_t) + f_t -
+    \bar f` with :math:`w_t = (f_t - \bar f)' V_f^{-1} \lambda` and the :math:`A_t` that makes the
+    slopes of the returns. With ``premia_window``, ``premia_halflife``, missing factors or dates, or
+    a first pass without intercept they are those of the slopes, too large. The kinds for
+    least-squares slopes do not hold.
 
     References
     ----------
@@ -258,8 +265,18 @@ class BiasCorrectedFamaMacBeth(TwoPassModel):
         kept = data.returns.loc[:, used]
         fit = TwoPassFit(first, data.factors, kept, self.weighting, self.fit_intercept, _CORRECTED)
         self._finish_wide(slopes, fit, assets)
+        if not instrumental and self._has_influence(first, factors, fits.solved):
+            left = first.residuals().to_numpy()[:, used]
+            of_residuals = reduced_system(betas[used], errors[used], left, weights, const)
+            influence = of_residuals.influence(factors, self.coef_, good, const)
+            self.record_ = replace(self.record_, influence=influence, note=_INFLUENCE_NOTE)
         average = data.returns.mean()
         self.pricing_errors_ = (average - self.expected_returns_).rename("pricing_error")
+
+    def _has_influence(self, first: FirstPass, factors: Float64Array, solved: BoolArray) -> bool:
+        """Whether errors that know of the betas are derived for this fit."""
+        alike = self.premia_window is None and self.premia_halflife is None
+        return alike and first.fit_intercept and bool(solved.all() and np.isfinite(factors).all())
 
     def _full_sample_pass(
         self, factors: pd.DataFrame, returns: pd.DataFrame
@@ -310,6 +327,29 @@ class CorrectedSystem:
         symmetric = (self.matrix + self.matrix.transpose(0, 2, 1)) / 2.0 / units
         relative = np.linalg.eigvalsh(root.transpose(0, 2, 1) @ symmetric @ root)[:, 0]
         return np.where(values[:, 0] > MEASURED_BETAS, relative, 0.0)
+
+    def influence(
+        self, factors: Float64Array, premia: Float64Array, corrected: BoolArray, has_const: bool
+    ) -> Float64Array:
+        """Influence (T, P) of each date on the average slopes, through slopes and betas.
+
+        Of a system for the first pass' residuals in place of returns: what they make of the slopes,
+        A_t eps_t, enters (1 - w_t) times, w_t = (f_t - f)' Vf^-1 premia, through the errors of the
+        betas, and the factors' deviations from their means (T, K) enter as they are. The variation
+        of the slopes is larger: noise in the betas times the factors is part of it.
+        """
+        matrix = np.where(corrected[:, None, None], self.matrix, self.measured)
+        parts = np.linalg.solve(matrix, self.cross[:, :, None])[:, :, 0]
+        deviations = factors - factors.mean(axis=0)
+        covariance = deviations.T @ deviations / len(factors)
+        kept = 1.0 - deviations @ np.linalg.solve(covariance, premia)
+        influence: Float64Array = parts * kept[:, None] + deviations
+        if has_const:
+            k = parts.shape[1]
+            const = self.mean[:, -1] - np.einsum("tk,tk->t", self.mean[:, :k], parts)
+            influence = np.column_stack([const * kept, influence])
+        influence -= influence.mean(axis=0)
+        return influence
 
     def solve(self, fits: LeastSquares, where: BoolArray) -> LeastSquares:
         """Least-squares fits (with an intercept or not) with corrected slopes on some dates."""

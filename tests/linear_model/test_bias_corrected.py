@@ -44,13 +44,13 @@ def time_series_loop(factors, returns):
     )
 
 
-def corrected_loop(factors, returns, method, weighting, fit_intercept):
-    """Slopes of every date with a loop over dates and assets."""
+def corrected_loop(factors, returns, method, weighting, fit_intercept, targets=None):
+    """Slopes of every date with a loop over dates and assets; of other targets if given."""
     betas, covariances, variances = time_series_loop(factors, returns)
     odd, even = (time_series_loop(factors[h::2], returns[h::2])[0] for h in (0, 1))
     const = np.ones((len(betas), int(fit_intercept)))
     slopes = []
-    for t, r in enumerate(returns.to_numpy()):
+    for t, r in enumerate(returns.to_numpy() if targets is None else targets):
         there = np.isfinite(r)
         w = np.ones(len(r)) if weighting == "ols" else 1.0 / variances
         explanatory, instruments = (odd, even) if t % 2 == 0 else (even, odd)
@@ -281,10 +281,57 @@ def test_a_date_with_too_few_assets_is_nan_and_not_called_unreliable():
 # --- inference ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_errors_are_those_of_the_corrected_slopes_over_time(method):
+@pytest.mark.parametrize("weighting", ["ols", "wls"])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("missing", [0.0, 0.1])
+def test_errors_of_reduced_slopes_come_from_residuals_and_factors(
+    missing, fit_intercept, weighting
+):
+    X, y = noisy(missing=missing)
+    model = BiasCorrectedFamaMacBeth(
+        method="litzenberger-ramaswamy", weighting=weighting, fit_intercept=fit_intercept
+    ).fit(X, y)
+    residuals = model.first_pass_.residuals_
+    parts = corrected_loop(
+        X, y, "litzenberger-ramaswamy", weighting, fit_intercept, residuals.to_numpy()
+    )
+    deviations = (X - X.mean()).to_numpy()
+    premia = model.premia_.to_numpy()[-2:]
+    w = deviations @ np.linalg.solve(deviations.T @ deviations / len(X), premia)
+    influence = parts * (1.0 - w)[:, None]
+    influence[:, -2:] += deviations
+    influence -= influence.mean(axis=0)
+    inference = model.inference()
+    expected = influence.T @ influence / len(X) / (len(X) - 3)
+    assert_allclose(inference.cov, expected, rtol=1e-8)
+    assert_allclose(model.inference("fama-macbeth", debiased=False).cov, expected * 58 / 61)
+    assert (inference.std_errors < model.lambdas_.std() / 61**0.5).iloc[-2:].all()
+    assert "Slopes and estimated betas add to the errors" in str(model.summary())
+    for other in ({"premia_window": 40}, {"betas": FactorBetas(fit_intercept=False)}):
+        slopes = clone(model).set_params(**other).fit(X, y)
+        used = slopes.lambdas_[-other.get("premia_window", 61) :]
+        assert_allclose(slopes.inference().cov, used.cov() / len(used))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n_periods", "n_assets", "noise"), [(60, 300, 0.1), (120, 200, 0.1)])
+def test_errors_of_reduced_slopes_hold_their_size(n_periods, n_assets, noise):
+    rng, rejected = np.random.default_rng(0), 0
+    betas = rng.normal(1.0, 0.5, size=(n_assets, 1))
+    for _ in range(200):
+        factor = 0.045 * rng.normal(size=(n_periods, 1))
+        returns = (
+            0.003 + (factor + 0.006) @ betas.T + noise * rng.normal(size=(n_periods, n_assets))
+        )
+        model = BiasCorrectedFamaMacBeth(method="litzenberger-ramaswamy").fit(factor, returns)
+        inference = model.inference()
+        rejected += abs(model.coef_[0] - 0.006) > 1.96 * inference.std_errors.iloc[-1]
+    assert 0.025 <= rejected / 200 <= 0.085
+
+
+def test_errors_are_those_of_the_corrected_slopes_over_time():
     X, y = noisy()
-    model = BiasCorrectedFamaMacBeth(method=method).fit(X, y)
+    model = BiasCorrectedFamaMacBeth().fit(X, y)
     inference = model.inference()
     assert inference.covariance == "fama-macbeth"
     assert_allclose(inference.cov, model.lambdas_.cov() / len(X))
