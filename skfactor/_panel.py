@@ -7,6 +7,7 @@ label, and row numbers are never dates.
 
 from __future__ import annotations
 
+import inspect
 import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from skfactor._dates import check_dates, find_date_level, is_dated, repeats_text
 from skfactor._kernels.segments import Segments, segments_from_codes
 from skfactor._typing import IntArray
 
+# Parts of scikit-learn that fit to some of the rows, and take those of the metadata.
+_TAKING_ROWS = {"model_selection", "ensemble", "feature_selection", "linear_model", "multioutput"}
 # Rows looked at together when finding out which labels occur.
 _BLOCK = 2**16
 
@@ -494,6 +497,13 @@ def group_labels(
                 f"{reprlib.repr(groupby)}."
             )
         check_same_rows(rows, groupby, "groupby", rows_name)
+        if isinstance(groupby, list) and _rows_were_taken():
+            raise ValueError(
+                "groupby= is a list of the rows of a fold, and scikit-learn makes one of a dict, "
+                f"too, that has as many keys as {rows_name} has rows: its labels would be those of "
+                "other assets. Pass an array or a Series of one label per row, such as "
+                "pandas.Series(assets).map(label_of).to_numpy()."
+            )
         index = _index_of_values(groupby)
         if len(index) != n_rows:
             raise ValueError(f"groupby= has {len(index)} labels, {rows_name} has {n_rows} rows.")
@@ -504,6 +514,17 @@ def group_labels(
             "Labels that are looked up by asset are passed as a dict from asset to label."
         )
     return labels
+
+
+def _rows_were_taken() -> bool:
+    """Whether a part of scikit-learn that fits to some of the rows is among the callers."""
+    frame = inspect.currentframe()
+    while frame is not None:
+        names = str(frame.f_globals.get("__name__")).split(".")
+        if names[0] == "sklearn" and names[1:2] and names[1] in _TAKING_ROWS:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _assets_of_cross_section(rows: object) -> Labels | None:

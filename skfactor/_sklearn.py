@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -14,7 +15,7 @@ from sklearn.utils import estimator_html_repr
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_feature_names_in as feature_names_in
-from sklearn.utils.validation import _check_method_params as take_params
+from sklearn.utils.validation import _check_method_params
 from sklearn.utils.validation import _num_samples as num_samples
 
 try:
@@ -52,6 +53,16 @@ __all__ = [
     "safe_indexing",
     "take_params",
 ]
+
+
+def take_params(X: Any, params: dict[Any, Any], indices: Any) -> dict[Any, Any]:
+    """Metadata of some rows of X; whatever has another length is left whole.
+
+    So is a mapping, such as of assets to groups: it is not of rows, even if it is as long as X.
+    """
+    of_rows = {name: value for name, value in params.items() if not isinstance(value, Mapping)}
+    taken: dict[Any, Any] = params | _check_method_params(X, of_rows, indices)
+    return taken
 
 
 class Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped

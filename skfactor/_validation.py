@@ -225,11 +225,24 @@ def _explain_text(X: Any, error: Exception) -> None:
     if not isinstance(X, pd.DataFrame):
         return
     text = [name for name, dtype in X.dtypes.items() if not pd.api.types.is_numeric_dtype(dtype)]
-    if text:
-        raise ValueError(
-            f"The columns {text} of X do not hold numbers ({error}). Encode or drop them; "
-            "group labels such as industries are passed as groupby=."
-        ) from error
+    if not text:
+        return
+    left = f"X.drop(columns={text})"
+    advice = f"Convert numbers that are text with pandas.to_numeric; or pass {left}."
+    if not _are_numbers(X[text[0]]):
+        advice = (
+            f"Labels of groups, such as industries, are no features: pass {left}, and "
+            f"groupby=X[{text[0]!r}] to steps that take it, such as FactorNeutralizer. For a "
+            f"premium of each group pass pandas.get_dummies(X, columns={text}, drop_first=True, "
+            "dtype=float)."
+        )
+    raise ValueError(f"The columns {text} of X do not hold numbers ({error}). {advice}") from error
+
+
+def _are_numbers(column: pd.Series) -> bool:
+    """Whether most values of a column of text can be read as numbers."""
+    plain = column.astype(str).str.replace(r"[,%$\s]", "", regex=True)
+    return bool(pd.to_numeric(plain, errors="coerce").notna().mean() > 0.5)
 
 
 def raise_if_infinite(values: FloatArray, names: Any, what: str) -> None:

@@ -16,7 +16,7 @@ PACKAGE = "skfactor"
 ROOT = Path(__file__).parents[1]
 # The parts of the package, each a module or a subpackage right below it, and what each may import
 # from beside itself.
-ARRAYS = "_typing exceptions _kernels _definite"
+ARRAYS = "_typing exceptions _kernels _definite _collinear"
 ROWS = f"{ARRAYS} _warn _limits _dates _calendar _panel _undated _validation _sklearn"
 FITS = (
     f"{ROWS} _known_targets _fitting _per_date _base _passes _risk_model _fitted preprocessing "
@@ -32,6 +32,7 @@ MAY_IMPORT = {
         "_limits": "_typing exceptions",
         "_kernels": "_typing",
         "_definite": "_typing _kernels",
+        "_collinear": "_typing _kernels",
         "_formula_text": "exceptions",
         # What is a date, and how dates of several inputs match; private names of scikit-learn; who
         # is on which date; numbers or a clear error; how a fit runs.

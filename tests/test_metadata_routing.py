@@ -18,6 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.metadata_routing import get_routing_for_object
 
 from skfactor import FactorBetas, FactorZScorer, FamaMacBeth, Winsorizer
+from skfactor.model_selection import WalkForwardSplit, walk_forward_predict
 
 FOLDS = KFold(3)
 X, Y = characteristics()
@@ -119,3 +120,53 @@ def test_routed_dates_and_assets_reach_the_first_pass(routing):
     pipeline = make_pipeline(FactorBetas(), FamaMacBeth())
     pipeline.fit(long_X.to_numpy(), long_y.to_numpy(), dates=dates, assets=assets)
     assert_allclose(pipeline[-1].premia_, FamaMacBeth().fit(factors, returns).premia_, rtol=1e-12)
+
+
+def test_groups_by_asset_are_never_taken_for_those_of_rows(routing):
+    # More assets than occur, so that there are as many keys as rows, which scikit-learn indexes.
+    number = {asset: i for i, asset in enumerate(X.index.levels[1])}
+    rows = X.rename(index=number, level="asset")
+    returns = Y.rename(index=number, level="asset")
+    groups = {i: "ab"[i % 3 > 0] for i in range(len(X))}
+    pipeline = make_pipeline(FactorZScorer(), FamaMacBeth())
+    by_row = rows.index.get_level_values("asset").map(groups).to_numpy()
+    whole = pipeline.fit(rows, returns, groupby=groups)[-1].premia_
+    assert_allclose(whole, pipeline.fit(rows, returns, groupby=by_row)[-1].premia_, rtol=1e-12)
+
+    message = r"groupby= is a list of the rows of a fold.*Pass an array or a Series"
+    with pytest.raises(ValueError, match=message):
+        cross_validate(
+            pipeline, rows, returns, cv=FOLDS, params={"groupby": groups}, error_score="raise"
+        )
+    search = GridSearchCV(pipeline, {"factorzscorer__ddof": [0, 1]}, cv=FOLDS, error_score="raise")
+    with pytest.raises(ValueError, match=message):
+        search.fit(rows, returns, groupby=groups)
+    with pytest.raises(ValueError, match=message):
+        cross_val_predict(pipeline, rows, returns, cv=FOLDS, params={"groupby": groups})
+
+    # Of another length it stays whole, and labels of rows are cut with them.
+    few = {i: groups[i] for i in number.values()}
+    scores = [
+        cross_validate(
+            pipeline, rows, returns, cv=FOLDS, params={"groupby": labels}, error_score="raise"
+        )["test_score"]
+        for labels in (few, by_row)
+    ]
+    assert_allclose(*scores, rtol=1e-9)
+    listed = pipeline.fit(rows, returns, groupby=list(by_row))[-1].premia_
+    assert_allclose(listed, whole, rtol=1e-12)
+
+
+def test_own_splits_leave_groups_by_asset_whole(routing):
+    pipeline = make_pipeline(FactorZScorer(), FamaMacBeth())
+    groups = {asset: "ab"[i % 3 > 0] for i, asset in enumerate(X.index.levels[1])}
+    padded = groups | {f"other{i}": "a" for i in range(len(X) - len(groups))}
+    assert len(padded) == len(X)
+    few, many = (
+        walk_forward_predict(
+            pipeline, X, Y, cv=WalkForwardSplit(2, test_size=2), params={"groupby": g}
+        )
+        for g in (groups, padded)
+    )
+    assert few.notna().any()
+    assert_allclose(many, few, rtol=1e-12)

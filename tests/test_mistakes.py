@@ -54,7 +54,17 @@ ONE_ASSET = ASSETS == "asset003"
 PANEL = {
     "infinite exposure": (_with(X, np.inf), Y, r"X contains infinity in \['x1'\].*by NaN"),
     "infinite return": (X, _with(Y, -np.inf), r"y contains infinity.*replace such values by NaN"),
-    "text column": (X.assign(x1="steel"), Y, r"columns \['x1'\] of X do not hold numbers.*groupby"),
+    "text column": (
+        X.assign(x1="steel"),
+        Y,
+        r"columns \['x1'\] of X do not hold numbers.*pass X.drop\(columns=\['x1'\]\), and "
+        r"groupby=X\['x1'\] to steps .* FactorNeutralizer.*get_dummies\(X, columns=\['x1'\], dr",
+    ),
+    "numbers as text": (
+        X.assign(x1=X["x1"].map("{:,}%".format).where(X["x1"] < 0, "7")),
+        Y,
+        r"columns \['x1'\] of X do not hold numbers.*Convert numbers that are text with pandas.to",
+    ),
     "text returns": (
         X,
         Y.astype(object).where(ONE_ASSET, "n/a"),
@@ -172,7 +182,11 @@ WIDE = {
     ),
     "one series": (F, R["asset1"], r"time series of one asset.*FactorBetas.*one column per asset"),
     "empty factor": (F.assign(f1=np.nan), R, r"\['f1'\] have no value at all, only NaN. Drop them"),
-    "collinear factors": (F.assign(f2=F["f0"] + F["f1"]), R, r"8 with constant or collinear fact"),
+    "collinear factors": (
+        F.assign(f2=F["f0"] + F["f1"]),
+        R,
+        r"8 with constant or collinear factors.*\['f0', 'f1', 'f2'\] are collinear: drop one",
+    ),
     "constant factor": (F.assign(f2=0.1), R, r"8 with constant or collinear factors"),
     "one period": (F[:1], R[:1], r"none of the 8 asset.*8 with fewer than 3 observations"),
     "repeated period": (

@@ -15,6 +15,7 @@ import numpy as np
 from scipy.linalg import lapack, qr, solve_triangular, svdvals
 
 from skfactor._kernels.cholesky import cholesky, inverse_diagonals, solve_cholesky
+from skfactor._kernels.collinear import Collinear, find_collinear
 from skfactor._kernels.cross_moments import CrossMoments
 from skfactor._kernels.records import Record
 from skfactor._kernels.rounding import RANK_UNITS, SAFE_PIVOT, SAFE_SPREAD
@@ -42,6 +43,7 @@ class LeastSquares(Record):
     condition_by_qr: dict[int, float]  # of the segments that were solved from their data
     thin: BoolArray  # (S,) fewer rows than asked for
     deficient: BoolArray  # (S,) collinear or constant regressors
+    collinear: Collinear | None = None  # which they are in the first of these segments
 
     @property
     def solved(self) -> BoolArray:
@@ -118,6 +120,10 @@ def solve_least_squares(
         if solution is not None:
             slopes[:, s], explained[s], condition_by_qr[int(s)] = solution
     slopes[:, thin | deficient] = np.nan
+    collinear = None
+    if deficient.any():
+        x, _, w = rows(int(deficient.argmax()))
+        collinear = find_collinear(x, w, fit_intercept=fit_intercept, resolution=resolution)
     coefficients = slopes
     if fit_intercept:
         level = moments.mean[-1] - dot_in_order(moments.mean[:-1], slopes)
@@ -133,6 +139,7 @@ def solve_least_squares(
         condition_by_qr,
         thin,
         deficient,
+        collinear,
     )
 
 

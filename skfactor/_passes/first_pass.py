@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skfactor._collinear import describe_collinear
 from skfactor._kernels.cross_moments import complete_rows, masked_cross_moments
 from skfactor._kernels.least_squares import LeastSquares, solve_least_squares
 from skfactor._kernels.masked_sums import masked_mean
@@ -197,10 +198,11 @@ def report_failures(fits: LeastSquares, series: TimeSeries, fewest: int) -> None
     failed = ~fits.solved
     if not failed.any():
         return
-    assets = series.assets
+    assets, names = series.assets, describe_collinear(fits.collinear, series.names)
     found = (
         f"{int(fits.thin.sum())} with fewer than {fewest} observations, "
         f"{int(fits.deficient.sum())} with constant or collinear factors over their dates"
+        f"{f' ({names})' if names else ''}"
     )
     if failed.all() and not only_numbers_rows(series.periods):
         remedy = "Pass more dates, or fewer factors."

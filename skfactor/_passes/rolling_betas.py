@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 
 from skfactor._calendar import match_dates
+from skfactor._collinear import describe_collinear
 from skfactor._dates import calendar_positions, has_every_period
+from skfactor._kernels.collinear import find_collinear
 from skfactor._kernels.rolling import Window
 from skfactor._kernels.rolling_least_squares import RollingLeastSquares, rolling_least_squares
 from skfactor._kernels.shrinkage import shrink_blume, shrink_vasicek
@@ -179,11 +181,18 @@ def fit_rolling(sample: RollingSample, shrinkage: str | None) -> pd.DataFrame:
     found = sample.estimate("slopes", *(["errors"] if _takes_errors(shrinkage) else []))
     betas = found.tables["slopes"]
     window, n_dates = sample.window, betas.shape[1]
+    # What holds for all dates holds for windows; what holds for some only has no words here.
+    complete = sample.series.factors[np.isfinite(sample.series.factors).all(axis=1)].T
+    which = ""
+    if found.n_deficient:
+        collinear = find_collinear(complete, fit_intercept=sample.fit_intercept)
+        which = describe_collinear(collinear, sample.series.names)
+        which = which and f" ({which})"
     if np.isnan(betas).all():
         length = "up to each" if window.only_observed else f"of {window.length}"
         found_out = (
-            f"{found.n_deficient} windows have constant or collinear factors, the others fewer "
-            f"than {window.min_rows} observations"
+            f"{found.n_deficient} windows have constant or collinear factors{which}, the others "
+            f"fewer than {window.min_rows} observations"
         )
         raise ValueError(
             f"The betas of none of the {betas.shape[2]} asset(s) can be estimated over the dates "
@@ -193,7 +202,7 @@ def fit_rolling(sample: RollingSample, shrinkage: str | None) -> pd.DataFrame:
     if found.n_deficient:
         warn_user(
             f"The betas of {found.n_deficient} windows are NaN: their factors are constant or "
-            "collinear.",
+            f"collinear{which}.",
             RankDeficientWarning,
         )
     errors = found.tables.pop("errors", betas)

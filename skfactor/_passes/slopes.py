@@ -15,6 +15,7 @@ from typing import TypeAlias
 import numpy as np
 import pandas as pd
 
+from skfactor._collinear import describe_collinear
 from skfactor._dates import append_dates, calendar_positions, only_counts
 from skfactor._kernels.least_squares import LeastSquares
 from skfactor._kernels.records import Record
@@ -44,6 +45,7 @@ class Slopes:
     empty: BoolArray  # (K,) exposures without any value on these dates
     variation: Variation = NOTHING_SEEN  # of exposures within dates, where they are given
     has_names: bool = False  # whether the exposures came with names
+    collinear: str = ""  # which exposures are, on one of the dates without an estimate for that
 
     @classmethod
     @single_blas_thread  # the condition numbers are of many small matrices
@@ -71,6 +73,11 @@ class Slopes:
             "condition_number": fits.condition,
         }
         index = pd.RangeIndex(len(fits.n_rows)) if dates is None else dates
+        collinear = ""
+        if isinstance(fits, LeastSquares) and fits.collinear is not None:
+            collinear = describe_collinear(fits.collinear, labels[int(has_const) :])
+            if collinear and dates is not None:
+                collinear = f"on {dates[fits.deficient][0]} {collinear}"
         return cls(
             pd.DataFrame(fits.coefficients, index=index, columns=labels),
             pd.DataFrame(sections, index=index),
@@ -80,6 +87,7 @@ class Slopes:
             np.zeros(len(labels) - has_const, dtype=bool) if empty is None else empty,
             variation,
             has_names,
+            collinear,
         )
 
     def __add__(self, other: Slopes) -> Slopes:
@@ -111,6 +119,7 @@ class Slopes:
             in_warm_up=np.concatenate([self.in_warm_up, other.in_warm_up])[order],
             variation=self.variation + other.variation,
             empty=self.empty & other.empty,
+            collinear=self.collinear or other.collinear,
         )
 
     @property
@@ -150,7 +159,8 @@ class Slopes:
                 f"return and all exposures (at most {int(n_assets[thin & failed].max())})"
             )
         if deficient.any():
-            parts.append(f"{int(deficient.sum())} with collinear or constant exposures")
+            which = self.collinear and f" ({self.collinear})"
+            parts.append(f"{int(deficient.sum())} with collinear or constant exposures{which}")
         found = "; ".join(parts)
         if self.has_dates and (refuse or (whole and failed.all())):
             missing = [name for name, empty in zip(self.names, self.empty, strict=True) if empty]

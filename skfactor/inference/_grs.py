@@ -11,9 +11,11 @@ import pandas as pd
 from scipy import stats
 from sklearn.utils.validation import check_array, check_consistent_length
 
+from skfactor._collinear import describe_collinear
 from skfactor._dates import calendar_positions
 from skfactor._definite import cholesky_factor, quadratic_form
-from skfactor._kernels.rounding import SHARE_LEFT
+from skfactor._kernels.collinear import find_collinear
+from skfactor._kernels.rounding import PIVOT_UNITS, SHARE_LEFT
 from skfactor._panel import check_same_rows, time_index
 from skfactor._typing import Float64Array, IntArray
 from skfactor._validation import raise_if_infinite, raise_if_repeated, target_names
@@ -85,9 +87,12 @@ def read_factor_sample(factors: Any, returns: Any) -> FactorSample:
             f"{n_factors} factors need more than {n_factors + 1} dates, found {n_dates}."
         )
     if is_singular(sample.centred_factors, sample.factors):
+        found = find_collinear(f.T, fit_intercept=True, tolerance=np.sqrt(PIVOT_UNITS * n_factors))
+        names = getattr(factors, "columns", range(n_factors))
+        which = describe_collinear(found, list(names), intercept_is_optional=False)
         raise ValueError(
-            "The factors are collinear, or one of them is constant. Drop those that follow from "
-            "the others."
+            "The factors are collinear, or one of them is constant"
+            f"{f': {which}' if which else '. Drop those that follow from the others'}."
         )
     return sample
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
@@ -16,8 +16,10 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 from statsmodels.iolib.summary import Summary
 
+from skfactor._collinear import describe_collinear
 from skfactor._dates import calendar_positions
 from skfactor._fitting import fitting
+from skfactor._kernels.collinear import find_collinear
 from skfactor._kernels.long_run import KERNELS, lag_weights, long_run_covariance, on_calendar
 from skfactor._kernels.rounding import MOMENT_PIVOT, TINY
 from skfactor._panel import time_index
@@ -158,7 +160,9 @@ class LinearFactorGMM(ExpectedReturns):
         self.dates_, assets = index[order], target_names(y, returns.shape[1])
         raise_if_repeated(assets, "y")
         data, positions = (returns[order], factors[order]), calendar_positions(self.dates_)
-        self._moments = _Moments(*data, self.fit_intercept, positions, self.kernel)
+        self._moments = _Moments(
+            *data, self.fit_intercept, positions, self.kernel, names=(*names, *assets)
+        )
         start = self._moments.two_pass()
         series = self._moments.series(start)
         scaled = (series - series.mean(axis=0)) / np.maximum(series.std(axis=0), TINY)
@@ -285,6 +289,7 @@ class _Moments:
     positions: IntArray  # (T,) on the calendar
     kernel: str | None
     lags: float = 0.0
+    names: tuple[Hashable, ...] = ()  # (K + N,) of factors and assets
 
     def unpack(self, theta: Float64Array) -> tuple[Float64Array, Float64Array, Float64Array]:
         n, k = self.returns.shape[1], self.factors.shape[1]
@@ -328,8 +333,12 @@ class _Moments:
         scale = np.maximum(np.sqrt(np.diag(covariance)), TINY)
         factor, failed = lapack.dpotrf(covariance / scale / scale[:, None], lower=1)
         if failed or np.diagonal(factor).min() < MOMENT_PIVOT:
+            columns = np.hstack([self.factors, self.returns]).T
+            found = find_collinear(columns, fit_intercept=True, tolerance=MOMENT_PIVOT)
+            which = describe_collinear(found, self.names, intercept_is_optional=False)
             raise ValueError(
-                "The moments' covariance is singular: an asset or a factor follows from others."
+                "The moments' covariance is singular: an asset or a factor follows from others"
+                f"{f'; {which}' if which else ''}."
             )
         scale /= np.sqrt(len(self.returns))
         return lambda x: solve_triangular(factor, (x.T / scale).T, lower=True)
@@ -358,8 +367,12 @@ def _gauss_newton(
         slopes = whiten(moments.jacobian(theta))
         norm = np.sqrt(np.einsum("mp,mp->p", slopes, slopes))
         if not norm.all() or (rank := np.linalg.lstsq(slopes / norm, average))[2] < len(norm):
+            betas, _, _ = moments.unpack(theta)
+            found = find_collinear(betas.T, fit_intercept=moments.zero_beta, tolerance=MOMENT_PIVOT)
+            which = describe_collinear(found, moments.names)
             raise ValueError(
-                "The premia are not identified: betas are collinear or alike. Drop a factor."
+                "The premia are not identified: betas are collinear or alike"
+                f"{f', {which}' if which else '. Drop a factor'}."
             )
         step, size = -rank[0] / norm, 1.0
         while size > 1e-6:
