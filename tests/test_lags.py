@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pandas as pd
@@ -120,6 +120,21 @@ def _intervals(sample):
     return display.intervals_[2][0].get_segments()
 
 
+def _refused(call):
+    """Whether returns over some dates are said to overlap with those of tests after 34 dates."""
+
+    def use(sample):
+        rows = np.arange(len(sample.X))
+        try:
+            call(sample.X, sample.y, cv=[(rows[: 34 * N], rows[34 * N :])], horizon=3)
+        except ValueError as error:
+            assert "overlap" in str(error)  # noqa: PT017  # of the cases that raise, not of all
+            return 1.0
+        return 0.0
+
+    return use
+
+
 # What it is called with, by its name and that of the parameter which counts dates.
 USES = {
     ("FamaMacBeth.inference", "kernel"): [
@@ -181,6 +196,9 @@ USES = {
             .statistic
         )
     ],
+    ("TradedFactorModel.j_test", "kernel"): [
+        lambda s: TradedFactorModel().fit(s.factors, s.returns).j_test(**HAC).statistic
+    ],
     ("LinearFactorGMM", "kernel"): [
         lambda s: LinearFactorGMM(**HAC).fit(s.factors, s.returns).premia_
     ],
@@ -234,6 +252,10 @@ USES = {
         lambda s: forward_returns(s.y, 3),
         lambda s: forward_returns(s.returns, 3),
     ],
+    ("forward_returns", "horizon"): [
+        lambda s: forward_returns(s.y, horizon=3),
+        lambda s: forward_returns(s.returns, horizon=3),
+    ],
     ("PortfolioSorter", "lag"): [lambda s: portfolios.PortfolioSorter(2, lag=3).fit_transform(s.X)],
     ("portfolio_returns", "lag"): [
         lambda s: portfolios.portfolio_returns((s.X["f"] > 0.0) + 1, s.y, lag=3)
@@ -256,6 +278,15 @@ USES = {
     ],
     ("CombinatorialPurgedKFold", "embargo"): [
         lambda s: s.split(model_selection.CombinatorialPurgedKFold(4, 2, embargo=3))
+    ],
+    ("walk_forward_predict", "horizon"): [
+        _refused(partial(model_selection.walk_forward_predict, FamaMacBeth()))
+    ],
+    ("check_no_lookahead", "horizon"): [
+        _refused(partial(model_selection.check_no_lookahead, FamaMacBeth()))
+    ],
+    ("compare_factor_sets", "horizon"): [
+        _refused(partial(model_selection.compare_factor_sets, {"f": ["f"], "g": ["g"]}))
     ],
     ("premia_table", "kernel"): [lambda s: summary.premia_table([s.panel()], digits=9, **HAC)],
     ("full_summary", "kernel"): [lambda s: summary.full_summary(s.wide(), **HAC)],

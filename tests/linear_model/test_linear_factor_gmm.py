@@ -41,7 +41,10 @@ def moments_and_parameters(model):
 # --- known values -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("steps", STEPS)
+@pytest.mark.parametrize(
+    "steps",
+    [step if step == "two-step" else pytest.param(step, marks=pytest.mark.slow) for step in STEPS],
+)
 @pytest.mark.parametrize("zero_beta_rate", [True, False])
 @pytest.mark.parametrize("kernel", [None, "parzen"])
 def test_french_portfolios_agree_with_linearmodels(french, steps, zero_beta_rate, kernel):
