@@ -18,7 +18,7 @@ from skfactor._passes.cross_sections import raise_if_time_series, regress_panel
 from skfactor._passes.slopes import Fits, Slopes, count_warm_up
 from skfactor._typing import BoolArray, Float64Array, FloatArray
 from skfactor._undated import warn_undated
-from skfactor._validation import check_row_weights, remember_names
+from skfactor._validation import check_row_weights, column_index, remember_names
 from skfactor.linear_model._premia_model import PremiaModel
 
 
@@ -157,6 +157,9 @@ class PanelRegression(PremiaModel):
         """
         self._names = slopes.names
         remember_names(self, slopes.names, slopes.has_names)
+        # Names that are not text are those of a frame: others are made here.
+        unnamed = all(isinstance(name, str) for name in slopes.names)
+        self.column_labels_ = None if unnamed else column_index(slopes.names)
         self._target_shape = ()
         self._judge(slopes)
         self._finish(slopes)

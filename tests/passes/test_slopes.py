@@ -49,6 +49,21 @@ def test_the_sum_of_parts_is_the_whole_in_any_order(model):
         assert joined.feature_names_in_.tolist() == X.columns.tolist()
 
 
+@pytest.mark.parametrize("names", [[3, 1], [("x", 1), ("x", 0)]], ids=["integers", "tuples"])
+def test_the_order_of_columns_counts_after_a_fit_of_parts_too(names):
+    X, y = _panel()
+    X = X.iloc[:, :2].set_axis(names, axis=1)
+    whole = FamaMacBeth().fit(X, y)
+    joined = FamaMacBeth().fit_slopes(FamaMacBeth().read_slopes(X, y))
+    assert set(vars(joined)) == set(vars(whole))
+    assert_allclose(joined.predict(X), whole.predict(X))
+    for model in (whole, joined):
+        with pytest.raises(ValueError, match="of X are in the order"):
+            model.predict(X.iloc[:, ::-1])
+    arrays = FamaMacBeth().fit_slopes(FamaMacBeth().read_slopes(X.to_numpy(), y))
+    assert arrays.column_labels_ is None
+
+
 def test_reading_does_not_change_a_model():
     X, y = _panel()
     model = FamaMacBeth().fit(X, y)
