@@ -201,7 +201,7 @@ class FactorSetSearchCV(
     >>> search.n_sets_
     31
     >>> search.best_set_
-    ('x1', 'x2', 'x3', 'x4', 'x5')
+    ('x1', 'x2', 'x3', 'x5')
     >>> search.predict(X).shape
     (24000,)
     """
