@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from inspect import isclass
 from typing import Any
 
+from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
@@ -16,7 +17,7 @@ from skfactor._risk_model import RiskModel
 _INSIDE = ("best_estimator_", "regressor_", "first_pass_")
 
 
-def find_fitted(estimator: Any, attribute: str, caller: str, needs: str) -> Any:
+def find_fitted(estimator: BaseEstimator, attribute: str, caller: str, needs: str) -> Any:
     """The estimator, or the one inside it, that has a fitted attribute (or method).
 
     The last step of a pipeline comes first. ``caller`` and ``needs`` name in errors who asks, and
@@ -41,7 +42,7 @@ def find_fitted(estimator: Any, attribute: str, caller: str, needs: str) -> Any:
     raise TypeError(f"{caller} needs {needs}; found {found} without {attribute}.{remedy}")
 
 
-def fitted_parts(estimator: Any) -> Iterator[Any]:
+def fitted_parts(estimator: BaseEstimator) -> Iterator[Any]:
     """The estimator and those inside it, the last step of a pipeline first."""
     yield estimator
     if isinstance(estimator, Pipeline):
@@ -53,7 +54,7 @@ def fitted_parts(estimator: Any) -> Iterator[Any]:
             yield from fitted_parts(getattr(estimator, name))
 
 
-def risk_model_of(model: Any, caller: str) -> RiskModel:
+def risk_model_of(model: BaseEstimator, caller: str) -> RiskModel:
     """The risk model itself, or that of a fitted estimator or the one inside it."""
     if isinstance(model, RiskModel):
         return model

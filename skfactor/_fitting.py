@@ -77,7 +77,9 @@ def fitting(
 
 
 @contextmanager
-def fit_task(estimator: Any, X: Any, y: Any, n_steps: int = 0, step: str = "") -> Iterator[Done]:
+def fit_task(
+    estimator: BaseEstimator, X: Any, y: Any, n_steps: int = 0, step: str = ""
+) -> Iterator[Done]:
     """Tell an estimator's callbacks, if it has any, that its fit begins and ends.
 
     What it gives is to be called with the number of steps done since the last call. A step is a
@@ -108,7 +110,9 @@ def fit_task(estimator: Any, X: Any, y: Any, n_steps: int = 0, step: str = "") -
 
 
 @contextmanager
-def sub_fit_task(estimator: Any, X: Any, y: Any, inner: Any, name: str) -> Iterator[None]:
+def sub_fit_task(
+    estimator: BaseEstimator, X: Any, y: Any, inner: BaseEstimator, name: str
+) -> Iterator[None]:
     """`fit_task` of an estimator whose one step, of this name, is the fit of an inner one.
 
     Callbacks that are made to be handed down are handed to the inner estimator.

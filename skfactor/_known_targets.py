@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 
 from skfactor._sklearn import BaseSearchCV, safe_indexing, take_params
@@ -23,7 +24,7 @@ _ORIGINAL = "_skfactor_original_class"
 
 
 @contextmanager
-def unknown_left_out(estimator: Any) -> Iterator[None]:
+def unknown_left_out(estimator: BaseEstimator) -> Iterator[None]:
     """Fit and score the last regressor of an estimator on the rows with a target meanwhile.
 
     That of a pipeline is its last step, that of a search the one that it searches. Those of this
@@ -40,7 +41,7 @@ def unknown_left_out(estimator: Any) -> Iterator[None]:
             last.__class__ = getattr(type(last), _ORIGINAL, type(last))
 
 
-def _last_regressors(estimator: Any) -> list[Any]:
+def _last_regressors(estimator: BaseEstimator) -> list[Any]:
     """What an estimator ends with; of a fitted search, its best estimator too."""
     if isinstance(estimator, Pipeline) and estimator.steps:
         return _last_regressors(estimator.steps[-1][1])
@@ -50,7 +51,7 @@ def _last_regressors(estimator: Any) -> list[Any]:
     return [] if estimator is None or isinstance(estimator, str) else [estimator]
 
 
-def _is_own(estimator: Any) -> bool:
+def _is_own(estimator: BaseEstimator) -> bool:
     modules = {kind.__module__.partition(".")[0] for kind in type(estimator).__mro__}
     return "skfactor" in modules
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import OneToOneFeatureMixin, TransformerMixin
+from sklearn.utils import Tags
 
 from skfactor._panel import Panel, find_panel, is_time_series, raise_if_one_row_a_date
 from skfactor._sklearn import CallbackSupportMixin, Estimator
@@ -23,7 +24,7 @@ class PerDateTransformer(
 
     date_level: str | int | None
 
-    def __sklearn_tags__(self) -> Any:
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]

@@ -1,13 +1,33 @@
-"""Array aliases used in annotations throughout the package."""
+"""Aliases used in annotations throughout the package."""
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 FloatArray: TypeAlias = NDArray[np.floating[Any]]
 Float64Array: TypeAlias = NDArray[np.float64]
 IntArray: TypeAlias = NDArray[np.integer[Any]]
 BoolArray: TypeAlias = NDArray[np.bool_]
+
+# One label per row, or one for all rows.
+RowLabels: TypeAlias = ArrayLike | Hashable
+
+
+class Splitter(Protocol):
+    """What makes folds, as the splitters of scikit-learn do."""
+
+    def split(
+        self, X: ArrayLike, y: ArrayLike | None = None, groups: RowLabels | None = None
+    ) -> Iterator[tuple[IntArray, IntArray]]:
+        """Row numbers of the training and of the test sample, for each fold."""
+        ...
+
+
+# What scikit-learn takes as cv: a number of folds, a splitter or the folds themselves.
+SplitterLike: TypeAlias = int | Splitter | Iterable[tuple[ArrayLike, ArrayLike]]
+# What scikit-learn takes as scoring: a name or a function of (estimator, X, y).
+ScoringLike: TypeAlias = str | Callable[..., float]

@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn import get_config
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
 from sklearn.pipeline import Pipeline
-from sklearn.utils import get_tags
+from sklearn.utils import Tags, get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
@@ -240,7 +240,7 @@ class FormulaRegressor(CallbackSupportMixin, MetaEstimatorMixin, RegressorMixin,
     def _results_html(self) -> str:
         return premia_html(getattr(self, "regressor_", None))
 
-    def __sklearn_tags__(self) -> Any:
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         inner = get_tags(self.regressor)
         tags.input_tags.allow_nan = inner.input_tags.allow_nan
@@ -272,7 +272,7 @@ def _sides(formula: str, regressor: BaseEstimator) -> tuple[SimpleFormula | None
     return target, design
 
 
-def _innermost(regressor: Any) -> Any:
+def _innermost(regressor: BaseEstimator) -> Any:
     """The estimator that does the regression."""
     if isinstance(regressor, Pipeline):
         return _innermost(regressor.steps[-1][1])

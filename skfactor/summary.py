@@ -242,7 +242,7 @@ def _names(names: Sequence[str] | None, n_models: int) -> list[str]:
     return list(names)
 
 
-def _infer(model: Any, given: dict[str, Any]) -> PremiaInference:
+def _infer(model: BaseEstimator, given: dict[str, Any]) -> PremiaInference:
     known = inspect.signature(model.inference).parameters
     refused = [name for name in given if name not in known]
     if refused and "options" not in known:
@@ -251,7 +251,7 @@ def _infer(model: Any, given: dict[str, Any]) -> PremiaInference:
     return result
 
 
-def _facts(model: Any, result: PremiaInference) -> dict[str, str]:
+def _facts(model: BaseEstimator, result: PremiaInference) -> dict[str, str]:
     """What the summary says of the model, the assets per date too."""
     if hasattr(model, "cross_sections_"):
         return result.describe()
@@ -304,7 +304,7 @@ def _latex_cell(text: str) -> str:
 
 
 def full_summary(
-    model: Any,
+    model: BaseEstimator,
     covariance: str = "auto",
     *,
     kernel: str | None = None,
@@ -367,7 +367,7 @@ def full_summary(
 
 
 def _fit_rows(
-    model: Any, debiased: bool, options: dict[str, Any]
+    model: BaseEstimator, debiased: bool, options: dict[str, Any]
 ) -> tuple[dict[str, str], list[str]]:
     """How well the model fits, by the name of the row, and why some of that does not exist."""
     refusals: list[str] = []
@@ -401,7 +401,7 @@ def _fit_rows(
     return rows, refusals
 
 
-def _assets_table(model: Any, label: Callable[[object], str]) -> SimpleTable:
+def _assets_table(model: BaseEstimator, label: Callable[[object], str]) -> SimpleTable:
     """Betas, with what is known of their errors, and pricing errors, one row per asset."""
     first_pass, betas = model.first_pass_, model.betas_
     errors, r2 = (getattr(first_pass, name, None) for name in ("std_errors_", "r2_"))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.base import BaseEstimator
 
 from skfactor._calendar import match_dates
 from skfactor._collinear import describe_collinear
@@ -137,7 +138,7 @@ class RollingBetas:
         return known
 
 
-def fewest_periods(model: Any, n_factors: int) -> int:
+def fewest_periods(model: BaseEstimator, n_factors: int) -> int:
     """Fewest observations of an estimate; raises if parameters contradict each other."""
     is_rolling = model.window is not None or model.expanding
     needed = n_factors + model.fit_intercept + _takes_errors(model.shrinkage)

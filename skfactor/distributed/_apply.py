@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn import config_context
+from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
@@ -22,7 +23,7 @@ from skfactor.distributed._partition import (
 
 
 def predict(
-    estimator: Any,
+    estimator: BaseEstimator,
     frame: Any,
     *,
     dates: str = "date",
@@ -77,7 +78,7 @@ def predict(
 
 
 def transform(
-    estimator: Any,
+    estimator: BaseEstimator,
     frame: Any,
     *,
     dates: str = "date",
@@ -139,7 +140,7 @@ def transform(
 
 
 def _layout(
-    estimator: Any,
+    estimator: BaseEstimator,
     frame: Any,
     dates: str,
     assets: str | None,
@@ -156,7 +157,7 @@ def _layout(
     return Layout.of(frame, dates=dates, assets=assets, features=list(features), metadata=metadata)
 
 
-def _check_whole_dates(estimator: Any, frame: Any, dates: str) -> Any:
+def _check_whole_dates(estimator: BaseEstimator, frame: Any, dates: str) -> Any:
     """A delayed check, on which every partition waits, that each date is in one partition."""
     from dask import delayed
 
@@ -179,7 +180,7 @@ def _raise_if_split(found: list[pd.Series], dates: str) -> bool:
 
 
 def _rows(
-    part: pd.DataFrame, layout: Layout, estimator: Any, are_whole: bool
+    part: pd.DataFrame, layout: Layout, estimator: BaseEstimator, are_whole: bool
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """X and metadata of a partition, whose dates have to be whole."""
     if are_whole is not True:  # older releases of Dask hand a delayed check on as it is
@@ -192,7 +193,7 @@ def _rows(
 
 
 def _predict_partition(
-    part: pd.DataFrame, estimator: Any, layout: Layout, are_whole: bool
+    part: pd.DataFrame, estimator: BaseEstimator, layout: Layout, are_whole: bool
 ) -> pd.Series:
     expected = np.empty(0)
     if len(part):
@@ -203,7 +204,11 @@ def _predict_partition(
 
 
 def _transform_partition(
-    part: pd.DataFrame, estimator: Any, layout: Layout, meta: pd.DataFrame, are_whole: bool
+    part: pd.DataFrame,
+    estimator: BaseEstimator,
+    layout: Layout,
+    meta: pd.DataFrame,
+    are_whole: bool,
 ) -> pd.DataFrame:
     kept = part[[name for name in meta if name in (layout.dates, layout.assets)]]
     names = list(meta.columns[kept.shape[1] :])

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 from sklearn import config_context
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline
 
 from skfactor.distributed._partition import (
@@ -25,7 +25,7 @@ from skfactor.model_selection import FactorSetSearchCV
 
 
 def fit(
-    estimator: Any,
+    estimator: BaseEstimator,
     frame: Any,
     *,
     y: str,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.utils import get_tags
@@ -12,7 +13,7 @@ from sklearn.utils import get_tags
 from skfactor.linear_model._panel_fit import PanelRegression
 
 
-def split_estimator(estimator: Any) -> tuple[Pipeline | None, PanelRegression]:
+def split_estimator(estimator: BaseEstimator) -> tuple[Pipeline | None, PanelRegression]:
     """The steps before the model, if there are any, and the model; raise for what pools dates."""
     steps, model = None, estimator
     if isinstance(estimator, Pipeline):

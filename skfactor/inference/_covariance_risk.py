@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy import stats
+from sklearn.base import BaseEstimator
 
 from skfactor._definite import cholesky_factor
 from skfactor._passes.slopes import PremiaRecord
@@ -84,7 +85,7 @@ def record_of_prices(record: PremiaRecord, fit: TwoPassFit) -> PremiaRecord:
 
 
 def price_of_covariance_risk(
-    model: Any,
+    model: BaseEstimator,
     covariance: str = "auto",
     *,
     kernel: str | None = None,
@@ -183,7 +184,7 @@ class FactorScreen:
 
 
 def screen_factors(
-    model: Any,
+    model: BaseEstimator,
     *,
     significance: float = 0.05,
     kernel: str | None = None,

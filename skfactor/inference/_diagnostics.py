@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy import stats
+from sklearn.base import BaseEstimator
 
 from skfactor._definite import are_explained, quadratic_form
 from skfactor._kernels.rounding import SAME_ESTIMATE
@@ -147,7 +148,7 @@ def _too_few_dates(fit: TwoPassFit) -> str:
     return f"inverts the residuals' covariance of {n} assets and needs {needed} dates; found {t}."
 
 
-def diagnose(model: Any, significance: float) -> Diagnostics:
+def diagnose(model: BaseEstimator, significance: float) -> Diagnostics:
     """See `skfactor.FamaMacBeth.diagnostics`."""
     check_significance(significance)
     n_draws = max(int(np.ceil(10.0 / significance)) - 1, _DRAWS)

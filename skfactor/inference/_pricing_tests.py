@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from inspect import signature
-from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -25,7 +24,7 @@ _NULL = "all pricing errors are zero"
 
 
 def j_test(
-    model: Any,
+    model: BaseEstimator,
     *,
     kernel: str | None = None,
     bandwidth: float | str | None = None,
@@ -97,7 +96,7 @@ def j_test(
     )
 
 
-def shanken_test(model: Any, *, small_sample: bool = True) -> TestResult:
+def shanken_test(model: BaseEstimator, *, small_sample: bool = True) -> TestResult:
     """Cross-sectional regression test of Shanken (1985) that all pricing errors are zero.
 
     For residuals that are independent of the factors and over time [1]_, with the adjustment for

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
+from sklearn.base import BaseEstimator
 
 from skfactor._definite import quadratic_form
 from skfactor._kernels.rounding import FACTORS_LEFT
@@ -89,7 +89,7 @@ class CrossSectionalR2:
 
 
 def cross_sectional_r2(
-    model: Any,
+    model: BaseEstimator,
     *,
     kernel: str | None = None,
     bandwidth: float | str | None = None,
@@ -232,8 +232,8 @@ def _test_nested(small: TwoPass, large: TwoPass, prices: PremiaInference) -> Tes
 
 
 def compare_r2(
-    model_a: Any,
-    model_b: Any,
+    model_a: BaseEstimator,
+    model_b: BaseEstimator,
     *,
     kernel: str | None = None,
     bandwidth: float | str | None = None,

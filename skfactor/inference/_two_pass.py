@@ -7,9 +7,9 @@ as their long-run variance over T.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
 
 from skfactor._fitted import find_fitted, fitted_parts
 from skfactor._passes.slopes import PremiaRecord
@@ -73,7 +73,7 @@ def two_pass_influence(
     return fit.keep("krs" if misspecified else "gmm", debiased, compute)
 
 
-def record_of(model: Any, what: str) -> PremiaRecord:
+def record_of(model: BaseEstimator, what: str) -> PremiaRecord:
     """What the fit of a model of premia has left, or of one inside a pipeline, search or formula.
 
     Raises ``TypeError`` if there is none.
@@ -87,7 +87,7 @@ def record_of(model: Any, what: str) -> PremiaRecord:
     raise TypeError(f"{what} needs {needs}; found a {type(model).__name__}.")
 
 
-def two_pass_record_of(model: Any, what: str) -> tuple[PremiaRecord, TwoPassFit]:
+def two_pass_record_of(model: BaseEstimator, what: str) -> tuple[PremiaRecord, TwoPassFit]:
     """`record_of` and its two passes; ``ValueError`` if the model has none."""
     record = record_of(model, what)
     if record.two_pass is None:
@@ -114,7 +114,7 @@ def obstacle_of_two_passes(record: PremiaRecord) -> str:
     return ""
 
 
-def two_pass_of(model: Any, what: str) -> tuple[PremiaRecord, TwoPass]:
+def two_pass_of(model: BaseEstimator, what: str) -> tuple[PremiaRecord, TwoPass]:
     """The record of a fitted model and its two passes; ``ValueError`` but for complete data."""
     record, fit = two_pass_record_of(model, what)
     obstacle = obstacle_of_two_passes(record) or ("" if fit.is_complete else INCOMPLETE)

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.linalg import LinAlgError
-from sklearn.base import RegressorMixin
+from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.metrics import r2_score
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from skfactor._passes.cross_sections import average_over_time
@@ -22,7 +23,7 @@ from skfactor._validation import (
 )
 
 
-def premia_html(model: Any) -> str:
+def premia_html(model: BaseEstimator) -> str:
     """HTML of a fitted model's summary, or of its premia where they have no errors; else empty."""
     if not (hasattr(model, "premia_") and hasattr(model, "summary")):
         return ""
@@ -110,7 +111,7 @@ class ExpectedReturns(CallbackSupportMixin, RegressorMixin, Estimator):  # type:
     def _results_html(self) -> str:
         return premia_html(self)
 
-    def __sklearn_tags__(self) -> Any:
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 from statsmodels.iolib.summary import Summary
 
@@ -278,7 +279,7 @@ class PremiaModel(ExpectedReturns):
         notes = (*inference.notes, note) if note else inference.notes
         return replace(inference, notes=notes).summary()
 
-    def __sklearn_tags__(self) -> Any:
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags

@@ -8,6 +8,7 @@ from numbers import Real
 from typing import Any, ClassVar, Self
 
 from sklearn.exceptions import DataConversionWarning
+from sklearn.utils import Tags
 
 from skfactor._fitting import fitting
 from skfactor._kernels.ridge import solve_ridge
@@ -204,7 +205,7 @@ class RidgeFamaMacBeth(PanelRegression):
     def _facts(self) -> dict[str, str]:
         return {"Penalty:": f"{self.alpha:g}"}
 
-    def __sklearn_tags__(self) -> Any:
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = False
         return tags

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 from statsmodels.iolib.summary import Summary
 
@@ -362,7 +363,7 @@ class TradedFactorModel(ExpectedReturns):
             "Average R2:": f"{self.r2_.mean():.4f}",
         }
 
-    def __sklearn_tags__(self) -> Any:
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.regressor_tags.poor_score = True  # of one asset it knows no more than a mean

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from sklearn import get_config
+from sklearn.base import BaseEstimator
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 
 
-def predictor(estimator: Any) -> Any:
+def predictor(estimator: BaseEstimator) -> Any:
     """What predicts in a fitted estimator: of a search its best one, for it hands no metadata on.
 
     ``predict`` of a search takes X alone, so that the dates that a step needs would be lost.
@@ -18,7 +19,7 @@ def predictor(estimator: Any) -> Any:
     return estimator
 
 
-def metadata_of(method: str, estimator: Any, given: dict[str, Any]) -> dict[str, Any]:
+def metadata_of(method: str, estimator: BaseEstimator, given: dict[str, Any]) -> dict[str, Any]:
     """The metadata given that a method asks for, by its own names; none without routing."""
     if not given or not get_config()["enable_metadata_routing"]:
         return {}

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 from sklearn import config_context
+from sklearn.base import BaseEstimator
 
 from skfactor._dates import is_dated
 from skfactor._panel import check_same_rows
@@ -116,7 +117,7 @@ class ForecastScorer(BaseScorer):  # type: ignore[misc]  # scikit-learn is untyp
                 "ignored."
             )
 
-    def __call__(self, estimator: Any, X: Any, y_true: Any, **metadata: Any) -> float:
+    def __call__(self, estimator: BaseEstimator, X: Any, y_true: Any, **metadata: Any) -> float:
         """Score the predictions for X.
 
         Parameters
@@ -139,7 +140,7 @@ class ForecastScorer(BaseScorer):  # type: ignore[misc]  # scikit-learn is untyp
     def _score(
         self,
         method_caller: Callable[..., Any],
-        estimator: Any,
+        estimator: BaseEstimator,
         X: Any,
         y_true: Any,
         **metadata: Any,
@@ -176,7 +177,7 @@ class ForecastScorer(BaseScorer):  # type: ignore[misc]  # scikit-learn is untyp
         return f"ForecastScorer({', '.join([name, *sign, *within, *options])})"
 
 
-def _predict(estimator: Any, method: str, X: Any) -> Any:
+def _predict(estimator: BaseEstimator, method: str, X: Any) -> Any:
     if not hasattr(estimator, method):
         raise ValueError(f"{estimator!r} has no {method}. Pass a model that was fitted.")
     return getattr(estimator, method)(X)

@@ -12,7 +12,7 @@ import pandas as pd
 from sklearn import get_config
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, TransformerMixin, clone
 from sklearn.model_selection import check_cv
-from sklearn.utils import get_tags, indexable
+from sklearn.utils import Tags, get_tags, indexable
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
@@ -955,7 +955,7 @@ class FactorSetSearchCV(
             method_mapping=MethodMapping().add(caller="fit", callee="split"),
         )
 
-    def __sklearn_tags__(self) -> Any:
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         inner = get_tags(self.estimator)
         tags.input_tags = inner.input_tags
@@ -1012,7 +1012,7 @@ _EXTRA_COLUMNS: dict[str, tuple[str, str]] = {
 }
 
 
-def _model_of(estimator: Any) -> Any:
+def _model_of(estimator: BaseEstimator) -> Any:
     """The model that a pipeline ends with."""
     steps = getattr(estimator, "steps", None)
     return estimator if steps is None else steps[-1][1]

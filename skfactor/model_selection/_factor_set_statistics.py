@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.base import BaseEstimator
 
 from skfactor._fitted import fitted_parts
 from skfactor._typing import Float64Array
@@ -36,7 +37,11 @@ class Statistics:
 
 
 def in_sample_statistics(
-    model: Any, factors: pd.DataFrame, y: Any, base: pd.DataFrame | None, traded: Sequence[Any]
+    model: BaseEstimator,
+    factors: pd.DataFrame,
+    y: Any,
+    base: pd.DataFrame | None,
+    traded: Sequence[Any],
 ) -> Statistics:
     """Statistics of a model fitted on all rows of its factors.
 

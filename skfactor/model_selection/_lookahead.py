@@ -211,7 +211,9 @@ class _Sample:
     labels: dict[str, Any]  # dates and assets that were passed
     params: dict[str, Any]  # other metadata
 
-    def metadata(self, method: str, estimator: Any, rows: IntArray | None = None) -> dict[str, Any]:
+    def metadata(
+        self, method: str, estimator: BaseEstimator, rows: IntArray | None = None
+    ) -> dict[str, Any]:
         """What a method asks for, of these rows or of all."""
         given = self.labels | self.params
         if get_config()["enable_metadata_routing"]:

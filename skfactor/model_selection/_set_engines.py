@@ -124,7 +124,7 @@ def find_scorer(scoring: Any) -> Callable[..., float] | None:
     return scorer
 
 
-def slope_t_score(estimator: Any, X: Any, y: Any) -> float:
+def slope_t_score(estimator: BaseEstimator, X: Any, y: Any) -> float:
     """Mean t value of the slopes on the dates of X, by the sign of the premia in the fit."""
     fitted = clone(estimator).fit(X, y)
     model, slopes = final_step(estimator), final_step(fitted).lambdas_.iloc[:, -X.shape[1] :]
@@ -133,7 +133,7 @@ def slope_t_score(estimator: Any, X: Any, y: Any) -> float:
     return float((t_values.to_numpy() * np.sign(model.coef_)).mean())
 
 
-def final_step(model: Any) -> Any:
+def final_step(model: BaseEstimator) -> Any:
     """The estimator that a pipeline ends with."""
     return model[-1] if isinstance(model, Pipeline) else model
 
@@ -162,7 +162,7 @@ def moment_engine(
 
 
 def panel_engine(
-    model: Any, source: MomentSource, folds: DateFolds, dates: pd.Index, score: str
+    model: BaseEstimator, source: MomentSource, folds: DateFolds, dates: pd.Index, score: str
 ) -> PanelSets:
     """The engine of a model of panels."""
     return PanelSets(
@@ -176,7 +176,7 @@ def panel_engine(
     )
 
 
-def slope_rule(model: Any) -> SlopeRule:
+def slope_rule(model: BaseEstimator) -> SlopeRule:
     """How a model fits the slopes of a date."""
     return SlopeRule(
         model.fit_intercept, model.min_assets or 0, float(getattr(model, "alpha", 0.0))
@@ -272,7 +272,11 @@ def raise_if_shared(splits: Splits, X: Any, y: Any, dates: Any = None) -> None:
 
 
 def _wide_engine(
-    estimator: BaseEstimator, model: Any, sample: Sample, score: str, holder: BaseEstimator
+    estimator: BaseEstimator,
+    model: BaseEstimator,
+    sample: Sample,
+    score: str,
+    holder: BaseEstimator,
 ) -> SetEngine:
     if isinstance(estimator, Pipeline):
         raise NeedsRowsError("steps before a model of the wide form learn across dates")
@@ -398,7 +402,7 @@ class RefitSets:
         return np.array(rows)
 
 
-def _read_premia(model: Any, members: BoolArray, into: Float64Array) -> None:
+def _read_premia(model: BaseEstimator, members: BoolArray, into: Float64Array) -> None:
     """Premia of a fitted model, if it has any; 0 for columns that a set does not have."""
     found = getattr(model, "premia_", getattr(model, "coef_", None))
     if found is None or np.ndim(found) != 1:

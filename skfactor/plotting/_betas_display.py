@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import pandas as pd
 from scipy import stats
+from sklearn.base import BaseEstimator
 
 from skfactor._dates import find_date_level
 from skfactor._fitted import find_fitted
@@ -224,7 +225,7 @@ class BetasDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator: Any, *, kind: str = "points", ax: Any = None, **kwargs: Any
+        cls, estimator: BaseEstimator, *, kind: str = "points", ax: Any = None, **kwargs: Any
     ) -> Self:
         """Draw the betas of a fitted model.
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from skfactor._validation import is_whole
@@ -125,7 +126,7 @@ class FactorSetDisplay:
 
     @classmethod
     def from_estimator(
-        cls, search: Any, n_best: int = 10, *, ax: Axes | None = None, **kwargs: Any
+        cls, search: BaseEstimator, n_best: int = 10, *, ax: Axes | None = None, **kwargs: Any
     ) -> Self:
         """Draw what a search found.
 

@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 from scipy import stats
+from sklearn.base import BaseEstimator
 
 from skfactor.metrics import ForecastEvaluation, ic_by_date
 from skfactor.plotting._axes import (
@@ -219,7 +220,7 @@ class ICDisplay:
         return cls(ic).plot(ax, **kwargs)
 
     @classmethod
-    def from_estimator(cls, estimator: Any, X: Any, y: Any, **kwargs: Any) -> Self:
+    def from_estimator(cls, estimator: BaseEstimator, X: Any, y: Any, **kwargs: Any) -> Self:
         """Correlate what a fitted model predicts with outcomes on each date, and draw it.
 
         Parameters

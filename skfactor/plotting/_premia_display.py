@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
+from sklearn.base import BaseEstimator
 
 from skfactor._fitted import find_fitted
 from skfactor.inference import AlphaInference, PremiaInference
@@ -176,7 +177,7 @@ class PremiaDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator: Any,
+        estimator: BaseEstimator,
         covariance: str | Sequence[str] = "auto",
         *,
         names: Sequence[Any] | None = None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import pandas as pd
 from scipy import stats
+from sklearn.base import BaseEstimator
 
 from skfactor._fitted import find_fitted
 from skfactor.plotting._axes import (
@@ -172,7 +173,7 @@ class PremiaPathDisplay:
         return path, quantile * rolling.std().iloc[window - 1 :] / np.sqrt(window)
 
     @classmethod
-    def from_estimator(cls, estimator: Any, *, ax: Any = None, **kwargs: Any) -> Self:
+    def from_estimator(cls, estimator: BaseEstimator, *, ax: Any = None, **kwargs: Any) -> Self:
         """Draw the paths of the premia of a fitted model.
 
         Parameters

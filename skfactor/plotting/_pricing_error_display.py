@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
+from sklearn.base import BaseEstimator
 from sklearn.metrics import r2_score
 
 from skfactor._dates import find_date_level
@@ -144,7 +145,7 @@ class PricingErrorDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator: Any, y: Any = None, *, ax: Axes | None = None, **kwargs: Any
+        cls, estimator: BaseEstimator, y: Any = None, *, ax: Axes | None = None, **kwargs: Any
     ) -> Self:
         """Draw the assets that a two-pass model was fitted to.
 

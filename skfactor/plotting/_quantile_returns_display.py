@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+from sklearn.base import BaseEstimator
 
 from skfactor.metrics import infer_mean, quantile_returns_by_date
 from skfactor.plotting._axes import (
@@ -173,7 +174,7 @@ class QuantileReturnsDisplay:
         return cls(returns, horizon=horizon).plot(ax, **kwargs)
 
     @classmethod
-    def from_estimator(cls, estimator: Any, X: Any, y: Any, **kwargs: Any) -> Self:
+    def from_estimator(cls, estimator: BaseEstimator, X: Any, y: Any, **kwargs: Any) -> Self:
         """Sort assets by what a fitted model predicts, and draw their returns.
 
         Parameters

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
+from sklearn.base import BaseEstimator
 
 from skfactor._fitted import risk_model_of
 from skfactor.plotting._axes import (
@@ -128,7 +129,7 @@ class RiskDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator: Any, weights: pd.Series, *, ax: Axes | None = None, **kwargs: Any
+        cls, estimator: BaseEstimator, weights: pd.Series, *, ax: Axes | None = None, **kwargs: Any
     ) -> Self:
         """Split the volatility that a fitted model implies for a portfolio, and draw it.
 

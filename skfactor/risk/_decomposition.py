@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.base import BaseEstimator
 
 from skfactor._fitted import risk_model_of
 from skfactor._typing import Float64Array
@@ -67,7 +67,7 @@ class RiskDecomposition:
         return float(np.sqrt(self.volatility * self.by_factor["contribution"].iloc[-1]))
 
 
-def decompose_risk(weights: pd.Series, model: Any) -> RiskDecomposition:
+def decompose_risk(weights: pd.Series, model: BaseEstimator) -> RiskDecomposition:
     r"""Split the volatility that a factor model implies for a portfolio.
 
     With the exposures X, the factors' covariance F and the specific variances D of the model the
