@@ -1,5 +1,6 @@
 """Linear factor models as scikit-learn estimators."""
 
+from skfactor.decomposition import ReturnPCA, RiskPremiumPCA
 from skfactor.formula import FormulaRegressor
 from skfactor.linear_model import (
     BiasCorrectedFamaMacBeth,
@@ -33,7 +34,9 @@ __all__ = [
     "FormulaRegressor",
     "LinearFactorGMM",
     "PortfolioSorter",
+    "ReturnPCA",
     "RidgeFamaMacBeth",
+    "RiskPremiumPCA",
     "TradedFactorModel",
     "Winsorizer",
 ]

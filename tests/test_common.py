@@ -144,7 +144,14 @@ def test_scikit_learn_checks_pass_without_a_word_where_no_dates_are_meant(estima
             check(each)
 
 
-WIDE = {"LinearFactorGMM", "BiasCorrectedFamaMacBeth", "TradedFactorModel", "FactorBetas"}
+WIDE = {
+    "LinearFactorGMM",
+    "BiasCorrectedFamaMacBeth",
+    "TradedFactorModel",
+    "FactorBetas",
+    "ReturnPCA",
+    "RiskPremiumPCA",
+}
 _METHODS = ("predict", "transform", "expected_returns", "score")
 
 

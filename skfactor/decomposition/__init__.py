@@ -1,0 +1,7 @@
+"""Latent factors, and how many there are."""
+
+from skfactor.decomposition._n_factors import NumberOfFactors, n_factors
+from skfactor.decomposition._return_pca import ReturnPCA
+from skfactor.decomposition._risk_premium_pca import RiskPremiumPCA
+
+__all__ = ["NumberOfFactors", "ReturnPCA", "RiskPremiumPCA", "n_factors"]
