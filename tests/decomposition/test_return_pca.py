@@ -161,7 +161,7 @@ def test_factors_price_the_assets_in_a_two_pass_model():
     ("model", "x", "message"),
     [
         (ReturnPCA(2), GAPPY, r"NaN in \d+ cells of 25 columns. missing='pairwise'"),
-        (ReturnPCA(2, missing="em"), RETURNS.assign(z=np.nan), r"columns \['z'\].*no return at all"),
+        (ReturnPCA(2, missing="em"), RETURNS.assign(z=np.nan), r"\['z'\].*no return at all"),
         (ReturnPCA(2, missing="project"), GAPPY, "of which X has 0 and n_components=2"),
         (ReturnPCA(2), RETURNS.stack(), "is a Series"),
         (ReturnPCA(2), RETURNS.stack().to_frame("r"), "one return a row.*unstack"),
