@@ -81,7 +81,7 @@ def _leaving_out(kind: type) -> type:
 def known_rows(y: Any) -> IntArray | None:
     """Positions of the rows whose target is known; None if all are, or y has several columns."""
     values = np.asarray(y)
-    if values.dtype.kind not in "fO" or values.size != len(values):
+    if values.dtype.kind not in "fO" or not values.ndim or values.size != len(values):
         return None
     known = ~pd.isna(values.reshape(-1))
     if known.all():

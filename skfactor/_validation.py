@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from numbers import Integral, Real
 from typing import Any
 
@@ -10,11 +11,17 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, validate_data
 
+from skfactor._kernels.rounding import LARGEST
 from skfactor._panel import carries_dates, check_same_rows
 from skfactor._sklearn import has_default_output, num_samples
 from skfactor._typing import BoolArray, Float64Array, FloatArray
 from skfactor._undated import columns_left
 
+# What NumPy says where it finds no numbers.
+_NO_NUMBERS = (
+    *("could not convert", "float() argument", "setting an array element", "too large to convert"),
+    *("Cannot cast", "Cannot interpret", "must be real number", "not convertible"),
+)
 # From pandas 3 on a frame is copied when it is written to, so that keeping it costs nothing.
 COPY_ON_WRITE = int(pd.__version__.split(".")[0]) >= 3
 
@@ -28,11 +35,7 @@ def validate_features(estimator: BaseEstimator, X: Any, *, reset: bool) -> Float
         raise_if_repeated(X.columns, "X")
         if not len(X.columns):
             raise ValueError("X has no columns.")
-        sparse = [name for name, kind in X.dtypes.items() if isinstance(kind, pd.SparseDtype)]
-        if sparse:
-            raise ValueError(
-                f"The columns {sparse[:5]} of X are sparse. Make them dense: X.astype('float64')."
-            )
+        raise_if_sparse(X, "X")
     elif hasattr(X, "collect") and hasattr(X, "collect_schema"):
         raise ValueError("X is a LazyFrame, which holds no values yet. Pass X.collect().")
     elif isinstance(X, pd.Series):
@@ -51,8 +54,9 @@ def validate_features(estimator: BaseEstimator, X: Any, *, reset: bool) -> Float
             values = validate_data(
                 estimator, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite=False
             )
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         _explain_text(X, error)
+        raise_if_no_numbers(error, "X")
         raise
     match_labels(estimator, X, reset=reset)
     # scikit-learn's own search for infinity copies a column-ordered array that holds NaN.
@@ -110,8 +114,10 @@ def validate_target(estimator: BaseEstimator, X: Any, y: Any) -> Float64Array:
             f"This {type(estimator).__name__} estimator requires y to be passed, but the target y "
             "is None."
         )
-    if isinstance(y, pd.DataFrame) and not len(y.columns):
-        raise ValueError("y has no columns.")
+    if isinstance(y, pd.DataFrame):
+        if not len(y.columns):
+            raise ValueError("y has no columns.")
+        raise_if_sparse(y, "y")
     values: Float64Array
     if _is_plain(y):
         values = y.to_numpy()
@@ -121,9 +127,8 @@ def validate_target(estimator: BaseEstimator, X: Any, y: Any) -> Float64Array:
                 y, dtype=np.float64, ensure_2d=False, ensure_all_finite=False, input_name="y"
             )
         except (ValueError, TypeError) as error:
-            if "could not convert" not in str(error):
-                raise
-            raise ValueError(f"y does not hold numbers: {error}.") from error
+            raise_if_no_numbers(error, "y")
+            raise
     check_lengths(X, y)
     check_same_rows(X, y)
     table = values.reshape(len(values), -1)
@@ -139,11 +144,16 @@ def check_lengths(X: Any, y: Any, name: str = "y", x_name: str = "X") -> None:
     todo = f"Pass one row of {name} for each of {x_name}"
     if isinstance(X, pd.DataFrame | pd.Series) and isinstance(y, pd.DataFrame | pd.Series):
         todo = "skfactor.frames.align_dates restricts both to common dates"
-        if X.index.isin(y.index).all():
+        if _holds_all(y.index, X.index):
             todo = f"Pass {name}.loc[{x_name}.index]"
-        elif y.index.isin(X.index).all():
+        elif _holds_all(X.index, y.index):
             todo = f"Pass {x_name}.loc[{name}.index]"
     raise ValueError(f"{x_name} has {n_left} rows and {name} has {n_right}. {todo}.")
+
+
+def _holds_all(index: pd.Index, labels: pd.Index) -> bool:
+    """Whether all labels are in an index, which one of more or fewer levels never holds."""
+    return index.nlevels == labels.nlevels and bool(labels.isin(index).all())
 
 
 def _is_plain(data: Any) -> bool:
@@ -218,6 +228,16 @@ def raise_if_repeated(columns: pd.Index, what: str) -> None:
         raise ValueError(f"The columns {repeated} of {what} occur more than once. Rename them.")
 
 
+def raise_if_sparse(frame: pd.DataFrame, what: str) -> None:
+    """Raise ``ValueError`` naming the columns that are sparse, which NumPy does not take."""
+    sparse = [name for name, kind in frame.dtypes.items() if isinstance(kind, pd.SparseDtype)]
+    if sparse:
+        raise ValueError(
+            f"The columns {sparse[:5]} of {what} are sparse. Make them dense: "
+            f"{what}.astype('float64')."
+        )
+
+
 def _explain_text(X: Any, error: Exception) -> None:
     left = "" if isinstance(X, pd.DataFrame) and carries_dates(X) else columns_left(X)
     if left:
@@ -246,16 +266,38 @@ def _are_numbers(column: pd.Series) -> bool:
 
 
 def raise_if_infinite(values: FloatArray, names: Any, what: str) -> None:
-    """Raise ``ValueError`` naming the columns of values (n_rows, n_columns) with infinity."""
+    """Raise ``ValueError`` naming the columns of values (n_rows, n_columns) with infinity.
+
+    Values count as infinite from where on sums of their fourth powers are.
+    """
     if not np.issubdtype(values.dtype, np.floating):
         return
+    limit = min(LARGEST, float(np.finfo(values.dtype).max))
+    if (np.abs(values) > limit).any():
+        _raise_for_large(values, names, what)
+
+
+def raise_if_no_numbers(error: Exception, what: str) -> None:
+    """Say what holds no numbers, where an error is one of NumPy, which knows no names."""
+    if any(text in str(error) for text in _NO_NUMBERS):
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{what} does not hold numbers: {error}.") from error
+
+
+def _raise_for_large(values: FloatArray, names: Any, what: str) -> None:
+    sizes, where = np.abs(values), ""
+    if len(names) > 1:
+        limit = min(LARGEST, float(np.finfo(values.dtype).max))
+        where = f" in {[names[i] for i in np.flatnonzero((sizes > limit).any(axis=0))]}"
     if np.isinf(values).any():
-        infinite = np.flatnonzero(np.isinf(values).any(axis=0))
-        where = f" in {[names[i] for i in infinite]}" if len(names) > 1 else ""
         raise ValueError(
-            f"{what} contains infinity{where}. Returns and ratios become infinite by dividing by "
-            "zero: replace such values by NaN."
+            f"{what} contains infinity{where}. Returns and "
+            "ratios become infinite by dividing by zero: replace such values by NaN."
         )
+    raise ValueError(
+        f"{what} contains values as large as {np.nanmax(sizes):.0e}{where}, whose powers are not "
+        f"finite. Replace them by NaN, or divide the column so that it stays below {LARGEST:.0e}."
+    )
 
 
 def numbers(data: Any, what: str) -> Float64Array:
@@ -268,6 +310,8 @@ def numbers(data: Any, what: str) -> Float64Array:
         raise ValueError(
             f"{what} holds {np.isinf(values).sum()} infinite values. Replace them by NaN."
         )
+    if (np.abs(values) > LARGEST).any():
+        _raise_for_large(values, [what], what)
     return values
 
 
@@ -281,6 +325,20 @@ def check_significance(significance: Any) -> None:
     """Raise ``ValueError`` for what is no size of a test."""
     if not isinstance(significance, Real) or not 0.0 < float(significance) < 1.0:
         raise ValueError(f"significance={significance!r} has to lie between 0 and 1, such as 0.05.")
+
+
+def named_metadata(params: Any) -> dict[str, Any]:
+    """Metadata by its name; ``TypeError`` for what is no mapping."""
+    if params is not None and not isinstance(params, Mapping):
+        raise TypeError(
+            f"params has to be a dict of metadata by name; found {type(params).__name__}."
+        )
+    return dict(params or {})
+
+
+def is_one_of(value: Any, options: Collection[str | None]) -> bool:
+    """Whether a value is one of the names; lists and arrays, which do not compare, are none."""
+    return (value is None or isinstance(value, str)) and value in options
 
 
 def is_whole(value: Any) -> bool:

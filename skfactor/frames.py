@@ -25,7 +25,7 @@ from skfactor._calendar import (
     unique_row_dates,
 )
 from skfactor._dates import calendar_positions, find_date_level, has_every_period
-from skfactor._validation import numbers
+from skfactor._validation import is_one_of, numbers
 
 __all__ = [
     "align_dates",
@@ -313,7 +313,7 @@ def repeat_factors(
     Raises
     ------
     TypeError
-        If ``index`` is not a pandas index.
+        If ``factors`` is not a DataFrame, or ``index`` is not a pandas index.
     ValueError
         If a date of the index is not among the factors, or the dates cannot be matched.
 
@@ -335,6 +335,8 @@ def repeat_factors(
     """
     if not isinstance(index, pd.Index):
         raise TypeError(f"index has to be a pandas index; found {type(index).__name__}.")
+    if not isinstance(factors, pd.DataFrame):
+        raise TypeError(f"factors has to be a DataFrame; found {type(factors).__name__}.")
     rows = rows_of_dates(factors.index, index, ("factors", "index"), date_level)
     return factors.iloc[rows].set_axis(index, axis=0)
 
@@ -359,7 +361,7 @@ def stack_characteristics(
     Raises
     ------
     TypeError
-        If a characteristic is not a DataFrame.
+        If characteristics are no mapping, or one is not a DataFrame.
     ValueError
         If there is no characteristic, a date or an asset occurs twice in one, or the dates cannot
         be matched.
@@ -378,8 +380,13 @@ def stack_characteristics(
             b       3.0    NaN
     2024-02 a       2.0    0.6
     """
-    if how not in {"all", "any", None}:
+    if not is_one_of(how, {"all", "any", None}):
         raise ValueError(f"how has to be 'all', 'any' or None; found {how!r}.")
+    if not isinstance(characteristics, Mapping):
+        raise TypeError(
+            'characteristics has to be wide frames by name, {"size": frame}; found '
+            f"{type(characteristics).__name__}."
+        )
     if not characteristics:
         raise ValueError("There is no characteristic to stack.")
     frames = {}

@@ -17,7 +17,7 @@ from statsmodels.iolib.table import SimpleTable
 from statsmodels.iolib.tableformatting import fmt_params
 
 from skfactor._fitted import find_fitted
-from skfactor._validation import is_whole
+from skfactor._validation import is_one_of, is_whole
 from skfactor.inference import PremiaInference, cross_sectional_r2, j_test
 
 __all__ = ["PremiaTable", "full_summary", "premia_table"]
@@ -107,8 +107,10 @@ class PremiaTable(pd.DataFrame):
             return text
         if isinstance(buf, str | Path):
             Path(buf).write_text(text + "\n", encoding="utf-8")
-        else:
+        elif hasattr(buf, "write"):
             buf.write(text + "\n")
+        else:
+            raise TypeError(f"buf has to be a path or an open file; found {buf!r}.")
         return None
 
 
@@ -193,7 +195,7 @@ def premia_table(
     needs = "a model of premia, such as FamaMacBeth"
     fitted = [find_fitted(each, "inference", "premia_table", needs) for each in _as_list(models)]
     columns = _names(names, len(fitted))
-    if statistic not in ("t", "se"):
+    if not is_one_of(statistic, ("t", "se")):
         raise ValueError(f"statistic={statistic!r} is unknown; it is 't' or 'se'.")
     if not is_whole(digits) or digits < 0:
         raise ValueError(f"digits={digits!r} has to be a number of decimals, such as 4.")
@@ -235,7 +237,7 @@ def _as_list(models: Iterable[BaseEstimator]) -> list[BaseEstimator]:
 def _names(names: Sequence[str] | None, n_models: int) -> list[str]:
     if names is None:
         return [f"({i})" for i in range(1, n_models + 1)]
-    if isinstance(names, str) or len(names) != n_models:
+    if np.ndim(names) != 1 or len(names) != n_models:
         raise ValueError(f"names has to hold {n_models} names, one a model; found {names!r}.")
     if len(set(names)) < n_models:
         raise ValueError(f"The names {list(names)} repeat; each model needs one of its own.")
@@ -349,9 +351,10 @@ def full_summary(
     """
     needs = "a FamaMacBeth fitted in wide form, y with one column per asset"
     model = find_fitted(model, "inference", "full_summary", needs)
-    if not hasattr(model, "first_pass_"):
+    if not (hasattr(model, "first_pass_") and hasattr(model, "pricing_errors_")):
         raise ValueError(
-            f"full_summary needs {needs}; found {type(model).__name__} without a first pass."
+            f"full_summary needs {needs}; found {type(model).__name__} without pricing errors of "
+            "a first pass."
         )
     options: dict[str, Any] = {"kernel": kernel, "bandwidth": bandwidth, "prewhiten": prewhiten}
     summary = model.summary(covariance, debiased=debiased, **options)

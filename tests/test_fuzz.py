@@ -54,7 +54,7 @@ SCIKIT_LEARNS = {name for name in dir(BaseEstimator) if not name.startswith("_")
     "set_output",
     "set_callbacks",
 }
-MOST_SECONDS = 20.0  # of a call
+MOST_SECONDS = 30.0  # of a processor, for one call
 DOCUMENTED = (ValueError, TypeError, AttributeError, OSError, LookaheadError)
 
 X, Y = make_panel(n_dates=8, n_assets=12, n_features=3, random_state=0, return_X_y=True)
@@ -78,13 +78,17 @@ def _models():
         FactorBetas().fit(F, R),
         FormulaRegressor("x1 + x2", FamaMacBeth()).fit(X, Y),
         make_pipeline(FactorZScorer(), FamaMacBeth()).fit(X, Y),
+        FamaMacBeth().fit(_zoned(X), _zoned(Y)),
+        FactorBetas().fit(_zoned(F), _zoned(R)),
     ]
 
 
 def _zoned(data):
-    dates, assets = data.index.get_level_values(0), data.index.get_level_values(1)
-    zoned = dates.to_timestamp().tz_localize("Europe/Berlin")
-    return data.set_axis(pd.MultiIndex.from_arrays([zoned, assets], names=data.index.names))
+    zoned = data.index.get_level_values(0).to_timestamp().tz_localize("Europe/Berlin")
+    if data.index.nlevels > 1:
+        both = [zoned, data.index.get_level_values(1)]
+        zoned = pd.MultiIndex.from_arrays(both, names=data.index.names)
+    return data.set_axis(zoned)
 
 
 def panels():
@@ -108,7 +112,11 @@ SUITING = {
     "sets": lambda: [{"a": ["x1"], "b": ["x1", "x2"]}, {"a": list(F.columns)}],
     "formula": lambda: ["x1 + x2", "x1", "y ~ x1"],
     "regressor estimator": lambda: [FamaMacBeth(), LinearRegression(), FactorZScorer()],
-    "models": lambda: [[FamaMacBeth().fit(X, Y)], [FamaMacBeth().fit(F, R)]],
+    "models": lambda: [
+        [FamaMacBeth().fit(X, Y)],
+        [FamaMacBeth().fit(_zoned(X), _zoned(Y)), FamaMacBeth().fit(F, R)],
+        {"a": FactorBetas().fit(F, R), "b": FactorBetas().fit(_zoned(F), _zoned(R))},
+    ],
 }
 SUITING = {name: make for names, make in SUITING.items() for name in names.split()}
 
@@ -183,6 +191,15 @@ def methods_of(thing):
             yield name, method
 
 
+def models_in(value):
+    """Estimators among arguments, in their lists and dicts too."""
+    if isinstance(value, BaseEstimator):
+        yield value
+    elif isinstance(value, dict | list | tuple):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from models_in(part)
+
+
 class TooLong(BaseException):
     """A call that does not end."""
 
@@ -232,13 +249,13 @@ class Fuzzer:
     def attempt(self, point, function, rate=0.15):
         """Call it; count what happens, and keep what should not."""
         given = self.arguments(function, rate)
-        read = [value for value in given.values() if isinstance(value, BaseEstimator)]
+        read = list(models_in(given))
         before = [pickle.dumps(model) for model in read]
         state = np.geterr()
         self.calls[point] += 1
         result = None
         try:
-            signal.setitimer(signal.ITIMER_REAL, MOST_SECONDS)
+            signal.setitimer(signal.ITIMER_PROF, MOST_SECONDS)
             result = function(**given)
             if inspect.isgenerator(result):
                 result = next(result, None)
@@ -249,7 +266,7 @@ class Fuzzer:
             if complaint:
                 self.report(point, complaint, given, error)
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0.0)
+            signal.setitimer(signal.ITIMER_PROF, 0.0)
         if np.geterr() != state:
             self.report(point, "changes the error state of NumPy", given, None)
         if [pickle.dumps(model) for model in read] != before:
@@ -298,8 +315,9 @@ def undocumented(error):
     if not isinstance(error, DOCUMENTED):
         return f"{kind} at {_place(error)}"
     file, line = _place(error)
-    ours = "/skfactor/" in file or "/sklearn/" in file
-    if ours and linecache.getline(file, line).strip().startswith(("raise", "check_")):
+    # scikit-learn checks parameters and shapes in its own words, and joblib numbers of jobs.
+    worded = any(f"/{name}/" in file for name in ("skfactor", "sklearn", "joblib"))
+    if worded and linecache.getline(file, line).strip().startswith(("raise", "check_")):
         return ""
     return f"bare {kind} at {file}:{line}"
 
@@ -312,23 +330,16 @@ def _place(error):
 def run(seed, seconds, most):
     fuzzer = Fuzzer(seed)
     end = time.monotonic() + seconds
-    handler = signal.signal(signal.SIGALRM, _too_long)
+    handler = signal.signal(signal.SIGPROF, _too_long)
     with warnings.catch_warnings(), fuzzer.folder:
         warnings.simplefilter("ignore")
         for _ in range(most):
             fuzzer.step()
             if time.monotonic() > end:
                 break
-    signal.signal(signal.SIGALRM, handler)
+    signal.signal(signal.SIGPROF, handler)
     print(fuzzer.summary())
     return fuzzer
-
-
-def hard(faults):
-    """Faults that no caller can foresee; texts that only NumPy or pandas worded are milder."""
-    return [
-        text for (_, complaint), text in sorted(faults.items()) if not complaint.startswith("bare")
-    ]
 
 
 def test_new_public_names_are_attacked_too():
@@ -338,9 +349,9 @@ def test_new_public_names_are_attacked_too():
 
 
 def test_what_nobody_expects_gives_documented_errors_and_changes_nothing():
-    fuzzer = run(seed=16, seconds=60.0, most=100)
-    assert len(fuzzer.calls) > 50
-    assert not hard(fuzzer.faults), "\n\n".join(hard(fuzzer.faults))
+    fuzzer = run(seed=16, seconds=60.0, most=60)
+    assert len(fuzzer.calls) > 40
+    assert not fuzzer.faults, "\n\n".join(fuzzer.faults.values())
 
 
 @pytest.mark.slow
@@ -348,5 +359,4 @@ def test_and_so_do_many_more_calls():
     seconds = float(os.environ.get("SKFACTOR_FUZZ_SECONDS", "40"))
     seed = int(os.environ.get("SKFACTOR_FUZZ_SEED", "1"))
     fuzzer = run(seed=seed, seconds=seconds, most=10**9)
-    print(*(text for text in fuzzer.faults.values()), sep="\n\n")
-    assert not hard(fuzzer.faults), "\n\n".join(hard(fuzzer.faults))
+    assert not fuzzer.faults, "\n\n".join(fuzzer.faults.values())

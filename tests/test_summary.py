@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 import re
 
 import numpy as np
@@ -403,3 +404,28 @@ def test_full_summary_of_a_first_pass_without_errors_leaves_them_out(documented)
     assert "Time-series R2" not in text
     row = next(line for line in text.splitlines() if line.startswith(y.columns[0]))
     assert row.split()[1:4] == [f"{beta:.3f}" for beta in model.betas_.iloc[0]]
+
+
+def test_nothing_that_reads_a_model_changes_it():
+    X, y = french_two_pass()
+    zoned = X.index.to_timestamp() if isinstance(X.index, pd.PeriodIndex) else X.index
+    zoned = zoned.tz_localize("Europe/Berlin")
+    X, y = X.set_axis(zoned), y.set_axis(zoned)
+    models = [FamaMacBeth().fit(X, y), TradedFactorModel().fit(X, y), FactorBetas().fit(X, y)]
+    before = [pickle.dumps(model) for model in models]
+    premia_table(models[:2])
+    full_summary(models[0])
+    models[2].risk_model()
+    for model in models[:2]:
+        str(model.summary())
+    assert [pickle.dumps(model) for model in models] == before
+
+
+def test_a_table_says_what_its_names_and_its_file_may_be():
+    X, y = french_two_pass()
+    model = FamaMacBeth().fit(X, y)
+    for names in (object(), 1.0, "a"):
+        with pytest.raises(ValueError, match="names has to hold 1 names"):
+            premia_table([model], names=names)
+    with pytest.raises(TypeError, match="buf has to be a path"):
+        premia_table([model]).to_latex(1)

@@ -14,9 +14,16 @@ from skfactor import (
     FactorBetas,
     FactorZScorer,
     FamaMacBeth,
+    LinearFactorGMM,
     TradedFactorModel,
 )
-from skfactor._validation import check_flag
+from skfactor._validation import (
+    check_flag,
+    check_lengths,
+    is_one_of,
+    named_metadata,
+    raise_if_infinite,
+)
 
 MODELS = [
     FamaMacBeth(),
@@ -80,3 +87,63 @@ def test_flags_are_true_or_false(value, message):
         check_flag(flag, "debiased")
     with pytest.raises(ValueError, match=f"debiased={message} has to be True or False"):
         check_flag(value, "debiased")
+
+
+def test_values_whose_powers_are_not_finite_raise_whatever_their_container_and_type():
+    X, y = random_two_pass(np.random.default_rng(0))
+    for size in (1e79, 1e155, 1e300):
+        for model in (FamaMacBeth(), FactorBetas(), TradedFactorModel(), LinearFactorGMM()):
+            with pytest.raises(ValueError, match=r"X contains values as large as .*powers"):
+                model.fit(X * size, y)
+            with pytest.raises(ValueError, match=r"y contains values as large as .*powers"):
+                model.fit(X.to_numpy(), y.to_numpy() * size)
+        with pytest.raises(ValueError, match="Replace them by NaN, or divide"):
+            FactorZScorer(date_level=None).fit(X * size)
+    holed = (X * 1e80).mask(np.random.default_rng(0).random(X.shape) < 0.5)
+    with pytest.raises(ValueError, match="as large as"):
+        FactorZScorer(date_level=None).fit(holed)
+
+
+def test_the_largest_float32_is_no_infinity():
+    values = np.full((4, 2), np.float32(3e38))
+    values[0, 0] = np.nan
+    raise_if_infinite(values, ["a", "b"], "X")
+    values[1, 1] = np.inf
+    with pytest.raises(ValueError, match=r"infinity in \['b'\]"):
+        raise_if_infinite(values, ["a", "b"], "X")
+
+
+@pytest.mark.parametrize("model", [FamaMacBeth(), FactorBetas(), TradedFactorModel()])
+def test_sparse_text_and_objects_are_named(model):
+    X, y = random_two_pass(np.random.default_rng(0))
+    with pytest.raises(ValueError, match="of y are sparse"):
+        model.fit(X, y.astype(pd.SparseDtype(np.float64)))
+    with pytest.raises(ValueError, match="X does not hold numbers: could not convert"):
+        model.fit("foo", y)
+    with pytest.raises(TypeError, match="X does not hold numbers: float"):
+        model.fit([[{}]] * len(y), y)
+    with pytest.raises(TypeError, match="y does not hold numbers: float"):
+        model.fit(X, [object()] * len(y))
+
+
+def test_rows_of_a_panel_and_a_time_series_are_of_different_number():
+    index = pd.MultiIndex.from_product([range(202001, 202005), ["a", "b"]], names=["date", "asset"])
+    X = pd.DataFrame({"x": np.arange(8.0)}, index)
+    y = pd.Series(np.arange(3.0), pd.period_range("2020-01", periods=3, freq="M"))
+    for left, right in ((X, y), (y.to_frame(), X["x"])):
+        with pytest.raises(ValueError, match=r"Pass one row|restricts both"):
+            check_lengths(left, right)
+
+
+def test_lists_and_arrays_are_no_option():
+    assert is_one_of("a", {"a", None})
+    assert is_one_of(None, {"a", None})
+    for value in (["a"], np.array(["a", "b"]), {}, 1, object()):
+        assert not is_one_of(value, {"a", None})
+
+
+def test_metadata_comes_by_name():
+    assert named_metadata(None) == {}
+    assert named_metadata({"a": 1}) == {"a": 1}
+    with pytest.raises(TypeError, match="params has to be a dict"):
+        named_metadata(1.0)

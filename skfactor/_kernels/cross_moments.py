@@ -231,7 +231,8 @@ def masked_cross_moments(
     """
     n_regressors, n_series = len(common), len(targets)
     moments = _empty(n_series, n_regressors + 1)
-    center = common.mean(axis=1)
+    # Without any rows there is nothing to centre.
+    center = common.mean(axis=1) if common.size else np.zeros(n_regressors)
     shifted = common - center[:, None]
     left, right = np.array(list(combinations_with_replacement(range(n_regressors), 2))).T
     # Their sums over the observed part of a target are its moments: rows, sums, products.

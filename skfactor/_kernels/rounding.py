@@ -10,6 +10,10 @@ from __future__ import annotations
 import numpy as np
 
 EPSILON = float(np.finfo(np.float64).eps)
+# Sums of fourth powers of smaller values, as variances of products are made of, are finite.
+LARGEST = 1e75
+# Weights that halve more often than this, over one period, leave no other one: 2^-1000 is 1e-301.
+SHORTEST_HALFLIFE = 1e-3
 # Instead of a divisor of zero; its square root and its inverse are numbers, too.
 TINY = 1e-300
 

@@ -15,6 +15,7 @@ from skfactor._dates import calendar_positions, has_every_period
 from skfactor._kernels.collinear import find_collinear
 from skfactor._kernels.rolling import Window
 from skfactor._kernels.rolling_least_squares import RollingLeastSquares, rolling_least_squares
+from skfactor._kernels.rounding import SHORTEST_HALFLIFE
 from skfactor._kernels.shrinkage import shrink_blume, shrink_vasicek
 from skfactor._limits import single_blas_thread
 from skfactor._panel import Labels, Panel, find_panel
@@ -173,7 +174,8 @@ def halvings(periods: pd.Index, halflife: float | None) -> Float64Array | None:
     """How many times the weight of the first of ascending periods has halved by each (T,)."""
     if halflife is None:
         return None
-    halved: Float64Array = calendar_positions(periods) / halflife
+    # A shorter one leaves nothing but the last period, as this does; it would overflow.
+    halved: Float64Array = calendar_positions(periods) / max(halflife, SHORTEST_HALFLIFE)
     return halved
 
 

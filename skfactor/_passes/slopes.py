@@ -357,8 +357,10 @@ class PremiaRecord(Record):
 def describe_dates(dates: pd.Index, used: BoolArray) -> dict[str, str]:
     """How many of the dates (T,) were used, and from when to when."""
     places, n_dates = np.flatnonzero(used), len(dates)
+    # Taken as an index: asked for one date, pandas changes what a model holds (it keeps the unit).
+    ends = dates[places[[0, -1]]]
     # A time of day that says nothing is left out.
-    first, last = (str(dates[places[i]]).removesuffix(" 00:00:00") for i in (0, -1))
+    first, last = (str(end).removesuffix(" 00:00:00") for end in ends)
     return {
         "Dates used:": str(n_dates) if len(places) == n_dates else f"{len(places)} of {n_dates}",
         "Span:": "" if only_counts(dates) else f"{first} to {last}",

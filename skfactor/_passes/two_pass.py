@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy.linalg import solve_triangular
 
+from skfactor._definite import cholesky_factor
 from skfactor._kernels.records import Record
 from skfactor._passes.first_pass import FirstPass
 from skfactor._typing import Float64Array
@@ -103,6 +104,13 @@ class TwoPass(Record):
     def bread(self) -> Float64Array:
         """H (P, P)."""
         gram = self.exposures.T @ self.weigh(self.exposures)
+        scale = np.sqrt(np.diag(gram))
+        if cholesky_factor(gram / scale / scale[:, None]) is None:
+            raise ValueError(
+                "The betas of the assets are collinear to rounding, so that premia have no errors: "
+                "an asset varies much more than the others, or two factors have almost the same "
+                "betas. Bring the returns into the same units, or drop one of the factors."
+            )
         return np.asarray(np.linalg.inv(gram), dtype=np.float64)
 
     @cached_property

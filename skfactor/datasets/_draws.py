@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from numbers import Integral
 from typing import Any
 
@@ -12,11 +13,16 @@ from sklearn.utils import check_scalar
 
 from skfactor._typing import Float64Array, IntArray
 
+_MOST_DRAWS = 1_000_000_000
+
 
 def check_counts(**counts: int) -> None:
     """Raise unless each is a whole number of at least one."""
     for name, count in counts.items():
         check_scalar(count, name, Integral, min_val=1)
+    n_draws = prod(map(int, counts.values()))
+    if n_draws > _MOST_DRAWS:
+        raise ValueError(f"{counts} ask for more than the {_MOST_DRAWS:,} numbers that are drawn.")
 
 
 def check_shares(**shares: Any) -> None:
@@ -46,6 +52,16 @@ def scale(name: str, value: ArrayLike, n: int) -> Float64Array:
     if (deviations < 0.0).any():
         raise ValueError(f"{name} is a standard deviation, it cannot be negative; found {value!r}.")
     return deviations
+
+
+def periods(start: Any, n: int, freq: Any) -> pd.PeriodIndex:
+    """Return n periods from the first one on, named date."""
+    try:
+        return pd.period_range(start, periods=n, freq=freq, name="date")
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise ValueError(
+            f"start={start!r} and freq={freq!r} make no periods, as '2010-01' and 'M' do: {error}"
+        ) from error
 
 
 def numbered(prefix: str, n: int) -> list[str]:

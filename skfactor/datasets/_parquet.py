@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
 import pandas as pd
 
 from skfactor._validation import is_whole
@@ -110,6 +111,10 @@ def iter_parquet(
             raise ValueError(f"{name} has to be the name of a column; found {column!r}.")
     if isinstance(columns, str):
         raise ValueError(f"columns has to be a list of names; pass [{columns!r}] for one.")
+    if columns is not None and not (
+        np.ndim(columns) == 1 and all(isinstance(name, str) for name in columns)
+    ):
+        raise ValueError(f"columns has to be a list of names; found {columns!r}.")
     if is_lazy_frame(path):
         return iter_lazy_frame(path, by, assets, columns, chunk_rows)
     # What can be wrong before any row is read is said here, and not when the first chunk is taken.

@@ -15,6 +15,7 @@ from skfactor.datasets._draws import (
     draw_pricing_errors,
     draw_share,
     numbered,
+    periods,
     scale,
     vector,
 )
@@ -113,7 +114,7 @@ def make_panel(
     means = np.append(vector("zero_beta_rate", zero_beta_rate, 1), slopes)
     volatility = scale("premia_volatility", premia_volatility, 1)
     own = scale("noise", noise, n_assets)
-    dates = pd.period_range(start, periods=n_dates, freq=freq, name="date")
+    dates = periods(start, n_dates, freq)
     index = pd.MultiIndex.from_product([dates, numbered("A", n_assets)], names=["date", "asset"])
     names = numbered("x", n_features)
 
@@ -243,7 +244,7 @@ def make_two_pass(
     volatility = scale("factor_volatility", factor_volatility, n_factors)
     const = vector("zero_beta_rate", zero_beta_rate, 1)
     own = scale("noise", noise, n_assets)
-    dates = pd.period_range(start, periods=n_periods, freq=freq, name="date")
+    dates = periods(start, n_periods, freq)
 
     rng = check_random_state(random_state)
     exposures = draw_betas(rng, betas, n_assets, n_factors)

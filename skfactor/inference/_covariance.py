@@ -233,6 +233,8 @@ def register_covariance(kind: PremiaCovariance) -> None:
 
     Raises
     ------
+    TypeError
+        If it is no object of a `PremiaCovariance`.
     ValueError
         If the name is "auto" or of one of the package's own kinds.
 
@@ -250,6 +252,8 @@ def register_covariance(kind: PremiaCovariance) -> None:
     Traceback (most recent call last):
     ValueError: The name 'fama-macbeth' is taken. Give the kind another one.
     """
+    if not isinstance(kind, PremiaCovariance):
+        raise TypeError(f"kind has to be an object of a PremiaCovariance; found {kind!r}.")
     if kind.name in _OWN:
         raise ValueError(f"The name {kind.name!r} is taken. Give the kind another one.")
     _KINDS[kind.name] = kind

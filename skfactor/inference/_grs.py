@@ -18,7 +18,14 @@ from skfactor._kernels.collinear import find_collinear
 from skfactor._kernels.rounding import PIVOT_UNITS, SHARE_LEFT
 from skfactor._panel import check_same_rows, time_index
 from skfactor._typing import Float64Array, IntArray
-from skfactor._validation import raise_if_infinite, raise_if_repeated, target_names
+from skfactor._validation import (
+    is_one_of,
+    raise_if_infinite,
+    raise_if_no_numbers,
+    raise_if_repeated,
+    raise_if_sparse,
+    target_names,
+)
 from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import PremiaInference, TestResult
 
@@ -105,15 +112,15 @@ def _complete_table(data: Any, what: str) -> Float64Array:
         raise_if_repeated(data.columns, what)
         if not len(data.columns):
             raise ValueError(f"{what} has no columns.")
+        raise_if_sparse(data, what)
     values: Float64Array
     try:
         values = check_array(
             data, dtype=np.float64, ensure_2d=False, ensure_all_finite=False, input_name=what
         )
     except (ValueError, TypeError) as error:
-        if "could not convert" not in str(error):
-            raise
-        raise ValueError(f"{what} does not hold numbers: {error}.") from error
+        raise_if_no_numbers(error, what)
+        raise
     if values.ndim == 1:
         values = values.reshape(-1, 1)
     raise_if_infinite(values, target_names(data, values.shape[1]), what)
@@ -303,7 +310,7 @@ def grs_test(
     F(6, 810) = 8.2486, p-value = 0.0000
     H0: the alphas of all 6 assets are zero
     """
-    if covariance not in ("homoskedastic", "robust"):
+    if not is_one_of(covariance, ("homoskedastic", "robust")):
         raise ValueError(f"covariance={covariance!r} is neither 'homoskedastic' nor 'robust'.")
     if covariance == "homoskedastic" and (kernel is not None or bandwidth is not None or prewhiten):
         raise ValueError("A kernel or bandwidth is for covariance='robust'; leave it out here.")

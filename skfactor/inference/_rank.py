@@ -10,7 +10,7 @@ from scipy.linalg import helmert
 
 from skfactor._kernels.wild_bootstrap import RankDeficiency, random_signs, share_as_large
 from skfactor._typing import Float64Array
-from skfactor._validation import is_whole
+from skfactor._validation import is_one_of, is_whole
 from skfactor.inference._grs import FactorSample, check_residuals, read_factor_sample
 from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import TestResult
@@ -116,7 +116,7 @@ def rank_test(
     wild bootstrap(3) = 1.7150, p-value = 0.6550
     H0: the betas' differences across assets have a rank of at most 2, full rank is 3
     """
-    if method not in _METHODS:
+    if not is_one_of(method, _METHODS):
         raise ValueError(f"method={method!r} is neither {_METHODS[0]!r} nor {_METHODS[1]!r}.")
     if method == "cragg-donald" and (kernel is not None or bandwidth is not None or prewhiten):
         raise ValueError("A kernel or bandwidth is for method='kleibergen-paap'; leave it out.")

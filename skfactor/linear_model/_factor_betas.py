@@ -439,7 +439,7 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
             specific_variance=pd.Series(specific, self.betas_.index),
             factor_returns=record.factors,
             specific_returns=residuals,
-            date=residuals.index[-1],
+            date=residuals.index[-1:][0],  # a slice, as asked for one date pandas keeps its unit
         )
 
     def __sklearn_tags__(self) -> Tags:

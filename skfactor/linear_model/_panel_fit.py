@@ -147,6 +147,8 @@ class PanelRegression(PremiaModel):
 
         Raises
         ------
+        TypeError
+            If these are no slopes.
         ValueError
             As `fit`: if columns are constant everywhere, or no date can be estimated.
 
@@ -155,6 +157,10 @@ class PanelRegression(PremiaModel):
         RankDeficientWarning
             If some dates could not be estimated; their slopes are NaN.
         """
+        if not isinstance(slopes, Slopes):
+            raise TypeError(
+                f"slopes has to be what read_slopes gives; found {type(slopes).__name__}."
+            )
         self._names = slopes.names
         remember_names(self, slopes.names, slopes.has_names)
         # Names that are not text are those of a frame: others are made here.

@@ -14,6 +14,7 @@ from skfactor._kernels.weighted_correlations import (
     segment_weighted_rank_correlations,
 )
 from skfactor._typing import Float64Array
+from skfactor._validation import is_one_of
 from skfactor.metrics._pairs import Pairs, defined_values, read_pairs
 
 _METHODS = ("pearson", "spearman")
@@ -312,7 +313,7 @@ def _ic_values(
 
 
 def _check_method(method: str) -> None:
-    if method not in _METHODS:
+    if not is_one_of(method, _METHODS):
         raise ValueError(f"method={method!r} is unknown; it is one of {list(_METHODS)}.")
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 from sklearn import get_config
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, TransformerMixin, clone
 from sklearn.model_selection import check_cv
+from sklearn.pipeline import Pipeline
 from sklearn.utils import Tags, get_tags, indexable
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.metaestimators import available_if
@@ -385,9 +386,15 @@ class FactorSetSearchCV(
 
         Raises
         ------
+        TypeError
+            If these are no moments.
         ValueError
             As in `fit`, or if the score needs rows.
         """
+        if not isinstance(moments, DateMoments):
+            raise TypeError(
+                f"moments has to be what read_moments gives; found {type(moments).__name__}."
+            )
         score = moment_score(self.scoring, wide=False)
         if score is None:
             raise ValueError(
@@ -1014,8 +1021,8 @@ _EXTRA_COLUMNS: dict[str, tuple[str, str]] = {
 
 def _model_of(estimator: BaseEstimator) -> Any:
     """The model that a pipeline ends with."""
-    steps = getattr(estimator, "steps", None)
-    return estimator if steps is None else steps[-1][1]
+    whole = isinstance(estimator, Pipeline) and estimator.steps
+    return estimator.steps[-1][1] if whole else estimator
 
 
 def _column_names(X: Any) -> list[Any]:

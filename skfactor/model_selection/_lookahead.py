@@ -19,6 +19,7 @@ from skfactor._limits import muted
 from skfactor._panel import find_panel
 from skfactor._sklearn import safe_indexing, take_params
 from skfactor._typing import Float64Array, IntArray
+from skfactor._validation import is_one_of, named_metadata
 from skfactor.exceptions import LookaheadError
 from skfactor.metrics._mean_inference import check_horizon
 from skfactor.metrics._predict import metadata_of, predictor
@@ -165,14 +166,14 @@ def check_no_lookahead(
     ...
     skfactor.exceptions.LookaheadError: 'standardize' looks ahead: ...
     """
-    if on_fail not in {"raise", None}:
+    if not is_one_of(on_fail, {"raise", None}):
         raise ValueError(f"on_fail={on_fail!r} is neither 'raise' nor None.")
     check_horizon(horizon)
     rows = rows_by_date(X, y, dates, "check_no_lookahead", "dates=", assets)
     places = _cut_places(cuts, rows.dates)
     labels = {"dates": dates, "assets": None if assets is None else np.asarray(assets)}
     labels = {name: label for name, label in labels.items() if label is not None}
-    given = dict(params or {})
+    given = named_metadata(params)
     route(
         estimator, WalkForwardSplit(), dict(given), labels
     )  # raises if labels cannot be handed on
@@ -254,6 +255,8 @@ def _cut_places(cuts: int | list[Any], dates: pd.Index) -> list[int]:
             raise ValueError(f"cuts={cuts} has to be at least 1.")
         spread = np.linspace((n_dates - 1) // 2, n_dates - 1, cuts, endpoint=False)
         return sorted(set(spread.astype(int).tolist()))
+    if np.ndim(cuts) != 1:
+        raise ValueError(f"cuts={cuts!r} has to be a number, or a list of dates.")
     if not len(cuts):
         raise ValueError(
             "cuts is empty, so there is nothing to check. Pass a number or some dates."

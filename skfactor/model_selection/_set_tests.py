@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from skfactor._typing import Float64Array
-from skfactor._validation import check_level, is_whole
+from skfactor._validation import check_level, is_one_of, is_whole
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def superiority_test(
     random_state: int | None,
 ) -> SuperiorityTest:
     """Test losses (T, n) of sets against those of one of them."""
-    if method not in ("spa", "reality-check"):
+    if not is_one_of(method, ("spa", "reality-check")):
         raise ValueError(f"method={method!r} is unknown; it is 'spa' or 'reality-check'.")
     bootstrap = _arch("superior_to")
     if len(labels) < 2:

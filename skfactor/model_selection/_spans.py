@@ -29,6 +29,10 @@ _LETTERS = re.compile(r"(?<![-A-Za-z])[A-Za-z]+")  # of the units, not of their 
 _MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
 
 
+# Longer than any sample, and a number that NumPy takes.
+_MANY = 2**31
+
+
 @dataclass(frozen=True)
 class Span:
     """A length on the axis on which the dates have these places."""
@@ -79,7 +83,7 @@ def check_size(size: object, name: str, *, minimum: int) -> None:
 def make_span(size: Size, name: str, dates: pd.Index) -> Span:
     """The span of a size among unique, ascending dates."""
     if isinstance(size, int | np.integer):
-        return Span(np.arange(len(dates)), int(size))
+        return Span(np.arange(len(dates)), min(int(size), _MANY))
     unit, length = _unit(size, name)
     if not is_time(dates):
         form = calendar_format(dates)
@@ -100,7 +104,7 @@ def make_span(size: Size, name: str, dates: pd.Index) -> Span:
 def make_gap(size: Size, name: str, dates: pd.Index) -> Span:
     """The span of a distance between dates; a number counts as lags and horizons do."""
     if isinstance(size, int | np.integer):
-        return Span(calendar_positions(dates), int(size))
+        return Span(calendar_positions(dates), min(int(size), _MANY))
     return make_span(size, name, dates)
 
 

@@ -26,7 +26,7 @@ from skfactor._limits import muted
 from skfactor._panel import only_numbers_rows
 from skfactor._sklearn import safe_indexing, take_params
 from skfactor._typing import FloatArray, IntArray
-from skfactor._validation import target_names
+from skfactor._validation import named_metadata, target_names
 from skfactor.metrics._mean_inference import check_horizon
 from skfactor.metrics._predict import metadata_of, predictor
 from skfactor.model_selection._date_splitter import (
@@ -148,7 +148,7 @@ def predict_tests(
     check_horizon(horizon)
     cv = WalkForwardSplit(purge=int(horizon) - 1) if cv is None else check_cv(cv)
     given = {name: label for name, label in (labels or {}).items() if label is not None}
-    routed = route(estimator, cv, dict(params or {}), given)
+    routed = route(estimator, cv, named_metadata(params), given)
     splits = list(cv.split(X, y, **routed.splitter.split))
     _check_splits(splits, rows)
     raise_if_overlapping(splits, rows, int(horizon))
@@ -235,6 +235,8 @@ def _fit_and_predict(
             safe_indexing(X, train), safe_indexing(y, train), **take_params(X, fit_params, train)
         )
     fitted = predictor(estimator)
+    if not hasattr(fitted, "predict"):
+        raise TypeError(f"{type(fitted).__name__} has no predict, so there is nothing to judge.")
     given = metadata_of("predict", fitted, take_params(X, predict_params, test))
     return np.asarray(fitted.predict(safe_indexing(X, test), **given))
 

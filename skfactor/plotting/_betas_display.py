@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator
 
 from skfactor._dates import find_date_level
 from skfactor._fitted import find_fitted
+from skfactor._validation import is_one_of
 from skfactor.plotting._axes import (
     COLORS,
     DIVERGING,
@@ -126,7 +127,7 @@ class BetasDisplay:
         ValueError
             If the kind, an asset or a factor is unknown, or there are no rolling betas.
         """
-        if kind not in _KINDS:
+        if not is_one_of(kind, _KINDS):
             raise ValueError(f"kind={kind!r} has to be one of {list(_KINDS)}.")
         shown = _chosen(self.betas.index, assets, "assets")
         on = _chosen(self.betas.columns, factors, "factors")

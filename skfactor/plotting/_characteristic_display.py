@@ -11,6 +11,7 @@ from sklearn.pipeline import Pipeline
 
 from skfactor._panel import find_panel
 from skfactor._typing import Float64Array
+from skfactor._validation import is_one_of
 from skfactor.plotting._axes import (
     COLORS,
     date_axis,
@@ -96,7 +97,7 @@ class CharacteristicDisplay:
             If the kind is unknown, there are no dates to show it by, rows differ in number, or all
             values are missing.
         """
-        if kind not in ("by_date", "histogram"):
+        if not is_one_of(kind, ("by_date", "histogram")):
             raise ValueError(f"kind={kind!r} has to be 'by_date' or 'histogram'.")
         stages = [np.asarray(self.before, np.float64), np.asarray(self.after, np.float64)]
         if stages[0].ndim != 1 or stages[0].shape != stages[1].shape:

@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
+from skfactor._validation import is_one_of
 from skfactor.plotting._axes import (
     by_date,
     date_axis,
@@ -88,7 +89,7 @@ class FactorReturnsDisplay:
             If the kind is unknown, a sum is to be on a logarithmic axis, or a return of less than
             -1 is to be compounded.
         """
-        if kind not in (*_KINDS, "both"):
+        if not is_one_of(kind, (*_KINDS, "both")):
             raise ValueError(f"kind={kind!r} has to be 'both', 'cumulative' or 'drawdown'.")
         if log and not compound:
             raise ValueError("log=True shows compounded values: sums can be negative.")

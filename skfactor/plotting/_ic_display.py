@@ -9,6 +9,7 @@ import pandas as pd
 from scipy import stats
 from sklearn.base import BaseEstimator
 
+from skfactor._validation import is_one_of
 from skfactor.metrics import ForecastEvaluation, ic_by_date
 from skfactor.plotting._axes import (
     COLORS,
@@ -108,7 +109,7 @@ class ICDisplay:
             If the kind is unknown, the decay is to be shown and there is none, or no date has an
             IC.
         """
-        if kind not in (*_KINDS, "all"):
+        if not is_one_of(kind, (*_KINDS, "all")):
             raise ValueError(f"kind={kind!r} has to be 'all', or one of {list(_KINDS)}.")
         if kind == "decay" and self.decay is None:
             raise ValueError(

@@ -11,6 +11,7 @@ from scipy import stats
 from sklearn.base import BaseEstimator
 
 from skfactor._fitted import find_fitted
+from skfactor._validation import is_one_of
 from skfactor.plotting._axes import (
     REFERENCE,
     by_date,
@@ -103,7 +104,7 @@ class PremiaPathDisplay:
         ValueError
             If the kind or a name is unknown, or the window is longer than the sample.
         """
-        if kind not in ("cumulative", "rolling"):
+        if not is_one_of(kind, ("cumulative", "rolling")):
             raise ValueError(f"kind={kind!r} has to be 'cumulative' or 'rolling'.")
         lambdas = by_date(self._chosen(names), "lambdas")
         n_premia = lambdas.shape[1]

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
 
+from skfactor._validation import is_one_of
 from skfactor.metrics import infer_mean, quantile_returns_by_date
 from skfactor.plotting._axes import (
     COLORS,
@@ -92,7 +93,7 @@ class QuantileReturnsDisplay:
             If the kind is unknown, there are fewer than two quantiles, or a quantile has fewer
             than two returns.
         """
-        if kind not in (*_KINDS, "both"):
+        if not is_one_of(kind, (*_KINDS, "both")):
             raise ValueError(f"kind={kind!r} has to be 'both', 'mean' or 'spread'.")
         if self.returns.shape[1] < 2:
             raise ValueError(f"A spread takes two quantiles, found {self.returns.shape[1]}.")

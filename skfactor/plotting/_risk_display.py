@@ -9,6 +9,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 
 from skfactor._fitted import risk_model_of
+from skfactor._validation import is_one_of
 from skfactor.plotting._axes import (
     COLORS,
     REFERENCE,
@@ -95,7 +96,7 @@ class RiskDisplay:
         ValueError
             If ``by`` is unknown, or ``max_bars`` is below 2.
         """
-        if by not in ("factor", "asset"):
+        if not is_one_of(by, ("factor", "asset")):
             raise ValueError(f"by={by!r} has to be 'factor' or 'asset'.")
         if max_bars < 2:
             raise ValueError(f"max_bars={max_bars} has to be at least 2.")

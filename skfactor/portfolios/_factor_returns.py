@@ -310,14 +310,12 @@ def _row_dates(X: Any, returns: Any, dates: Any, date_level: str | int) -> Any:
     return dates
 
 
-def _check_names(
-    X: Any, factors: Mapping[str, Any], size: Any, low_minus_high: Sequence[str]
-) -> None:
+def _check_names(X: Any, factors: Any, size: Any, low_minus_high: Sequence[str]) -> None:
     if not isinstance(X, pd.DataFrame):
         raise TypeError(
             f"X is a {type(X).__name__}; its columns are called by name: pass a pandas DataFrame."
         )
-    if not factors or not hasattr(factors, "values"):
+    if not isinstance(factors, Mapping) or not factors:
         raise ValueError(
             f'factors says which column each is made of, {{"HML": "value"}}; found {factors!r}.'
         )

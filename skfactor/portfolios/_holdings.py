@@ -11,7 +11,7 @@ import pandas as pd
 from skfactor._kernels.holdings import Account, account_holdings
 from skfactor._panel import check_same_rows, find_panel, time_index
 from skfactor._typing import BoolArray, Float64Array, IntArray
-from skfactor._validation import numbers, raise_if_repeated
+from skfactor._validation import is_one_of, numbers, raise_if_repeated
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +127,7 @@ def hold_portfolio(
     2024-01    0.10    2.0000  0.0200      0.0800
     2024-02    0.01     0.0926  0.0009     0.0091
     """
-    if missing not in {"rescale", "raise"}:
+    if not is_one_of(missing, {"rescale", "raise"}):
         raise ValueError(f"missing={missing!r} has to be 'rescale' or 'raise'.")
     rows = _Rows.of(weights, returns, date_level)
     earned = rows.returns

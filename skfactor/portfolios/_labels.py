@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ import pandas as pd
 
 from skfactor._typing import IntArray
 
+# Combinations of labels; more are no portfolios, but what was to be sorted.
+_MOST_CELLS = 1_000_000
 # Whole numbers below this one are exact as floats.
 _EXACT = 2.0**53
 
@@ -24,6 +27,13 @@ def find_cells(labels: Any) -> tuple[IntArray, pd.Index]:
     if len(coded) == 1:
         codes, index = coded[0]
         return codes, index.rename(names[0])
+    n_cells = prod(len(index) for _, index in coded)
+    if n_cells > _MOST_CELLS:
+        raise ValueError(
+            f"The labels make {n_cells:,} portfolios: {[len(index) for _, index in coded]} in the "
+            f"columns {names}. Labels are few, such as those of PortfolioSorter, and not the "
+            "values that are sorted on."
+        )
     cells: IntArray = np.zeros(len(coded[0][0]), dtype=np.int64)
     missing = np.zeros(len(cells), dtype=bool)
     for codes, index in coded:

@@ -12,7 +12,7 @@ from skfactor._kernels.rounding import LEVEL_ROUNDING
 from skfactor._kernels.segments import Segments, segments_from_codes
 from skfactor._panel import check_same_rows, find_panel, group_labels
 from skfactor._typing import Float64Array, IntArray
-from skfactor._validation import numbers
+from skfactor._validation import is_one_of, numbers
 from skfactor._warn import warn_user
 from skfactor.exceptions import UndefinedPortfolioWarning
 from skfactor.portfolios._holdings import HeldPortfolio, hold_portfolio
@@ -84,7 +84,7 @@ def long_short_weights(
              e        0.0
     Name: weight, dtype: float64
     """
-    if weighting not in {"equal", "signal"}:
+    if not is_one_of(weighting, {"equal", "signal"}):
         raise ValueError(f"weighting={weighting!r} has to be 'equal' or 'signal'.")
     _check_leg_size(leg_size)
     if np.ndim(expected_returns) != 1:

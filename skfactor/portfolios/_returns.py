@@ -21,6 +21,9 @@ from skfactor.portfolios._schedule import (
     same_assets,
 )
 
+# As floats they take 800 MB.
+_MOST_RETURNS = 100_000_000
+
 
 def portfolio_returns(
     labels: Any,
@@ -123,11 +126,17 @@ def portfolio_returns(
         )
     if not len(portfolios):
         raise ValueError("No row has a label, so there is no portfolio.")
+    n_dates, n_portfolios = len(panel.dates), len(portfolios)
+    if n_dates * n_portfolios > _MOST_RETURNS:
+        raise ValueError(
+            f"{n_portfolios:,} portfolios on {n_dates:,} dates are more returns than the "
+            f"{_MOST_RETURNS:,} that a table may hold. Labels are few, such as "
+            "those of PortfolioSorter, and not the values that are sorted on."
+        )
     every_date = rebalance_every == 1 and rebalance_month is None
     if lag or not every_date:
         formed = formation_dates(panel.dates.labels, rebalance_every, rebalance_month)
         cells, shares = _held(panel, cells, values, shares, formed, lag)
-    n_dates, n_portfolios = len(panel.dates), len(portfolios)
     table, weightless = cell_means(
         values, panel.dates.codes, cells, (n_dates, n_portfolios), shares
     )

@@ -16,16 +16,20 @@ from skfactor._typing import BoolArray, IntArray
 _SPARSE, _SMALL = 16, 10**6
 
 
+# More dates than any sample has, and a number that NumPy takes.
+_MANY = 2**31
+
+
 def check_schedule(lag: Any, every: Any, month: Any) -> None:
     """Raise ``ValueError`` unless the three are whole numbers in their range."""
     for name, value, least, most in (
-        ("lag", lag, 0, np.inf),
-        ("rebalance_every", every, 1, np.inf),
+        ("lag", lag, 0, _MANY),
+        ("rebalance_every", every, 1, _MANY),
         ("rebalance_month", 1 if month is None else month, 1, 12),
     ):
         whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
         if not whole or not least <= value <= most:
-            limits = f"from {least} " + ("on" if most == np.inf else f"to {most}")
+            limits = f"from {least} " + ("on" if most == _MANY else f"to {most}")
             raise ValueError(f"{name} has to be a whole number {limits}; found {value!r}.")
 
 

@@ -259,3 +259,12 @@ def test_what_is_no_number_is_named(value):
         make_panel(missing=value)
     with pytest.raises(ValueError, match="noise has to"):
         make_panel(noise=value)
+
+
+def test_sizes_and_dates_that_cannot_be_are_refused():
+    for sizes in ({"n_dates": 10**30}, {"n_dates": 10**5, "n_assets": 10**5}):
+        with pytest.raises(ValueError, match="ask for more than the"):
+            make_panel(**sizes)
+    for dates in ({"freq": "Mx"}, {"start": 1.5}, {"start": "x1"}, {"freq": object()}):
+        with pytest.raises(ValueError, match="make no periods"):
+            make_two_pass(**dates)

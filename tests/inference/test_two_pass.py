@@ -301,3 +301,16 @@ def test_fama_macbeth_and_gls_need_no_inverse_of_the_factors():
 def test_what_is_no_model_is_named():
     with pytest.raises(TypeError, match=r"j_test needs a FamaMacBeth .* found a DataFrame"):
         j_test(french_two_pass()[0])
+
+
+def test_an_asset_in_other_units_is_named_where_errors_break_down():
+    factors, returns = french_two_pass()
+    scale = np.ones(returns.shape[1])
+    scale[0] = 1e12
+    model = FamaMacBeth().fit(factors, returns / returns.std() * scale)
+    for covariance in ("shanken", "gmm", "krs"):
+        with pytest.raises(ValueError, match=r"collinear to rounding.*units"):
+            model.inference(covariance)
+    for test in (j_test, cross_sectional_r2):
+        with pytest.raises(ValueError, match=r"collinear to rounding|units"):
+            test(model)

@@ -292,3 +292,20 @@ def test_the_covariance_of_unbalanced_returns_is_positive_definite(unbalanced):
     covariance = FactorBetas().fit(*unbalanced).covariance()
     assert_allclose(covariance, covariance.T, rtol=1e-13)
     assert np.linalg.eigvalsh(covariance).min() > 0.0
+
+
+def test_no_halflife_is_too_short_to_be_judged():
+    X, y = random_two_pass(np.random.default_rng(0))
+    for window in (None, 20):
+        with pytest.raises(ValueError, match="betas of none"):
+            FactorBetas(window=window, halflife=5e-324).fit(X, y)
+
+
+def test_factors_that_never_meet_have_no_betas():
+    X, y = random_two_pass(np.random.default_rng(0))
+    X = X.copy()
+    X.iloc[: len(X) // 2, 0] = np.nan
+    X.iloc[len(X) // 2 :, 1] = np.nan
+    for model in (FactorBetas(), FactorBetas(window=20), FactorBetas(halflife=10)):
+        with pytest.raises(ValueError, match="betas of none"):
+            model.fit(X, y)

@@ -472,3 +472,14 @@ def test_returns_that_are_missing_are_no_obstacle():
     holes = Y.mask(np.random.default_rng(0).random(len(Y)) < 0.3)
     complete = make_pipeline(FactorImputer(), LinearRegression())
     assert check_no_lookahead(complete, X, holes) == ()
+
+
+def test_what_is_no_cut_and_no_metadata_is_refused():
+    X, y = make_panel(n_dates=8, n_assets=6, random_state=0, return_X_y=True)
+    for cuts in (pd.Timestamp("2010-04-01"), None, 1.5, np.array(1.0)):
+        with pytest.raises(ValueError, match="has to be a number, or a list of dates"):
+            check_no_lookahead(FamaMacBeth(), X, y, cuts=cuts)
+    with pytest.raises(TypeError, match="params has to be a dict"):
+        check_no_lookahead(FamaMacBeth(), X, y, params=1.0)
+    with pytest.raises(ValueError, match="on_fail="):
+        check_no_lookahead(FamaMacBeth(), X, y, on_fail=[])

@@ -355,3 +355,23 @@ def test_whole_numbers_make_integer_columns_however_large(make, high):
 def test_fractions_make_float_columns():
     returns = portfolio_returns(np.array([0.5, 40_000.0]), np.ones(2), dates=[1, 1])
     assert list(returns.columns) == [0.5, 40_000.0]
+
+
+def test_values_that_are_no_labels_are_refused_before_memory_is_taken():
+    X, y = make_panel(n_dates=8, n_assets=12, n_features=6, random_state=0, return_X_y=True)
+    with pytest.raises(ValueError, match=r"782,757,789,696 portfolios"):
+        portfolio_returns(X, y)
+    n_rows = 20_000
+    index = pd.MultiIndex.from_arrays(
+        [np.arange(n_rows), np.zeros(n_rows)], names=["date", "asset"]
+    )
+    labels = pd.Series(np.arange(n_rows), index)
+    with pytest.raises(ValueError, match="20,000 portfolios on 20,000 dates"):
+        portfolio_returns(labels, labels * 0.0)
+
+
+def test_a_lag_that_no_integer_holds_is_refused():
+    X, y = make_panel(n_dates=3, n_assets=4, n_features=1, random_state=0, return_X_y=True)
+    for name in ("lag", "rebalance_every"):
+        with pytest.raises(ValueError, match=f"{name} has to be a whole number"):
+            portfolio_returns(X["x1"], y, **{name: 10**30})
