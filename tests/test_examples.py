@@ -49,6 +49,12 @@ def test_quickstart_prints_its_three_parts():
 
 
 @pytest.mark.slow
+def test_studies_run():
+    for path in sorted(EXAMPLES.glob("studies/*.py")):
+        assert run(f"studies/{path.stem}"), path.name
+
+
+@pytest.mark.slow
 def test_a_cluster_gives_the_numbers_of_one_fit():
     pytest.importorskip(NEEDS["cluster"])
     printed = run("cluster")
