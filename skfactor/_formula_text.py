@@ -110,7 +110,7 @@ def _split(text: str, marks: str) -> Iterator[str]:
 
 
 def _groups(text: str) -> Iterator[str]:
-    """What stands in the outermost brackets that group, and do not call or index."""
+    """What is in the outermost brackets that group, and do not call or index."""
     start = -1
     for i, character, depth in _outside_quotes(text):
         if character == "(" and depth == 1:

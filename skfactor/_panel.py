@@ -43,7 +43,7 @@ class Panel:
 
     dates: Labels
     assets: Labels | None
-    segments: Segments  # one a date, in ascending order
+    segments: Segments  # one per date, in ascending order
 
 
 def _dates_of_level(index: pd.MultiIndex, level: int) -> tuple[Labels, Segments]:
@@ -218,7 +218,7 @@ def check_same_rows(X: object, y: object, name: str = "y", x_name: str = "X") ->
 
 
 def _raise_other_rows(left: pd.Index, right: pd.Index, name: str, x_name: str) -> NoReturn:
-    """Say how the labels of X (left) and of another input (right) differ, and what mends it."""
+    """Say how the labels of X (left) and of another input (right) differ, and how to correct it."""
     variable = name.removesuffix("=")
     if isinstance(left, pd.MultiIndex) and isinstance(right, pd.MultiIndex):
         swapped = right.swaplevel() if right.nlevels == 2 else right
@@ -418,7 +418,7 @@ def _check_unique(dates: Labels, assets: Labels, *, passed: bool) -> None:
             raise ValueError(
                 f"{found}, {int(count[count > 1][0])} times. If dates= is coarser than the rows, "
                 "such as months of daily rows, leave it out to work by day, or bring the rows to "
-                "one a month and asset first; else remove the duplicates."
+                "one per month and asset first; else remove the duplicates."
             )
         raise ValueError(
             f"{found}. Remove the duplicates, for example with X[~X.index.duplicated()]."
@@ -431,7 +431,7 @@ def time_index(
     """Dates of rows that are periods: ``dates=``, else the index of X, else that of y.
 
     None if rows are only numbered. Raises if a date is missing or occurs twice, if ``dates=``
-    are not one a row, or with ``date_level=None``.
+    are not one per row, or with ``date_level=None``.
     """
     index = None
     if date_level is None:
@@ -467,7 +467,7 @@ def group_labels(
     Parameters
     ----------
     groupby : array-like of shape (n_rows,) or mapping
-        One label per row, or one an asset: a dict, or a Series whose index holds the assets and is
+        One label per row, or one per asset: a dict, or a Series whose index holds the assets and is
         not that of the rows.
     rows : object
         As the user passed them; their index is looked at.
@@ -536,7 +536,7 @@ def _assets_of_cross_section(rows: object) -> Labels | None:
 
 
 def _maps_assets(groupby: pd.Series, rows: object, n_rows: int, assets: Labels | None) -> bool:
-    """Whether a Series has one label per asset, and not one a row."""
+    """Whether a Series has one label per asset, and not one per row."""
     index = groupby.index
     if assets is None or index.nlevels > 1 or not assets.labels.isin(index).any():
         return False
@@ -547,7 +547,8 @@ def _maps_assets(groupby: pd.Series, rows: object, n_rows: int, assets: Labels |
         if not pd.Series(by_asset).equals(pd.Series(groupby.to_numpy())):
             raise ValueError(
                 "The index of groupby= may hold assets or number the rows, and labels differ. "
-                "Pass groupby.to_dict() for one label per asset, groupby.to_numpy() for one a row."
+                "Pass groupby.to_dict() for one label per asset, or groupby.to_numpy() for one per "
+                "row."
             )
     return len(index) != n_rows or bool(assets.labels.isin(index).all())
 

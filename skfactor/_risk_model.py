@@ -1,4 +1,4 @@
-"""RiskModel: what a factor model says of the risk of assets, whichever model says it."""
+"""RiskModel: what any factor model says about the risk of assets."""
 
 from __future__ import annotations
 
@@ -242,7 +242,7 @@ class RiskModel:
         return w, places
 
     def _exposures(self, places: IntArray) -> Float64Array:
-        """Exposures of held assets; of unknown ones, whose weight is 0, any number does."""
+        """Exposures of held assets; of unknown ones, whose weight is 0, any number is fine."""
         exposures: Float64Array = np.nan_to_num(self.exposures.to_numpy()[places])
         return exposures
 

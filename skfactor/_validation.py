@@ -137,7 +137,7 @@ def validate_target(estimator: BaseEstimator, X: Any, y: Any) -> Float64Array:
 
 
 def check_lengths(X: Any, y: Any, name: str = "y", x_name: str = "X") -> None:
-    """Raise ``ValueError`` if two inputs differ in the number of rows, and say what mends it."""
+    """Raise ``ValueError`` if two inputs differ in the number of rows, and say how to correct it."""
     n_left, n_right = num_samples(X), num_samples(y)
     if n_left == n_right:
         return
@@ -316,13 +316,13 @@ def numbers(data: Any, what: str) -> Float64Array:
 
 
 def check_level(level: Any) -> None:
-    """Raise ``ValueError`` for what is no coverage of an interval."""
+    """Raise ``ValueError`` for an invalid coverage of an interval."""
     if not isinstance(level, Real) or not 0.0 < float(level) < 1.0:
         raise ValueError(f"level={level!r} has to lie between 0 and 1, such as 0.95.")
 
 
 def check_significance(significance: Any) -> None:
-    """Raise ``ValueError`` for what is no size of a test."""
+    """Raise ``ValueError`` for an invalid size of a test."""
     if not isinstance(significance, Real) or not 0.0 < float(significance) < 1.0:
         raise ValueError(f"significance={significance!r} has to lie between 0 and 1, such as 0.05.")
 
@@ -347,7 +347,7 @@ def is_whole(value: Any) -> bool:
 
 
 def check_flag(value: Any, name: str) -> None:
-    """Raise ``ValueError`` for what is neither true nor false, as text and numbers are not."""
+    """Raise ``ValueError`` for anything but True and False, such as text and numbers."""
     if not isinstance(value, bool | np.bool_):
         raise ValueError(f"{name}={value!r} has to be True or False.")
 

@@ -38,7 +38,7 @@ class FormulaRegressor(CallbackSupportMixin, MetaEstimatorMixin, RegressorMixin,
     - ``"ret ~ beta + np.log(size) + C(industry)"``: returns and characteristics of a panel, whose
       (date, asset) index the regressor gets to see.
 
-    The formulas are those of formulaic; names with spaces stand in backticks. Whether there is an
+    The formulas are those of formulaic; names with spaces go in backticks. Whether there is an
     intercept is for the ``fit_intercept`` of the regressor (of a pipeline's last step) to say, and
     `skfactor.TradedFactorModel` always has one: it is never a column of the design. With
     ``fit_intercept=True``, ``C(industry)`` leaves out its first category; with ``False`` it has
@@ -65,7 +65,7 @@ class FormulaRegressor(CallbackSupportMixin, MetaEstimatorMixin, RegressorMixin,
     regressor_ : estimator
         The fitted model; its features are the columns of the design.
     model_spec_ : formulaic.ModelSpec
-        How the right side of the formula was encoded; `predict` encodes new rows alike.
+        How the right side of the formula was encoded; `predict` encodes new rows in the same way.
     target_spec_ : formulaic.ModelSpec or None
         The same of the left side, None without one.
     n_features_in_ : int

@@ -52,7 +52,7 @@ def returns_from_prices(
     ----------
     prices : DataFrame of shape (n_dates, n_assets) or Series of shape (n_rows,)
         Positive prices, NaN where there is none, in any order: a wide frame indexed by datetimes or
-        Periods, or one a row with a (date, asset) MultiIndex in either order.
+        Periods, or one per row with a (date, asset) MultiIndex in either order.
     freq : str, optional
         Frequency of the returns, as pandas names periods: "M", "Q", "W", "D". By default that of
         a PeriodIndex, or from row to row of a DatetimeIndex.
@@ -65,9 +65,9 @@ def returns_from_prices(
         Returns in decimals, from the second period on, with a PeriodIndex (with ``freq=None``:
         the kind of index that the prices have). Each week, month, quarter or year in between has
         its row, all NaN if there are no prices. Days are those that the prices have: where no
-        asset has a row, the market was closed. Of prices one a row, a Series in the same form with
-        a row for each asset and period that has a price, in order; NaN where the period before has
-        none.
+        asset has a row, the market was closed. For prices one per row, a Series of the same form
+        with a row for each asset and period that has a price, in order; NaN where the period before
+        has none.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def returns_from_prices(
 def _long_returns(
     prices: pd.DataFrame | pd.Series, freq: str | None, date_level: str | int
 ) -> pd.Series:
-    """Returns of prices one a row, in the form of the prices."""
+    """Returns of prices one per row, in the form of the prices."""
     if isinstance(prices, pd.DataFrame):
         if prices.shape[1] != 1:
             raise ValueError(
@@ -183,7 +183,7 @@ def excess_returns(
     Parameters
     ----------
     returns : DataFrame of shape (n_dates, n_assets) or Series of shape (n_rows,)
-        Returns: a wide frame, or one a row with a (date, asset) MultiIndex in either order.
+        Returns: a wide frame, or one per row with a (date, asset) MultiIndex in either order.
     risk_free : Series of shape (n_periods,)
         The risk-free rate of each period, in the units and at the frequency of the returns.
     date_level : str or int, default="auto"
@@ -344,7 +344,7 @@ def repeat_factors(
 def stack_characteristics(
     characteristics: Mapping[str, pd.DataFrame], *, how: Literal["all", "any"] | None = "all"
 ) -> pd.DataFrame:
-    """Stack wide frames, one a characteristic, to a (date, asset) panel.
+    """Stack wide frames, one per characteristic, to a (date, asset) panel.
 
     Parameters
     ----------

@@ -138,7 +138,7 @@ def premia_table(
     stars : bool, default=False
         Mark estimates by their p-value: ``***`` below 1%, ``**`` below 5%, ``*`` below 10%.
     statistic : {"t", "se"}, default="t"
-        What stands in parentheses below an estimate: its t-value or its standard error.
+        What is in parentheses below an estimate: its t-value or its standard error.
     covariance, kernel, bandwidth
         As in `skfactor.FamaMacBeth.inference`. ``"auto"`` may differ between models: the last row
         says which errors each has.
@@ -238,7 +238,7 @@ def _names(names: Sequence[str] | None, n_models: int) -> list[str]:
     if names is None:
         return [f"({i})" for i in range(1, n_models + 1)]
     if np.ndim(names) != 1 or len(names) != n_models:
-        raise ValueError(f"names has to hold {n_models} names, one a model; found {names!r}.")
+        raise ValueError(f"names has to hold {n_models} names, one per model; found {names!r}.")
     if len(set(names)) < n_models:
         raise ValueError(f"The names {list(names)} repeat; each model needs one of its own.")
     return list(names)

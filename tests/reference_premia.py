@@ -71,7 +71,7 @@ def random_two_pass(
 
 
 def to_long(factors: pd.DataFrame, returns: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
-    """The same data in long form: factor returns of the row's date, one return a row."""
+    """The same data in long form: factor returns of the row's date, one return per row."""
     dates, assets = returns.index, returns.columns
     index = pd.MultiIndex.from_product([dates, assets], names=["date", "asset"])
     long = pd.DataFrame(

@@ -467,7 +467,7 @@ class TestForwardReturns:
             forward_returns(wide(np.ones((4, 2)), pd.RangeIndex(4)))
 
 
-# --- prices one a row ---------------------------------------------------------------------------
+# --- prices one per row ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("freq", [None, "M"])

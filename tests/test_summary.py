@@ -217,7 +217,7 @@ def test_one_model_that_is_not_in_a_list_raises(models):
 
 @pytest.mark.parametrize("names", [["a"], ["a", "b", "c", "d"], "abc"])
 def test_names_of_another_number_raise(models, names):
-    with pytest.raises(ValueError, match="names has to hold 3 names, one a model; found"):
+    with pytest.raises(ValueError, match="names has to hold 3 names, one per model; found"):
         premia_table(models, names=names)
 
 

@@ -17,7 +17,7 @@ from skfactor._typing import BoolArray, Float64Array, IntArray
 
 # Values of a tile: both variables, their ranks and the order of them stay in cache.
 _TILE = 160_000
-# Runs of so many rows on average are worked on one by one.
+# Runs of this many rows on average are worked on one by one.
 _LONG_RUN = 1_000
 
 

@@ -19,7 +19,7 @@ from skfactor._kernels.segments import chunks
 from skfactor._kernels.threads import Done, Run, report_nothing, run_in_turn, run_on_threads
 from skfactor._typing import Float64Array, FloatArray, IntArray
 
-# Sums over many segments win below this many (rows a segment) x (regressors squared), BLAS above.
+# Sums over many segments win below this many (rows per segment) x (regressors squared), BLAS above.
 _BLAS_FROM = 15_000
 # The product of a matrix with itself goes to a routine of its own, which is slow for few variables.
 _SYRK_FROM = 24

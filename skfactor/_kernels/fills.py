@@ -1,4 +1,4 @@
-"""Missing values of every column filled with one value a segment."""
+"""Missing values of every column filled with one value per segment."""
 
 from __future__ import annotations
 

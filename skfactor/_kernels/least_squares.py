@@ -21,7 +21,7 @@ from skfactor._kernels.records import Record
 from skfactor._kernels.rounding import RANK_UNITS, SAFE_PIVOT, SAFE_SPREAD
 from skfactor._typing import BoolArray, Float64Array, IntArray
 
-# Above so many regressors a factorization for each segment beats one over arrays of segments.
+# Above this many regressors a factorization for each segment beats one over arrays of segments.
 _MANY_REGRESSORS = 16
 
 # The complete rows of one segment: x (K, m), y (m,), weights (m,) or None.
@@ -30,7 +30,7 @@ Rows = Callable[[int], tuple[Float64Array, Float64Array, Float64Array | None]]
 
 @dataclass(frozen=True)
 class LeastSquares(Record):
-    """One regression a segment; NaN where it is thin or deficient."""
+    """One regression per segment; NaN where it is thin or deficient."""
 
     coefficients: Float64Array  # (S, K), or (S, 1 + K) with the intercept first
     n_rows: IntArray  # (S,)

@@ -10,7 +10,7 @@ import numpy as np
 from skfactor._kernels.segments import are_long
 from skfactor._typing import BoolArray, FloatArray, IntArray
 
-# Segments are padded to one length unless that makes them so many times larger.
+# Segments are padded to one length unless that makes them this many times larger.
 _PADDING = 4
 
 

@@ -16,7 +16,7 @@ from skfactor._kernels.segments import (
 )
 from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray
 
-# Segments are worked on one by one if they hold so many values, else many in one call.
+# Segments are worked on one by one if they hold this many values, else many in one call.
 _WORTH_A_CALL = 30_000
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from skfactor._kernels.segments import Segments, are_long, map_segments, spread
 from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray
 
-# Values handled at once: so many stay in cache.
+# Values handled at once: this many stay in cache.
 _BLOCK = 2**15
 
 
@@ -109,7 +109,7 @@ def drifted_weights(
 
     Segments are the dates, ascending; ``assets`` (n_rows,) says whose row it is, ``reset``
     (n_dates,) when the given weights count. An asset without a return, or without a row, has no
-    weight from then on until the next reset; before the first reset nobody has.
+    weight from then on until the next reset; before the first reset no asset has one.
     """
     held = np.full(int(assets.max()) + 1, np.nan)
     out = np.empty(len(weights))

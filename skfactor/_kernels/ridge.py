@@ -27,7 +27,7 @@ from skfactor._typing import BoolArray, Float64Array, IntArray
 
 @dataclass(frozen=True)
 class Ridge:
-    """One penalized regression a segment; NaN where it is thin or deficient."""
+    """One penalized regression per segment; NaN where it is thin or deficient."""
 
     coefficients: Float64Array  # (S, K), or (S, 1 + K) with the intercept first
     n_rows: IntArray  # (S,)

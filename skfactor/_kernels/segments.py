@@ -12,10 +12,10 @@ import numpy as np
 from skfactor._kernels.threads import Run, report_nothing, run_in_turn, run_on_threads
 from skfactor._typing import FloatArray, IntArray
 
-# Values handled at once: so many stay in cache, and calls of NumPy on them take long enough for
+# Values handled at once: this many stay in cache, and calls of NumPy on them take long enough for
 # two threads to be seldom in each other's way.
 CHUNK = 640_000
-# From so many rows a segment on, one call for each segment beats one call over many of them.
+# From this many rows per segment on, one call for each segment beats one call over many of them.
 LONG_SEGMENT = 150
 # Segments of more values than this are worked on column by column, to bound the scratch.
 _LARGE = 2**21

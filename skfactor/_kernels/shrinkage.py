@@ -1,4 +1,4 @@
-"""Betas drawn to where betas are, because what is measured as extreme is mostly error."""
+"""Betas shrunk towards their mean, because extreme estimates are mostly error."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from skfactor._typing import FloatArray, IntArray
 # Shorter segments are sorted whole, and so are columns where more than this share of a segment
 # lies beyond the thresholds, or where the ranks are further than the second from either end.
 _LONG_SEGMENT, _MOST_KEPT, _TAIL = 1_000, 0.4, 0.12
-# Values drawn of each column of a segment: so many, but not more than every fifth.
+# Values drawn of each column of a segment: this many, but not more than every fifth.
 _SAMPLE, _STEP = 800, 5
 
 

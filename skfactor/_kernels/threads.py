@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import TypeAlias
 
-# Below so many values the threads cost more than they save.
+# Below this many values the threads cost more than they save.
 _WORTH_THREADS = 1_000_000
 # More threads than this mostly wait for the interpreter's lock.
 _MOST_THREADS = 4

@@ -1,4 +1,4 @@
-"""Errors of weighted least squares where weights forget the past: every residual varies alike.
+"""Errors of weighted least squares where weights forget the past, but residuals have one variance.
 
 With weights w and G = (X'WX)^-1 the coefficients vary as s^2 G X'W^2X G and not, as where weights
 are inverse variances, as s^2 G. The residual variance has the divisor that makes it unbiased,

@@ -184,8 +184,8 @@ class Slopes:
     def average_weights(self, window: int | None, halflife: float | None) -> Float64Array:
         """Weight of each date in the premia (T,), adding up to 1 over the estimated dates.
 
-        ``window`` takes the last so many dates, estimated or not; ``halflife`` halves the weight
-        for every so many dates of distance from the last. NaN where all of them have no weight.
+        ``window`` is a number of last dates, estimated or not; ``halflife`` is in dates before the
+        last one. NaN where all of them have no weight.
         """
         positions = calendar_positions(self.dates)
         return average_weights(positions, self.estimated, window, halflife)

@@ -55,7 +55,7 @@ class DatedRows:
         return DatedRows(rows, self.by, self.codes[chosen], self.dates, False), others
 
     def chunks(self, n_rows: int) -> Iterator[DatedRows]:
-        """Rows of whole dates, at least so many at a time except at the end."""
+        """Rows of whole dates, at least ``n_rows`` at a time except at the end."""
         total = len(self.codes)
         if not self.in_order:
             if total:

@@ -53,8 +53,8 @@ def iter_parquet(
     columns : sequence of str, optional
         Columns to read; by default all but those of hive partitions.
     chunk_rows : int, default=300_000
-        Rows to hand out at a time, at least, except at the end. Rows of a date are never parted,
-        and a row group is read at once; smaller ones together, up to so many rows.
+        Fewest rows to yield at a time, except at the end. Rows of a date are never split,
+        and a row group is read at once; smaller ones are read together, up to this many rows.
     max_rows : int, default=10_000_000
         Most rows to hold in memory for dates whose rows are scattered over the files.
 

@@ -48,7 +48,7 @@ class RowGroups:
         return cls(sorted(groups, key=lambda group: group.first), schema, by, assets)
 
     def batches(self, n_rows: int) -> list[list[RowGroup]]:
-        """Row groups in their order, neighbours of a file together up to so many rows.
+        """Row groups in their order, neighbours of a file together, up to this many rows.
 
         To read one of many row groups takes a time that grows with their number.
         """

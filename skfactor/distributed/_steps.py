@@ -60,6 +60,6 @@ def _pools_dates(step: Any) -> str:
     if not get_tags(step).requires_fit:  # works row by row
         return ""
     return (
-        "transform the frame with the step fitted beforehand, or use one that works date by date, "
+        "transform the frame first with a fitted step, or use one that works date by date, "
         "such as FactorZScorer for StandardScaler"
     )

@@ -49,8 +49,7 @@ class Diagnostics:
     beta_tests : DataFrame
         One row per factor: ``statistic``, ``p_value`` and ``df``, the number of restrictions, of
         the test that the assets' betas on it are all equal (all zero without a zero-beta rate). It
-        is
-        a Wald test robust to heteroskedasticity, with p-values by a wild bootstrap.
+        is a Wald test robust to heteroskedasticity, with p-values by a wild bootstrap.
     t_values : DataFrame
         One row per premium: ``fama-macbeth`` and ``krs`` t-values.
     significance : float

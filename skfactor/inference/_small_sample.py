@@ -22,7 +22,7 @@ def check_small_sample(small_sample: Any) -> bool | str:
 
 
 def check_draws(n_draws: Any, random_state: Any) -> None:
-    """Raise ``ValueError`` for what is no number of draws or no seed."""
+    """Raise ``ValueError`` for an invalid number of draws or seed."""
     if not is_whole(n_draws) or n_draws < _FEWEST_DRAWS:
         raise ValueError(
             f"n_draws={n_draws!r} has to be a whole number from {_FEWEST_DRAWS} on: fewer draws "

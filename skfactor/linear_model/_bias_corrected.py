@@ -72,7 +72,7 @@ class BiasCorrectedFamaMacBeth(TwoPassModel):
     fit_intercept : bool, default=True
         Whether to estimate the zero-beta rate, the column ``"const"``.
     weighting : {"ols", "wls"}, default="ols"
-        Weights of the assets in the second pass: alike, or by the inverse of their first-pass
+        Weights of the assets in the second pass: equal, or by the inverse of their first-pass
         residual variances.
     premia_window, premia_halflife, min_assets, missing, rank_deficient, date_level
         As in `FamaMacBeth`. With ``rank_deficient="raise"`` trimmed dates and fallbacks raise.
@@ -284,7 +284,7 @@ class BiasCorrectedFamaMacBeth(TwoPassModel):
         fitted, first = self._first_pass(factors, returns)
         if first.special:
             raise ValueError(
-                "The corrections are for betas of the whole sample, every period weighing alike, "
+                "The corrections are for full-sample betas with equal weights of all periods, "
                 f"and these are {first.special}."
             )
         return fitted, first

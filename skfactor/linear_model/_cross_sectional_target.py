@@ -134,8 +134,9 @@ class CrossSectionalTargetRegressor(
             one that is not of this package is fitted without them.
         **fit_params
             ``dates``, ``groupby``, ``weights``, ``sample_weight`` and others. With metadata
-            routing enabled they go to whom requests them; without, to whose method has a
-            parameter of that name, transformer and regressor, and else to the regressor.
+            routing enabled they go to the estimators that request them. Without it they go to the
+            transformer and the regressor if their methods have a parameter of that name, else to
+            the regressor.
 
         Returns
         -------
@@ -262,7 +263,7 @@ class CrossSectionalTargetRegressor(
                 values.pop("dates", None)  # they are in the index now
                 if values:
                     raise ValueError(
-                        f"{sorted(values)} are one value a row of a panel; y has one column an "
+                        f"{sorted(values)} are one value per row of a panel; y has one column an "
                         "asset, so that each row is a period. Leave them out, or pass a panel."
                     )
         column = pd.DataFrame({"y": target.reshape(-1)}, index=cells)

@@ -53,7 +53,7 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
     .. math:: R_{it} = \alpha_i + \beta_i' f_t + \varepsilon_{it}
 
     It fits three forms of the same data: **wide**, X (n_periods, n_factors) and y (n_periods,
-    n_assets); **long**, X the factor returns of each row's date and y one return a row, both
+    n_assets); **long**, X the factor returns of each row's date and y one return per row, both
     indexed by (date, asset); and **one series**, y (n_periods,). In long form `transform` replaces
     factor returns by the betas of the row's asset, so that
     ``make_pipeline(FactorBetas(), FamaMacBeth())`` is the two-pass regression.
@@ -65,7 +65,8 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
     Parameters
     ----------
     window : int or None, default=None
-        Estimate betas for each date from so many dates up to it. None is the whole sample.
+        Number of dates, up to its own, from which the betas of a date are estimated. None is the
+        whole sample.
     expanding : bool, default=False
         Estimate betas for each date from all dates up to it; ``window`` has to be None.
     min_periods : int or None, default=None
@@ -78,13 +79,13 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
     fit_intercept : bool, default=True
         Whether to estimate the alphas.
     halflife : float or None, default=None
-        Weigh dates exponentially (in the window): half the weight for every so many dates back.
+        Half-life, in dates, of exponential weights (in the window). None is equal weights.
     shrinkage : {"vasicek", "vasicek-net", "blume"} or None, default=None
-        ``"vasicek"`` [2]_ draws each beta to the mean over the assets (on the date), the more the
-        larger its standard error: with mean m and variance v, divisor n - 1, of the betas on a
+        ``"vasicek"`` [2]_ shrinks each beta towards the mean over the assets (on the date), more so
+        with a larger standard error: with mean m and variance v, divisor n - 1, of the betas on a
         factor, beta b of error s becomes (b / s^2 + m / v) / (1 / s^2 + 1 / v). That is the
         formula of textbooks. Measured betas vary more than true ones do, by their errors:
-        ``"vasicek-net"`` takes the mean of s^2 off v, which shrinks more. ``"blume"`` [3]_ is
+        ``"vasicek-net"`` subtracts the mean of s^2 from v, which shrinks more. ``"blume"`` [3]_ is
         2/3 b + 1/3, for betas on the market: it needs a single factor. Alphas follow; errors and
         R squared stay those of least squares.
     missing : {"drop", "raise"}, default="drop"

@@ -49,13 +49,13 @@ class FamaMacBeth(TwoPassModel, PanelRegression):
     fit_intercept : bool, default=True
         Whether to estimate the zero-beta rate, the column ``"const"``.
     weighting : {"ols", "wls", "gls"}, default="ols"
-        Weights of the assets in the wide form's second pass: alike, by the inverse of their
+        Weights of the assets in the wide form's second pass: equal, by the inverse of their
         first-pass residual variances, or by the inverse of the residuals' covariance, which needs
         complete returns and more than N + K + 2 periods. A panel takes ``sample_weight`` instead.
     premia_window : int or None, default=None
-        Average the slopes of the last so many dates only.
+        Number of last dates over which slopes are averaged. None is all dates.
     premia_halflife : float or None, default=None
-        Weigh the slopes exponentially: half the weight for every so many dates back.
+        Half-life, in dates, of exponential weights of the slopes. None is equal weights.
     min_assets : int or None, default=None
         Fewest assets on a date; thinner dates get NaN. None is the number of coefficients.
     missing : {"drop", "raise"}, default="drop"
@@ -185,7 +185,7 @@ class FamaMacBeth(TwoPassModel, PanelRegression):
         Raises
         ------
         ValueError
-            If rows cannot be told apart by date and asset, a value is infinite or text, columns
+            If date and asset do not identify the rows, a value is infinite or text, columns
             are constant, or no date can be estimated.
 
         Warns

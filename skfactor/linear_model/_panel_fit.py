@@ -91,7 +91,7 @@ class PanelRegression(PremiaModel):
         values, target = self._validate(X, y, reset=not earlier)
         if target.ndim == 2 and target.shape[1] > 1:
             raise ValueError(
-                f"y has {target.shape[1]} columns, one an asset: in this form new dates change "
+                f"y has {target.shape[1]} columns, one per asset: in this form new dates change "
                 "every beta, so they cannot be added. Call fit with all dates, or partial_fit "
                 "with a panel whose exposures are known."
             )

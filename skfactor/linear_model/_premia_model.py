@@ -184,7 +184,7 @@ class PremiaModel(ExpectedReturns):
               is correctly specified [3]_.
             - ``"krs"``: wide form; holds if the model is misspecified too [4]_.
             - ``"auto"``: krs where it holds (wide form, full-sample betas, premia averaged over all
-              dates alike), else fama-macbeth, which the summary says.
+              dates with equal weights), else fama-macbeth; the summary says so.
             - any other name that `skfactor.inference.register_covariance` was given.
         kernel : {None, "bartlett", "parzen", "quadratic-spectral"}, default=None
             Kernel of the long-run variance [5]_; None assumes no serial dependence.

@@ -38,9 +38,9 @@ class RidgeFamaMacBeth(PanelRegression):
         Whether to estimate the zero-beta rate, the column ``"const"``; it is not penalized.
         Without it exposures are divided by their root mean squares and not centred.
     premia_window : int or None, default=None
-        Average the slopes of the last so many dates only.
+        Number of last dates over which slopes are averaged. None is all dates.
     premia_halflife : float or None, default=None
-        Weigh the slopes exponentially: half the weight for every so many dates back.
+        Half-life, in dates, of exponential weights of the slopes. None is equal weights.
     min_assets : int or None, default=None
         Fewest assets on a date; thinner dates get NaN. None is 2, or 1 without an intercept, and
         with ``alpha=0`` the number of coefficients.
@@ -166,7 +166,7 @@ class RidgeFamaMacBeth(PanelRegression):
         Raises
         ------
         ValueError
-            If y has several columns, rows cannot be told apart by date and asset, a value is
+            If y has several columns, date and asset do not identify the rows, a value is
             infinite or text, columns are constant everywhere, or no date can be estimated.
 
         Warns
@@ -180,7 +180,7 @@ class RidgeFamaMacBeth(PanelRegression):
         raise_if_empty(target)
         if target.ndim == 2 and target.shape[1] > 1:
             raise ValueError(
-                f"y has {target.shape[1]} columns, one an asset: RidgeFamaMacBeth takes panels, "
+                f"y has {target.shape[1]} columns, one per asset: RidgeFamaMacBeth takes panels, "
                 "with exposures in X and returns in one column of y. Stack the returns by (date, "
                 "asset), or use FamaMacBeth, which estimates the exposures itself."
             )

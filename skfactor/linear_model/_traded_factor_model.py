@@ -40,7 +40,7 @@ class TradedFactorModel(ExpectedReturns):
     A factor that is an excess return, or a return long minus short, prices itself: its premium is
     its mean, and the model holds if all alphas are zero [1]_. It fits **wide** data, X (n_periods,
     n_factors) and y (n_periods, n_assets); **one series**, y (n_periods,); and **long** data, the
-    factor returns of each row's date in X and one return a row in y, indexed by (date, asset).
+    factor returns of each row's date in X and one return per row in y, indexed by (date, asset).
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ from skfactor._panel import Panel
 from skfactor._typing import IntArray
 from skfactor.metrics._pairs import is_whole, named_dates
 
-# A table of all dates and assets is faster than a search unless it has so many cells per row.
+# A table of all dates and assets is faster than a search unless it has this many cells per row.
 _MOST_CELLS = 16
 
 

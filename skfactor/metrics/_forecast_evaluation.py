@@ -37,10 +37,10 @@ class ForecastEvaluation:
     r2_zero : float
         1 minus the squared errors over the squared returns, all rows pooled.
     r2_demeaned : float
-        The same after the means of each date were taken off both: what is predicted of the
-        differences between assets.
+        The same after subtracting the means of each date from both: how well differences
+        between assets are predicted.
     quantiles : DataFrame
-        One row a quantile and one for the spread: average ``expected`` and ``realized`` return,
+        One row per quantile and one for the spread: average ``expected`` and ``realized`` return,
         the error of the latter, and number of dates.
     decay : DataFrame
         Rank IC of expectations with returns of ``lag`` dates later; lag 0 is ``rank_ic``.

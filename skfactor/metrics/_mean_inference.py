@@ -123,11 +123,11 @@ def infer_mean(series: pd.Series, *, horizon: int = 1) -> MeanInference:
     """Average of a series of dates with its standard error.
 
     Where each outcome spans several dates, those of neighbouring dates overlap and their measures
-    are correlated for ``horizon - 1`` lags. The error is that of Newey and West [1]_ with so many
-    lags, lag j weighed at 1 - j / horizon. These weights keep it positive and make it too small
-    where horizons overlap in full: by 13% for a horizon of 2, by up to 18% for long ones. It is
-    multiplied by T / (T - 1), as the errors of
-    `skfactor.FamaMacBeth`, and t has T - 1 degrees of freedom.
+    are correlated for ``horizon - 1`` lags. The error is that of Newey and West [1]_ with as
+    many lags and the weight 1 - j / horizon for lag j. These weights keep it positive and make it
+    too small where horizons overlap in full: by 13% for a horizon of 2, by up to 18% for long ones.
+    It is multiplied by T / (T - 1), as the errors of `skfactor.FamaMacBeth`, and t has T - 1
+    degrees of freedom.
 
     Parameters
     ----------

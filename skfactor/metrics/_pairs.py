@@ -37,7 +37,7 @@ class Pairs:
         return np.diff(self.offsets)
 
     def by_date(self, values: Float64Array) -> Float64Array:
-        """Values of runs (S,) as one a date (T,): over groups, weighted by their pairs.
+        """Values of runs (S,) as one per date (T,): over groups, weighted by their pairs.
 
         NaN where no run of the date has a value.
         """
@@ -60,7 +60,7 @@ class Pairs:
 
 
 def is_whole(number: object) -> bool:
-    """Whether a parameter is a whole number; True and False are none."""
+    """Whether a parameter is a whole number; True and False are not."""
     return isinstance(number, Integral) and not isinstance(number, bool)
 
 

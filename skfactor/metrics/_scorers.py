@@ -36,7 +36,7 @@ class ForecastScorer(BaseScorer):  # type: ignore[misc]  # scikit-learn is untyp
     - a fitted search is scored through its best estimator, since its own ``predict`` takes no
       metadata;
     - ``sample_weight`` goes to the metric where ``set_score_request(sample_weight=True)`` asks for
-      it. Metadata that neither the metric nor ``predict`` has a use for is refused.
+      it. Metadata that neither the metric nor ``predict`` uses raises.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ class ForecastScorer(BaseScorer):  # type: ignore[misc]  # scikit-learn is untyp
         Raises
         ------
         TypeError
-            If neither the metric nor ``predict`` has a use for a name.
+            If neither the metric nor ``predict`` uses a name.
         """
         self._raise_if_useless([name for name, request in kwargs.items() if request])
         requested: ForecastScorer = super().set_score_request(**kwargs)
@@ -129,7 +129,7 @@ class ForecastScorer(BaseScorer):  # type: ignore[misc]  # scikit-learn is untyp
         y_true : array-like of shape (n_rows,) or (n_periods, n_assets)
             Outcomes.
         **metadata
-            ``dates``, ``assets``, ``groupby``, ``weights`` or ``sample_weight``, one a row.
+            ``dates``, ``assets``, ``groupby``, ``weights`` or ``sample_weight``, one per row.
 
         Returns
         -------

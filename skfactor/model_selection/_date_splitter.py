@@ -43,7 +43,7 @@ class DateSplitter(BaseCrossValidator):  # type: ignore[misc]  # scikit-learn is
         y : array-like of shape (n_rows,) or (n_rows, n_assets), optional
             Its index supplies the dates where X has none.
         groups : array-like of shape (n_rows,), optional
-            Date of each row, where neither index says it. Metadata routing knows it as ``dates``.
+            Date of each row, if it is in neither index. In metadata routing it is called ``dates``.
 
         Yields
         ------
@@ -78,7 +78,7 @@ class DatedRows:
     """Unique, ascending dates, and which rows are on each."""
 
     dates: pd.Index
-    segments: Segments  # one a date
+    segments: Segments  # one per date
 
     def on(self, dates: BoolArray) -> IntArray:
         """Positions of the rows on the chosen dates, in order of these dates."""
@@ -102,7 +102,7 @@ class DatedRows:
 def rows_by_date(
     X: Any, y: Any, dates: Any, what: str, argument: str, assets: Any = None
 ) -> DatedRows:
-    """Find the date of each row of a panel, or of rows that are periods; raise if nothing says it.
+    """Find the date of each row of a panel, or of rows that are periods; raise if there are none.
 
     ``what`` is what the message calls the one who asks, ``argument`` where it takes dates.
     """

@@ -277,7 +277,7 @@ class FactorSetSearchCV(
         y : array-like of shape (n_rows,) or (n_periods, n_assets)
             Returns, in decimals.
         sample_weight : array-like of shape (n_rows,), optional
-            Panel form: weight of each row in its date's regression. Scores count every row alike.
+            Panel form: weight of each row in its date's regression. Scores give all rows the same weight.
         dates : array-like of shape (n_rows,), optional
             Date of each row, if it is not in the index of X or y.
         **params
@@ -742,7 +742,7 @@ class FactorSetSearchCV(
         Parameters
         ----------
         reference : str or sequence
-            The set that others are held against, by its label in ``results_`` or its columns.
+            The set that others are compared with, by its label in ``results_`` or its columns.
         method : {"spa", "reality-check"}, default="spa"
             Hansen's test of superior predictive ability [1]_, or White's reality check [2]_, which
             is conservative if poor sets were tried.
@@ -800,7 +800,7 @@ class FactorSetSearchCV(
         block_length: int | None = None,
         random_state: int | None = None,
     ) -> ConfidenceSet:
-        """Sets that cannot be told apart from the best.
+        """Sets that the data cannot distinguish from the best.
 
         Parameters
         ----------
@@ -953,7 +953,7 @@ class FactorSetSearchCV(
         return state
 
     def get_metadata_routing(self) -> MetadataRouter:
-        """Which metadata goes where: dates to the splitter, the rest to whom requests it."""
+        """Which metadata goes where: dates to the splitter, the rest to where it is requested."""
         router = MetadataRouter(owner=type(self).__name__)
         mapping = MethodMapping().add(caller="fit", callee="fit")
         router.add(estimator=self.estimator, method_mapping=mapping)

@@ -178,7 +178,7 @@ def check_no_lookahead(
         estimator, WalkForwardSplit(), dict(given), labels
     )  # raises if labels cannot be handed on
     sample = _Sample(X, y, rows.dates, rows.places(), places, random_state, labels, given)
-    # The altered data has thin dates and the like, of which nobody needs to hear.
+    # The altered data has thin dates and the like; warnings about them would be noise.
     leaks = muted(_leaks)(estimator, sample, rows, cv, n_jobs, horizon)
     if leaks and on_fail == "raise":
         raise LookaheadError(tuple(leaks))

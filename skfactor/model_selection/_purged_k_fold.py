@@ -29,11 +29,11 @@ class PurgedKFold(DateSplitter):
     n_splits : int, default=5
         Number of folds, at least 2.
     purge : int or offset, default=0
-        No training date lies within so many dates (or calendar units: ``"3ME"``) before or after a
-        tested date. Returns over h periods need h - 1. A number counts dates as lags do: on Periods
-        of a week or longer, missing ones count too.
+        Number of dates (or calendar units: ``"3ME"``) before and after each tested date that are
+        not trained on. Returns over h periods need h - 1. A number counts dates as lags do: on
+        Periods of a week or longer, missing ones count too.
     embargo : int or offset, default=0
-        So many further dates are left out after the test, from the last purged one on.
+        Number of further dates that are left out after the test, from the last purged one on.
 
     See Also
     --------

@@ -66,7 +66,7 @@ class SuperiorityTest:
 
 @dataclass(frozen=True)
 class ConfidenceSet:
-    """Sets that cannot be told apart from the best.
+    """Sets that the data cannot distinguish from the best.
 
     Attributes
     ----------
@@ -155,7 +155,7 @@ def confidence_set(
     block_length: int | None,
     random_state: int | None,
 ) -> ConfidenceSet:
-    """Sets, of losses (T, n), that cannot be told apart from the best."""
+    """Sets, of losses (T, n), that the data cannot distinguish from the best."""
     check_level(significance)
     bootstrap = _arch("model_confidence_set")
     length = _check_draws(n_draws, block_length, len(losses))

@@ -61,7 +61,7 @@ def walk_forward_predict(
     X : array-like of shape (n_rows, n_features)
         Rows of a panel, or one row per period.
     y : array-like of shape (n_rows,) or (n_periods, n_assets)
-        Returns, one a row of a panel, or one column per asset. Rows of a panel without one are
+        Returns, one per row of a panel, or one column per asset. Rows of a panel without one are
         fitted and transformed by all steps and predicted as others are; only a last regressor that
         is not of this package is fitted without them.
     cv : splitter or iterable of (train, test), optional
@@ -69,13 +69,13 @@ def walk_forward_predict(
         no date may be tested twice.
     horizon : int, default=1
         Dates that a return in y spans, as in `skfactor.frames.forward_returns`. The default splits
-        leave ``horizon - 1`` dates out before each test, other ones have to.
+        leave ``horizon - 1`` dates out before each test; other splits have to do so too.
     dates : array-like of shape (n_rows,), optional
-        Date of each row, where the index of neither X nor y says it. It goes to ``cv``, to a
+        Date of each row, if it is not in the index of X or y. It goes to ``cv``, to a
         ``fit`` that takes it and, where metadata routing is enabled, to every step that asks for
         it.
     assets : array-like of shape (n_rows,), optional
-        Asset of each row of a panel, where no index says it. It goes where ``dates`` go, and the
+        Asset of each row of a panel, if it is not in an index. It goes where ``dates`` go, and the
         predictions are indexed by both.
     params : dict, optional
         Metadata, such as ``{"sample_weight": ...}``; what has one value per row is split too. Goes

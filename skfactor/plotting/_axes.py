@@ -20,7 +20,7 @@ COLORS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#00
 # With them, lines and bars differ in print without colours too.
 LINE_STYLES = ("-", "--", "-.", ":")
 HATCHES = ("", "///", "...", "xxx")
-# For values on both sides of zero: purple and orange, told apart by every eye.
+# For values on both sides of zero: purple and orange, which colour-blind readers can distinguish.
 DIVERGING = "PuOr_r"
 INTERVAL: dict[str, Any] = {"fmt": "none", "ecolor": "black", "elinewidth": 1.1, "capsize": 2.5}
 REFERENCE: dict[str, Any] = {"color": "0.35", "linewidth": 0.8, "zorder": 1}

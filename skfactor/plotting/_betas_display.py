@@ -60,7 +60,7 @@ class BetasDisplay:
     lines_ : list of matplotlib Line2D
         One line per asset, factor by factor; of ``kind="rolling"`` with up to 8 assets.
     medians_ : list of matplotlib Line2D
-        The median of more assets, one a factor.
+        The median of more assets, one per factor.
     bands_ : list of matplotlib PolyCollection
         For each factor the middle 90% and the middle 50% of more assets.
     ax_ : matplotlib Axes, or ndarray of them
@@ -108,7 +108,7 @@ class BetasDisplay:
         ax : matplotlib Axes, or as many as there are factors, optional
             Axes to draw on; a single one is divided into panels, except for a heatmap.
         kind : {"points", "heatmap", "rolling"}, default="points"
-            Points with intervals, a panel a factor; colours, white at zero and hatched where there
+            Points with intervals, one panel per factor; colours, white at 0 and hatched where there
             is no beta; or paths over time.
         assets, factors : list, optional
             Which to show, in this order; all by default.

@@ -36,7 +36,7 @@ class ICDisplay:
         Information coefficient of each date, such as `skfactor.metrics.ic_by_date` gives; NaN
         where a date has none.
     decay : DataFrame of shape (n_lags, ...), optional
-        Average IC with the outcomes of so many dates later, indexed by lag, with the columns
+        Average IC with the outcomes of later dates, indexed by the lag in dates, with the columns
         ``mean``, ``std_error`` and ``n_dates``, such as the ``decay`` of
         `skfactor.metrics.evaluate_forecasts`.
 

@@ -33,7 +33,7 @@ class QuantileReturnsDisplay:
     Parameters
     ----------
     returns : DataFrame of shape (n_dates, n_quantiles)
-        Returns in decimals, one column a quantile from the lowest to the highest, such as
+        Returns in decimals, one column per quantile from the lowest to the highest, such as
         `skfactor.metrics.quantile_returns_by_date` or a sort into portfolios gives.
     horizon : int, default=1
         Dates that a return spans; more than one overlap, and errors have ``horizon - 1`` lags, as

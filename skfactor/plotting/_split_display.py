@@ -129,9 +129,9 @@ class SplitDisplay:
         X, y : DataFrame, Series or array-like
             Data to split. Their indexes supply the dates of the rows.
         groups : array-like of shape (n_rows,), optional
-            Passed to the splitter; where nothing else says the dates, these are the dates.
+            Passed to the splitter; where nothing else has dates, these are the dates.
         dates : array-like of shape (n_rows,), optional
-            Date of each row, where no index says it. If nothing does, each row is a period.
+            Date of each row, if it is not in an index. If there are no dates, each row is a period.
         ax : matplotlib Axes, optional
             Axes to draw on.
         **kwargs

@@ -51,7 +51,8 @@ def factor_returns(
     universe : array-like of bool of shape (n_rows,), optional
         Which rows breakpoints are taken from.
     lag : int, default=0
-        X and weights are those of so many dates (of Periods: weeks, months ...) before.
+        How many dates (with Periods: weeks, months ...) before its own each row takes X and weights
+        from.
     dates, assets : array-like of shape (n_rows,), optional
         Date and asset of each row, if they are not in an index.
     date_level : str or int, default="auto"
@@ -157,7 +158,8 @@ def fama_french_factors(
         are held from July on (``lag=1``). By default they are sorted on every date, as for UMD.
         Weights are those of each date either way.
     lag : int, default=0
-        X and weights are those of so many dates (of Periods: weeks, months ...) before.
+        How many dates (with Periods: weeks, months ...) before its own each row takes X and weights
+        from.
     dates, assets : array-like of shape (n_rows,), optional
         Date and asset of each row, if they are not in an index.
     date_level : str or int, default="auto"
@@ -288,7 +290,7 @@ def slope_factors(
         raise ValueError("X or returns has no rows, so there is nothing to regress.")
     if len(shape) != 1:
         raise ValueError(
-            f"returns has shape {shape}; pass one return a row of X. Of returns in wide form, one "
+            f"returns has shape {shape}; pass one return per row of X. For wide returns, one "
             "column per asset, skfactor.frames.stack_characteristics makes such rows."
         )
     panel = find_panel(X, returns, n_rows=shape[0], dates=dates, date_level=fitted.date_level)

@@ -106,7 +106,7 @@ def hedge(
     betas : estimator, RiskModel, Series (n_factors,) or DataFrame (n_dates, n_factors), optional
         How exposures are estimated from the portfolio's returns: a first pass such as
         `skfactor.FactorBetas`, whose default is in sample, one regression over all dates. Or
-        exposures that are known, on all dates alike or those with which the return of the same row
+        known exposures, the same on all dates or those with which the return of the same row
         is earned: rolling ones, moved to the date from which on they are known, or those of the
         holdings. Where they are NaN there is no hedge. A `skfactor.risk.RiskModel` knows those of
         the assets, from which ``weights`` make the portfolio's.

@@ -17,7 +17,7 @@ from skfactor._warn import warn_user
 from skfactor.exceptions import UndefinedPortfolioWarning
 from skfactor.portfolios._holdings import HeldPortfolio, hold_portfolio
 
-# No cross-section has legs of so many assets.
+# No cross-section has legs of this many assets.
 _NEVER = 2**40
 
 
@@ -41,7 +41,7 @@ def long_short_weights(
         Assets in each leg: a share of the date's, at most 0.5, rounded down but at least one; or
         a number. With ``groupby`` of each group.
     weighting : {"equal", "signal"}, default="equal"
-        Weights within a leg: alike, or by the distance from the median of the date (and group).
+        Weights within a leg: equal, or by the distance from the median of the date (and group).
     groupby : array-like of shape (n_rows,) or mapping from asset, optional
         Group of each row, such as its industry. Long and short then balance within each group,
         which weighs by its number of positions.
@@ -89,7 +89,7 @@ def long_short_weights(
     _check_leg_size(leg_size)
     if np.ndim(expected_returns) != 1:
         raise ValueError(
-            "expected_returns has to have one value a (date, asset) row; found shape "
+            "expected_returns has to have one value per (date, asset) row; found shape "
             f"{np.shape(expected_returns)}. Bring a wide frame into this form with stack()."
         )
     values = numbers(expected_returns, "expected_returns")
@@ -177,7 +177,7 @@ def long_short(
     for values, name in ((expected_returns, "expected_returns"), (returns, "returns")):
         if np.ndim(values) != 1:
             raise ValueError(
-                f"{name} has to have one value a (date, asset) row; found shape "
+                f"{name} has to have one value per (date, asset) row; found shape "
                 f"{np.shape(values)}. Bring a wide frame into this form with stack()."
             )
     _raise_if_longer(expected_returns, returns)

@@ -54,7 +54,8 @@ def portfolio_returns(
         Weight of each row's asset, not negative, such as its market capitalization at the start
         of the period; in any unit, as they are divided by their sum. Equal by default.
     lag : int, default=0
-        Labels and weights are those of so many dates (of Periods: weeks, months ...) before.
+        How many dates (with Periods: weeks, months ...) before its own each row takes its label and
+        weight from.
     rebalance_every, rebalance_month : int, optional
         As in the `PortfolioSorter` that made the labels. By default weights count on every date.
         With a schedule they count on its dates, and in between weights drift: each is the weight
@@ -162,7 +163,7 @@ def _held(
     """Cells and weights that each row has by those of earlier dates."""
     if panel.assets is None:
         raise ValueError(
-            "A lag, or weights that drift, take to know whose a row is: index labels by (date, "
+            "A lag, or weights that drift, need the asset of each row: index labels by (date, "
             "asset), or pass assets=."
         )
     dates = panel.dates.labels

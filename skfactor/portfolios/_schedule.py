@@ -12,7 +12,7 @@ from skfactor._kernels.segments import segments_from_codes
 from skfactor._panel import Labels, Panel
 from skfactor._typing import BoolArray, IntArray
 
-# A map of all (date, asset) pairs may take so many times the memory of the rows, and a bit more.
+# A map of all (date, asset) pairs may take this many times the memory of the rows, and a bit more.
 _SPARSE, _SMALL = 16, 10**6
 
 

@@ -32,7 +32,7 @@ from skfactor.portfolios._sort import Sorted, combine_labels, sort_rows
 
 # Portfolios of several columns together: as many as float32 labels tell apart, and fewer.
 _MOST_COMBINED = 10**6
-# Breakpoints of all dates: so many, and as many more a row.
+# Breakpoints of all dates: this many, and as many more per row.
 _MOST_BREAKPOINTS, _BREAKPOINTS_A_ROW = 10**7, 16
 
 
@@ -65,13 +65,13 @@ class PortfolioSorter(PerDateTransformer):
         one, as ``pandas.qcut``, the metrics of this package and the usual programs for the factors
         of Fama and French have it; with ``"left"`` the higher one, as tidyfinance has it.
     rebalance_every : int, default=1
-        Portfolios are formed on the first date in X and from there on every so many dates, and
-        held in between.
+        Number of dates from one formation of portfolios to the next, starting with the first date
+        in X. They are held in between.
     rebalance_month : int, optional
         Portfolios are formed once a year instead, on the last date in this month (6 is June) that
         X has.
     lag : int, default=0
-        Labels are those of so many dates (of Periods: weeks, months ...) before: with 1, portfolios
+        How many dates (with Periods: weeks, months ...) labels are held back: with 1, portfolios
         formed at the end of June are those of July.
     date_level : str, int or None, default="auto"
         Name or position of the date level in the index of X. None says that rows without dates
@@ -351,7 +351,7 @@ class PortfolioSorter(PerDateTransformer):
         as_formed = bool((used == np.arange(len(dates))).all())
         if not as_formed and panel.assets is None:
             raise ValueError(
-                "Labels are held or lagged, which takes to know whose they are: index X by (date, "
+                "Labels are held or lagged, which needs the asset of each row: index X by (date, "
                 "asset), or pass assets=."
             )
         if formed.all():

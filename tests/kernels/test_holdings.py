@@ -16,7 +16,7 @@ from skfactor._kernels.holdings import account_holdings
 def count_money(weights, returns, unit_costs):
     """Trade positions in money, by exact arithmetic: (returns, turnover, costs) and the wealth.
 
-    ``weights`` and ``returns`` are lists of dicts from asset to fraction, one a date.
+    ``weights`` and ``returns`` are lists of dicts from asset to fraction, one per date.
     """
     wealth, positions, table = Fraction(1000), {}, []
     for targets, outcome in zip(weights, returns, strict=True):

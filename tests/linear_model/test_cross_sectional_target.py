@@ -185,7 +185,7 @@ def _wide_scores(returns):
 def test_wide_form_takes_no_groups_and_no_repeated_columns(wide):
     factors, returns = wide
     model = CrossSectionalTargetRegressor(FamaMacBeth())
-    with pytest.raises(ValueError, match=r"\['groupby'\] are one value a row of a panel"):
+    with pytest.raises(ValueError, match=r"\['groupby'\] are one value per row of a panel"):
         model.fit(factors, returns, groupby=np.arange(len(returns)))
     with pytest.raises(ValueError, match=r"columns \['a'\] of y occur more than once"):
         model.fit(factors, returns.set_axis(["a"] * returns.shape[1], axis=1))

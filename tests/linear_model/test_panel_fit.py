@@ -326,7 +326,7 @@ def _mistakes(X, y, known):
         "number": (new.to_numpy()[:, :1], y[new.index], "X has 1 features, but FamaMacBeth"),
         "order": (new, y[new.index][::-1], "X and y have different indexes"),
         "infinite": (new, y[new.index] * np.inf, "y contains infinity"),
-        "wide": (new, wide, "y has 3 columns, one an asset: in this form new dates change every"),
+        "wide": (new, wide, "y has 3 columns, one per asset: in this form new dates change every"),
         "undated": (new.reset_index(drop=True), y[new.index].to_numpy(), "had dates, but the rows"),
         "kind": (
             new.set_axis(periods),

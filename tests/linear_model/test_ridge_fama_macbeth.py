@@ -270,7 +270,7 @@ def test_collinear_exposures_share_a_premium(panel):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda X, y: (X, pd.concat([y, y], axis=1)), "y has 2 columns, one an asset: RidgeFama"),
+        (lambda X, y: (X, pd.concat([y, y], axis=1)), "y has 2 columns, one per asset: RidgeFama"),
         (lambda X, y: (X.assign(x1=0.1), y), r"\['x1'\] are constant everywhere"),
         (
             lambda X, y: (X.assign(x1=X.index.get_level_values("date").day_of_year / 1.0), y),

@@ -252,7 +252,7 @@ def test_other_rows_raise(market):
     X, y, _ = market
     with pytest.raises(ValueError, match="labels and returns have different indexes"):
         factor_returns(X, y[::-1])
-    with pytest.raises(ValueError, match=r"returns has shape .* pass one return a row of X"):
+    with pytest.raises(ValueError, match=r"returns has shape .* pass one return per row of X"):
         slope_factors(X, y.unstack("asset"))  # noqa: PD010 -- pivot_table would average duplicates
 
 

@@ -330,7 +330,7 @@ def test_rows_without_dates_or_assets_raise():
     dates = sample()[0].index.get_level_values("date")
     with pytest.raises(ValueError, match=r"Neither labels nor returns.*stack_characteristics"):
         portfolio_returns(labels, returns)
-    with pytest.raises(ValueError, match=r"take to know whose a row is.*assets="):
+    with pytest.raises(ValueError, match=r"need the asset of each row.*assets="):
         portfolio_returns(labels, returns, dates=dates, lag=1)
 
 

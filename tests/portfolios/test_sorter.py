@@ -537,7 +537,7 @@ def test_holding_labels_takes_dates_and_assets():
     dates = panel.index.get_level_values("date")
     with pytest.raises(ValueError, match="lag and rebalancing need dates"):
         PortfolioSorter(lag=1).fit(panel.to_numpy())
-    with pytest.raises(ValueError, match=r"takes to know whose they are.*assets="):
+    with pytest.raises(ValueError, match=r"needs the asset of each row.*assets="):
         PortfolioSorter(2, rebalance_every=2).fit(panel.to_numpy(), dates=dates)
 
 
