@@ -137,7 +137,7 @@ def validate_target(estimator: BaseEstimator, X: Any, y: Any) -> Float64Array:
 
 
 def check_lengths(X: Any, y: Any, name: str = "y", x_name: str = "X") -> None:
-    """Raise ``ValueError`` if two inputs differ in the number of rows, and say how to correct it."""
+    """Raise ``ValueError`` if two inputs differ in the number of rows, and how to correct it."""
     n_left, n_right = num_samples(X), num_samples(y)
     if n_left == n_right:
         return

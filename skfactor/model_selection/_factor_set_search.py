@@ -277,7 +277,7 @@ class FactorSetSearchCV(
         y : array-like of shape (n_rows,) or (n_periods, n_assets)
             Returns, in decimals.
         sample_weight : array-like of shape (n_rows,), optional
-            Panel form: weight of each row in its date's regression. Scores give all rows the same weight.
+            Panel form: weight of each row in its date's regression. Scores do not use it.
         dates : array-like of shape (n_rows,), optional
             Date of each row, if it is not in the index of X or y.
         **params
