@@ -225,7 +225,7 @@ class TwoPassFit(Record):
         """The same, where it is for the betas."""
         if self.first.special:
             return (
-                "is for full-sample betas with equal weights of all dates, and these are "
+                "is for betas of the whole sample, with equal weights, and these are "
                 f"{self.first.special}."
             )
         if not self.first.fit_intercept:

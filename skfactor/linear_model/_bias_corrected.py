@@ -284,7 +284,7 @@ class BiasCorrectedFamaMacBeth(TwoPassModel):
         fitted, first = self._first_pass(factors, returns)
         if first.special:
             raise ValueError(
-                "The corrections are for full-sample betas with equal weights of all periods, "
+                "The corrections are for betas of the whole sample, with equal weights, "
                 f"and these are {first.special}."
             )
         return fitted, first

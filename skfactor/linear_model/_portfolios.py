@@ -20,7 +20,7 @@ def portfolio_betas(
     """Betas of portfolios with errors; see `FamaMacBeth.portfolio_betas`."""
     if first.special:
         raise ValueError(
-            f"portfolio_betas needs full-sample betas with equal weights of all dates, and "
+            f"portfolio_betas needs betas of the whole sample, with equal weights, and "
             f"these are {first.special}. Regress the portfolio's own return instead."
         )
     first.raise_if_collinear("portfolio_betas")
