@@ -149,7 +149,7 @@ def _in_periods(inputs: Mapping[str, pd.Index], freq: str) -> list[pd.Index]:
         if not periods.is_unique:
             raise ValueError(
                 f"{name} has several dates in the period {_repeated(periods)}, where the other "
-                "it has one date per period. Bring it to that frequency first."
+                "has one date per period. Bring it to that frequency first."
             )
         converted.append(periods)
     return converted
