@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import reprlib
 from abc import ABCMeta, abstractmethod
+from collections.abc import Hashable, Sequence
 from functools import partial
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from skfactor._fitting import fitting
@@ -23,7 +25,7 @@ from skfactor._per_date import PerDateTransformer
 from skfactor._sklearn import (
     Interval,
 )
-from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray
+from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray, RowLabels
 from skfactor._validation import (
     check_lengths,
     check_row_weights,
@@ -80,10 +82,10 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
     ) -> None:
         """Write the transformed values (n_features, n_rows) to ``out``; it may be ``columns``."""
 
-    def _learn_columns(self, names: list[Any]) -> None:
+    def _learn_columns(self, names: Sequence[Hashable]) -> None:
         """Check the parameters, and find columns by the names of those that are transformed."""
 
-    def _stays(self, X: Any, names: list[Any], values: FloatArray) -> BoolArray:
+    def _stays(self, X: ArrayLike, names: Sequence[Hashable], values: FloatArray) -> BoolArray:
         """Columns (n_features,) that stay as they are; ``names`` may be positions."""
         chosen = self.passthrough
         if callable(chosen):
@@ -118,7 +120,12 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
 
     @fitting()
     def fit(
-        self, X: Any, y: Any = None, dates: Any = None, groupby: Any = None, weights: Any = None
+        self,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        dates: RowLabels | None = None,
+        groupby: RowLabels | None = None,
+        weights: ArrayLike | None = None,
     ) -> Self:
         """Learn the statistics where there are no dates; with dates, learn that there are.
 
@@ -177,7 +184,13 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
             self._warn_of_constants(self._to_change(values).T, panel.segments, names)
         return self
 
-    def transform(self, X: Any, dates: Any = None, groupby: Any = None, weights: Any = None) -> Any:
+    def transform(
+        self,
+        X: ArrayLike,
+        dates: RowLabels | None = None,
+        groupby: RowLabels | None = None,
+        weights: ArrayLike | None = None,
+    ) -> Any:
         """Transform each row with the statistics of its own date, or with those that fit learned.
 
         Parameters
@@ -216,7 +229,12 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
         return like_input(self, X, self._beside_what_stays(values, out))
 
     def fit_transform(
-        self, X: Any, y: Any = None, dates: Any = None, groupby: Any = None, weights: Any = None
+        self,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        dates: RowLabels | None = None,
+        groupby: RowLabels | None = None,
+        weights: ArrayLike | None = None,
     ) -> Any:
         """Fit and transform the same rows; see `fit` and `transform` for the parameters.
 
@@ -239,7 +257,9 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
         out[:, self._changed] = changed
         return out
 
-    def _warn_of_constants(self, columns: FloatArray, dates: Segments, names: list[Any]) -> None:
+    def _warn_of_constants(
+        self, columns: FloatArray, dates: Segments, names: Sequence[Hashable]
+    ) -> None:
         """Warn of columns that vary over dates and within none, as macroeconomic variables do."""
         varies = vary_between_segments_only(columns, dates)
         if varies.any():
@@ -260,7 +280,9 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
                 NoVariationWarning,
             )
 
-    def _groups(self, groupby: Any, X: Any, n_rows: int, panel: Panel | None) -> Labels | None:
+    def _groups(
+        self, groupby: RowLabels | None, X: ArrayLike, n_rows: int, panel: Panel | None
+    ) -> Labels | None:
         if groupby is None:
             if self.min_group_size is not None and self.min_group_size > 1:
                 raise ValueError(
@@ -272,7 +294,9 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
             return None
         return group_labels(groupby, X, n_rows, None if panel is None else panel.assets)
 
-    def _check_weights(self, weights: Any, X: Any, n_rows: int) -> Float64Array | None:
+    def _check_weights(
+        self, weights: ArrayLike | None, X: ArrayLike, n_rows: int
+    ) -> Float64Array | None:
         if weights is not None and self._weightless is not None:
             raise ValueError(f"{type(self).__name__} takes no weights: {self._weightless}.")
         return check_row_weights(weights, X, n_rows, "weights")
@@ -294,7 +318,7 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
         codes: IntArray = place[groups.codes]
         return codes
 
-    def _to_invert(self, X: Any, groupby: Any) -> tuple[FloatArray, IntArray]:
+    def _to_invert(self, X: ArrayLike, groupby: RowLabels | None) -> tuple[FloatArray, IntArray]:
         """Values of X, and for each row (or for all) the row of the tables that `fit` learned."""
         check_is_fitted(self)
         if self.per_date_:

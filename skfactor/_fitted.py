@@ -42,7 +42,7 @@ def find_fitted(estimator: BaseEstimator, attribute: str, caller: str, needs: st
     raise TypeError(f"{caller} needs {needs}; found {found} without {attribute}.{remedy}")
 
 
-def fitted_parts(estimator: BaseEstimator) -> Iterator[Any]:
+def fitted_parts(estimator: BaseEstimator) -> Iterator[BaseEstimator]:
     """The estimator and those inside it, the last step of a pipeline first."""
     yield estimator
     if isinstance(estimator, Pipeline):

@@ -8,8 +8,9 @@ from contextvars import copy_context
 from functools import wraps
 from inspect import signature
 from math import ceil
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 
 from skfactor._kernels.threads import Done, report_nothing
@@ -78,7 +79,11 @@ def fitting(
 
 @contextmanager
 def fit_task(
-    estimator: BaseEstimator, X: Any, y: Any, n_steps: int = 0, step: str = ""
+    estimator: BaseEstimator,
+    X: ArrayLike | None,
+    y: ArrayLike | None,
+    n_steps: int = 0,
+    step: str = "",
 ) -> Iterator[Done]:
     """Tell an estimator's callbacks, if it has any, that its fit begins and ends.
 
@@ -111,7 +116,11 @@ def fit_task(
 
 @contextmanager
 def sub_fit_task(
-    estimator: BaseEstimator, X: Any, y: Any, inner: BaseEstimator, name: str
+    estimator: BaseEstimator,
+    X: ArrayLike | None,
+    y: ArrayLike | None,
+    inner: BaseEstimator,
+    name: str,
 ) -> Iterator[None]:
     """`fit_task` of an estimator whose one step, of this name, is the fit of an inner one.
 

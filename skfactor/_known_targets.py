@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 
@@ -41,7 +42,7 @@ def unknown_left_out(estimator: BaseEstimator) -> Iterator[None]:
             last.__class__ = getattr(type(last), _ORIGINAL, type(last))
 
 
-def _last_regressors(estimator: BaseEstimator) -> list[Any]:
+def _last_regressors(estimator: BaseEstimator) -> list[BaseEstimator]:
     """What an estimator ends with; of a fitted search, its best estimator too."""
     if isinstance(estimator, Pipeline) and estimator.steps:
         return _last_regressors(estimator.steps[-1][1])
@@ -63,7 +64,7 @@ def _leaving_out(kind: type) -> type:
         own = getattr(kind, name)
 
         @wraps(own)
-        def method(self: Any, X: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        def method(self: Any, X: ArrayLike, y: Any = None, *args: Any, **kwargs: object) -> Any:
             known = known_rows(y)
             if known is None:
                 return own(self, X, y, *args, **kwargs)
@@ -78,7 +79,7 @@ def _leaving_out(kind: type) -> type:
     return type(kind.__name__, (kind,), methods | names)
 
 
-def known_rows(y: Any) -> IntArray | None:
+def known_rows(y: object) -> IntArray | None:
     """Positions of the rows whose target is known; None if all are, or y has several columns."""
     values = np.asarray(y)
     if values.dtype.kind not in "fO" or not values.ndim or values.size != len(values):

@@ -18,7 +18,7 @@ import pandas as pd
 
 from skfactor._dates import check_dates, find_date_level, is_dated, repeats_text
 from skfactor._kernels.segments import Segments, segments_from_codes
-from skfactor._typing import IntArray
+from skfactor._typing import IntArray, RowLabels
 
 # Parts of scikit-learn that fit to some of the rows, and take those of the metadata.
 _TAKING_ROWS = {"model_selection", "ensemble", "feature_selection", "linear_model", "multioutput"}
@@ -279,8 +279,8 @@ def find_panel(
     y: object = None,
     *,
     n_rows: int,
-    dates: Any = None,
-    assets: Any = None,
+    dates: RowLabels | None = None,
+    assets: RowLabels | None = None,
     date_level: str | int | None = "auto",
     time_series: bool = False,
 ) -> Panel | None:
@@ -344,7 +344,7 @@ def find_panel(
     return Panel(found_dates, found_assets, segments)
 
 
-def raise_if_dated(indexes: list[pd.Index], dates: Any) -> None:
+def raise_if_dated(indexes: list[pd.Index], dates: RowLabels | None) -> None:
     """Raise if there are dates although ``date_level=None`` says that there are none."""
     found = None if dates is None else "dates= are passed"
     for index in indexes:

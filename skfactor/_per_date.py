@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.base import OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import Tags
 
 from skfactor._panel import Panel, find_panel, is_time_series, raise_if_one_row_a_date
 from skfactor._sklearn import CallbackSupportMixin, Estimator
+from skfactor._typing import RowLabels
 from skfactor._undated import warn_undated
 
 
@@ -31,7 +33,13 @@ class PerDateTransformer(
         return tags
 
     def _panel(
-        self, X: Any, dates: Any, n_rows: int, *, assets: Any = None, time_series: bool = False
+        self,
+        X: ArrayLike,
+        dates: RowLabels | None,
+        n_rows: int,
+        *,
+        assets: RowLabels | None = None,
+        time_series: bool = False,
     ) -> Panel | None:
         panel = find_panel(
             X,
@@ -44,7 +52,7 @@ class PerDateTransformer(
         raise_if_one_row_a_date(panel, n_rows, type(self).__name__)
         return panel
 
-    def _check_undated(self, X: Any, y: Any, n_rows: int) -> None:
+    def _check_undated(self, X: ArrayLike, y: Any, n_rows: int) -> None:
         """Raise if X lost the dates that y has; warn if nothing says that there are none."""
         if find_panel(X, y, n_rows=n_rows, date_level=self.date_level) is not None:
             if not isinstance(X, np.ndarray | pd.DataFrame):

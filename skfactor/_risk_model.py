@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from skfactor._kernels.rounding import NEGATIVE_EIGENVALUE, SAME_ESTIMATE
 from skfactor._typing import Float64Array, IntArray
@@ -215,7 +216,7 @@ class RiskModel:
         root = vectors * np.sqrt(np.maximum(values, 0.0))
         return pd.DataFrame(root, self.exposures.columns)
 
-    def _held(self, weights: Any) -> tuple[Float64Array, IntArray]:
+    def _held(self, weights: ArrayLike | None) -> tuple[Float64Array, IntArray]:
         """Weights (n_portfolios, n_held), and the places of their assets in the model."""
         if not isinstance(weights, pd.Series | pd.DataFrame):
             raise TypeError(

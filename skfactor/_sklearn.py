@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.base import _fit_context as fit_context
 from sklearn.metrics._scorer import _BaseScorer as BaseScorer
@@ -55,7 +56,7 @@ __all__ = [
 ]
 
 
-def take_params(X: Any, params: dict[Any, Any], indices: Any) -> dict[Any, Any]:
+def take_params(X: ArrayLike, params: dict[Any, Any], indices: Any) -> dict[Any, Any]:
     """Metadata of some rows of X; whatever has another length is left whole.
 
     So is a mapping, such as of assets to groups: it is not of rows, even if it is as long as X.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -31,3 +31,5 @@ class Splitter(Protocol):
 SplitterLike: TypeAlias = int | Splitter | Iterable[tuple[ArrayLike, ArrayLike]]
 # What scikit-learn takes as scoring: a name or a function of (estimator, X, y).
 ScoringLike: TypeAlias = str | Callable[..., float]
+# Named or unnamed sets of columns. The names are Any because a Mapping is invariant in its keys.
+ColumnSets: TypeAlias = Mapping[Any, Sequence[Hashable]] | Sequence[Sequence[Hashable]]

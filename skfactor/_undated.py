@@ -11,7 +11,7 @@ from skfactor._warn import warn_user
 from skfactor.exceptions import NoDatesWarning
 
 
-def warn_undated(X: Any, so: str, where: str = "") -> None:
+def warn_undated(X: object, so: str, where: str = "") -> None:
     """Warn that there are no dates, so that something else is done; say where they may be.
 
     ``where`` says which part of the estimator has the parameter ``date_level``.
@@ -23,7 +23,7 @@ def warn_undated(X: Any, so: str, where: str = "") -> None:
     )
 
 
-def warn_of_columns_left(X: Any) -> None:
+def warn_of_columns_left(X: object) -> None:
     """Warn of columns of X that look like its dates or assets, where rows are only numbered."""
     left = columns_left(X)
     if left:
@@ -32,7 +32,7 @@ def warn_of_columns_left(X: Any) -> None:
         )
 
 
-def advice_on_dates(X: Any) -> str:
+def advice_on_dates(X: object) -> str:
     """What to do about rows of X without dates, given what X looks like."""
     left = columns_left(X)
     if left:
@@ -48,7 +48,7 @@ def advice_on_dates(X: Any) -> str:
     return "Index X or y by (date, asset), or pass dates=."
 
 
-def columns_left(X: Any) -> str:
+def columns_left(X: object) -> str:
     """What to do about columns of a frame that hold its dates or assets; empty if none do."""
     dates, assets = _named_columns(X)
     if not dates and not assets:
@@ -65,7 +65,7 @@ def columns_left(X: Any) -> str:
     return f"{found}: {passed} and X.drop({left!r}), or X.to_pandas().set_index({levels})."
 
 
-def _named_columns(X: Any) -> tuple[list[Any], list[Any]]:
+def _named_columns(X: object) -> tuple[list[Any], list[Any]]:
     """Columns of a frame, of any library, that look like dates, and those that name assets."""
     columns: Any = getattr(X, "columns", None)
     if isinstance(X, pd.DataFrame):

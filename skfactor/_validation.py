@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, validate_data
 
@@ -97,7 +98,7 @@ def remember_features(estimator: BaseEstimator, X: pd.DataFrame) -> None:
     remember_names(estimator, list(X.columns), has_text_names(X))
 
 
-def remember_names(estimator: BaseEstimator, names: list[Any], are_text: bool) -> None:
+def remember_names(estimator: BaseEstimator, names: Sequence[Hashable], are_text: bool) -> None:
     """Store the number of features, and their names if they had some."""
     estimator.n_features_in_ = len(names)
     if are_text:
@@ -136,7 +137,7 @@ def validate_target(estimator: BaseEstimator, X: Any, y: Any) -> Float64Array:
     return values
 
 
-def check_lengths(X: Any, y: Any, name: str = "y", x_name: str = "X") -> None:
+def check_lengths(X: ArrayLike, y: ArrayLike, name: str = "y", x_name: str = "X") -> None:
     """Raise ``ValueError`` if two inputs differ in the number of rows, and how to correct it."""
     n_left, n_right = num_samples(X), num_samples(y)
     if n_left == n_right:
@@ -156,7 +157,7 @@ def _holds_all(index: pd.Index, labels: pd.Index) -> bool:
     return index.nlevels == labels.nlevels and bool(labels.isin(index).all())
 
 
-def _is_plain(data: Any) -> bool:
+def _is_plain(data: object) -> bool:
     """Whether data is a frame of float64, in which scikit-learn would look at each column."""
     if not isinstance(data, pd.DataFrame) or not len(data):
         return False
@@ -187,7 +188,7 @@ def _shares_memory(values: Float64Array, frame: pd.DataFrame) -> bool:
     return np.may_share_memory(values, frame.iloc[:, 0].to_numpy())
 
 
-def target_names(y: Any, n_columns: int) -> pd.Index:
+def target_names(y: object, n_columns: int) -> pd.Index:
     """Names of the columns of a target with several, 0, 1, ... where it has none."""
     columns = getattr(y, "columns", None)
     if columns is None or np.ndim(columns) != 1:
@@ -238,7 +239,7 @@ def raise_if_sparse(frame: pd.DataFrame, what: str) -> None:
         )
 
 
-def _explain_text(X: Any, error: Exception) -> None:
+def _explain_text(X: ArrayLike, error: Exception) -> None:
     left = "" if isinstance(X, pd.DataFrame) and carries_dates(X) else columns_left(X)
     if left:
         raise ValueError(f"{left} ({error})") from error
@@ -300,7 +301,7 @@ def _raise_for_large(values: FloatArray, names: Any, what: str) -> None:
     )
 
 
-def numbers(data: Any, what: str) -> Float64Array:
+def numbers(data: object, what: str) -> Float64Array:
     """Values of any shape as floats; NaN is allowed, text and infinity raise ``ValueError``."""
     try:
         values = np.asarray(data, dtype=np.float64)
@@ -315,13 +316,13 @@ def numbers(data: Any, what: str) -> Float64Array:
     return values
 
 
-def check_level(level: Any) -> None:
+def check_level(level: object) -> None:
     """Raise ``ValueError`` for an invalid coverage of an interval."""
     if not isinstance(level, Real) or not 0.0 < float(level) < 1.0:
         raise ValueError(f"level={level!r} has to lie between 0 and 1, such as 0.95.")
 
 
-def check_significance(significance: Any) -> None:
+def check_significance(significance: object) -> None:
     """Raise ``ValueError`` for an invalid size of a test."""
     if not isinstance(significance, Real) or not 0.0 < float(significance) < 1.0:
         raise ValueError(f"significance={significance!r} has to lie between 0 and 1, such as 0.05.")
@@ -336,23 +337,23 @@ def named_metadata(params: Any) -> dict[str, Any]:
     return dict(params or {})
 
 
-def is_one_of(value: Any, options: Collection[str | None]) -> bool:
+def is_one_of(value: object, options: Collection[str | None]) -> bool:
     """Whether a value is one of the names; lists and arrays, which do not compare, are none."""
     return (value is None or isinstance(value, str)) and value in options
 
 
-def is_whole(value: Any) -> bool:
+def is_whole(value: object) -> bool:
     """Whether a value is a whole number, and not true or false."""
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
-def check_flag(value: Any, name: str) -> None:
+def check_flag(value: object, name: str) -> None:
     """Raise ``ValueError`` for anything but True and False, such as text and numbers."""
     if not isinstance(value, bool | np.bool_):
         raise ValueError(f"{name}={value!r} has to be True or False.")
 
 
-def feature_names(estimator: BaseEstimator, X: Any = None) -> list[Any]:
+def feature_names(estimator: BaseEstimator, X: ArrayLike | None = None) -> list[Hashable]:
     """Names of the features: those seen in fit, else X's columns, else x0, x1, ..."""
     if hasattr(estimator, "feature_names_in_"):
         return list(estimator.feature_names_in_)
@@ -361,7 +362,9 @@ def feature_names(estimator: BaseEstimator, X: Any = None) -> list[Any]:
     return [f"x{i}" for i in range(estimator.n_features_in_)]
 
 
-def which_columns(chosen: list[Any], names: list[Any], parameter: str) -> BoolArray:
+def which_columns(
+    chosen: Sequence[Hashable], names: Sequence[Hashable], parameter: str
+) -> BoolArray:
     """Mask (n_columns,) of the chosen names; ``ValueError`` if one is unknown or named twice."""
     unknown = [name for name in chosen if name not in names]
     if unknown:
@@ -371,13 +374,13 @@ def which_columns(chosen: list[Any], names: list[Any], parameter: str) -> BoolAr
     return np.isin(np.arange(len(names)), [names.index(name) for name in chosen])
 
 
-def column_index(names: list[Any]) -> pd.Index:
+def column_index(names: Sequence[Hashable]) -> pd.Index:
     """Names of columns as an index to be shared: making one from text takes time."""
     index: pd.Index = pd.Index(names, tupleize_cols=False)
     return index
 
 
-def check_row_weights(weights: Any, X: Any, n_rows: int, name: str) -> Float64Array | None:
+def check_row_weights(weights: object, X: Any, n_rows: int, name: str) -> Float64Array | None:
     """Weights (n_rows,) that are finite and not negative, or None."""
     if weights is None:
         return None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn import get_config
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
 from sklearn.pipeline import Pipeline
@@ -109,7 +110,7 @@ class FormulaRegressor(CallbackSupportMixin, MetaEstimatorMixin, RegressorMixin,
         self.regressor = regressor
 
     @fitting(one_task=False, holds_estimators=True)
-    def fit(self, /, X: Any, y: Any = None, **fit_params: Any) -> Self:
+    def fit(self, /, X: ArrayLike, y: ArrayLike | None = None, **fit_params: object) -> Self:
         """Build the design (and the target) from the formula and fit the regressor.
 
         Parameters
@@ -155,7 +156,7 @@ class FormulaRegressor(CallbackSupportMixin, MetaEstimatorMixin, RegressorMixin,
         return self
 
     @available_if(lambda self: hasattr(self.regressor, "predict"))  # type: ignore[untyped-decorator]  # scikit-learn is untyped
-    def predict(self, X: Any, **predict_params: Any) -> Any:
+    def predict(self, X: ArrayLike, **predict_params: object) -> Any:
         """Predict with the regressor.
 
         Parameters
@@ -175,7 +176,7 @@ class FormulaRegressor(CallbackSupportMixin, MetaEstimatorMixin, RegressorMixin,
         return self.regressor_.predict(self._design(X), **params)
 
     @available_if(lambda self: hasattr(self.regressor, "score"))  # type: ignore[untyped-decorator]  # scikit-learn is untyped
-    def score(self, X: Any, y: Any = None, **score_params: Any) -> float:
+    def score(self, X: ArrayLike, y: ArrayLike | None = None, **score_params: object) -> float:
         """Score of the regressor.
 
         Parameters
@@ -210,11 +211,11 @@ class FormulaRegressor(CallbackSupportMixin, MetaEstimatorMixin, RegressorMixin,
             return params
         return dict(process_routing(self, method, **params).regressor[method])
 
-    def _design(self, X: Any) -> pd.DataFrame:
+    def _design(self, X: ArrayLike) -> pd.DataFrame:
         return _materialize(self.model_spec_, _named_frame(X), self.formula)[1]
 
     def _target(
-        self, side: SimpleFormula | ModelSpec | None, frame: pd.DataFrame, y: Any
+        self, side: SimpleFormula | ModelSpec | None, frame: pd.DataFrame, y: ArrayLike | None
     ) -> tuple[ModelSpec | None, Any]:
         """The returns: those passed as y, or those that the left side names and how it did."""
         if side is None and y is None:
@@ -272,7 +273,7 @@ def _sides(formula: str, regressor: BaseEstimator) -> tuple[SimpleFormula | None
     return target, design
 
 
-def _innermost(regressor: BaseEstimator) -> Any:
+def _innermost(regressor: BaseEstimator) -> BaseEstimator:
     """The estimator that does the regression."""
     if isinstance(regressor, Pipeline):
         return _innermost(regressor.steps[-1][1])

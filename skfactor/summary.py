@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import IO, Any
@@ -244,7 +244,7 @@ def _names(names: Sequence[str] | None, n_models: int) -> list[str]:
     return list(names)
 
 
-def _infer(model: BaseEstimator, given: dict[str, Any]) -> PremiaInference:
+def _infer(model: BaseEstimator, given: Mapping[str, object]) -> PremiaInference:
     known = inspect.signature(model.inference).parameters
     refused = [name for name in given if name not in known]
     if refused and "options" not in known:
@@ -370,12 +370,12 @@ def full_summary(
 
 
 def _fit_rows(
-    model: BaseEstimator, debiased: bool, options: dict[str, Any]
+    model: BaseEstimator, debiased: bool, options: Mapping[str, object]
 ) -> tuple[dict[str, str], list[str]]:
     """How well the model fits, by the name of the row, and why some of that does not exist."""
     refusals: list[str] = []
 
-    def ask(test: Callable[..., Any], **given: Any) -> Any:
+    def ask(test: Callable[..., Any], **given: object) -> Any:
         try:
             return test(model, **given)
         except ValueError as error:

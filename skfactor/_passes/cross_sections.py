@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy.linalg import solve_triangular
 
 from skfactor._definite import are_explained, cholesky_factor
@@ -181,7 +181,7 @@ def _regress_generalized(
     return replace(fits, coefficients=np.column_stack([const, fits.coefficients]))
 
 
-def raise_if_time_series(X: Any, y: Any) -> None:
+def raise_if_time_series(X: ArrayLike | None, y: ArrayLike | None) -> None:
     """Raise if each row is one date, for which a single return makes no cross-section."""
     if is_time_series(X) or is_time_series(y):
         raise ValueError(

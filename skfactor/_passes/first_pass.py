@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.base import BaseEstimator
 
 from skfactor._collinear import describe_collinear
 from skfactor._kernels.cross_moments import complete_rows, masked_cross_moments
@@ -73,7 +73,7 @@ class FirstPass:
         return unexplained_returns(self.returns, self.factors, self.betas, self.alphas)
 
 
-def first_pass_of(fitted: Any, assets: pd.Index) -> FirstPass:
+def first_pass_of(fitted: BaseEstimator, assets: pd.Index) -> FirstPass:
     """The record of a fitted first pass; of an estimator that only has betas, what is known.
 
     Raises ``ValueError`` if it has no betas (N, K) of these assets.

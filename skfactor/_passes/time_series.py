@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from skfactor._panel import Panel, find_panel, only_numbers_rows, time_index
 from skfactor._typing import Float64Array
@@ -53,14 +55,14 @@ class TimeSeries:
 
 
 def read_time_series(
-    X: Any,
-    y: Any,
+    X: ArrayLike | None,
+    y: ArrayLike | None,
     values: Any,
     target: Float64Array,
-    names: list[Any],
+    names: list[Hashable],
     *,
-    dates: Any,
-    assets: Any,
+    dates: object,
+    assets: object,
     date_level: str | int | None,
     ordered: bool,
 ) -> TimeSeries:

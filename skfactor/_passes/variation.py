@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
@@ -56,7 +57,7 @@ class Variation:
             np.maximum(self.rounding, other.rounding),
         )
 
-    def raise_if_constant(self, names: list[Any], constant_everywhere: bool) -> None:
+    def raise_if_constant(self, names: Sequence[Hashable], constant_everywhere: bool) -> None:
         """Raise for columns that vary within none of several dates but over them.
 
         With ``constant_everywhere`` also for those that do not vary at all.
@@ -77,7 +78,7 @@ class Variation:
             )
 
 
-def _select(names: list[Any], which: BoolArray) -> list[Any]:
+def _select(names: Sequence[Hashable], which: BoolArray) -> list[Hashable]:
     return [name for name, chosen in zip(names, which, strict=True) if chosen]
 
 

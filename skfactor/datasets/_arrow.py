@@ -125,7 +125,7 @@ def _encoded(column: pa.ChunkedArray) -> tuple[IntArray, pa.Array]:
     return codes, _restored(encoded.dictionary, column.type)
 
 
-def _storage(values: Any) -> Any:
+def _storage(values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     """Values of an extension type, such as pandas' periods, as what they are stored as."""
     import pyarrow as pa
 
@@ -146,7 +146,7 @@ def _restored(values: pa.Array, kind: pa.DataType) -> pa.Array:
     return pa.ExtensionArray.from_storage(kind, values)
 
 
-def _numbers(dates: Any) -> Any:
+def _numbers(dates: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     """Points in time as whole numbers; other dates as they are."""
     import pyarrow as pa
 

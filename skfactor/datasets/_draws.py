@@ -25,7 +25,7 @@ def check_counts(**counts: int) -> None:
         raise ValueError(f"{counts} ask for more than the {_MOST_DRAWS:,} numbers that are drawn.")
 
 
-def check_shares(**shares: Any) -> None:
+def check_shares(**shares: object) -> None:
     """Raise unless each is in [0, 1)."""
     for name, share in shares.items():
         if not isinstance(share, int | float | np.number) or not 0.0 <= share < 1.0:

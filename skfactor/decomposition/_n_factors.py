@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
 from skfactor._kernels.factor_numbers import (
@@ -24,6 +25,9 @@ from skfactor._kernels.rounding import EPSILON
 from skfactor._typing import Float64Array
 from skfactor._validation import check_flag, is_whole, numbers, raise_if_repeated
 from skfactor._warn import warn_user
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 METHODS = (*SMALLEST, *LARGEST, "ed", "gx", "abc")
 # Eigenvalues beyond max_factors that the edge of the bulk is measured by.
@@ -62,7 +66,7 @@ class NumberOfFactors:
     eigenvalues: pd.Series
     max_factors: int
 
-    def plot(self, ax: Any = None) -> Any:
+    def plot(self, ax: Axes | None = None) -> Any:
         """Scree plot: shares of the variation, and the numbers that the rules choose.
 
         Parameters
@@ -88,7 +92,7 @@ class NumberOfFactors:
 
 
 def n_factors(
-    returns: Any,
+    returns: ArrayLike,
     methods: str | Iterable[str] = "all",
     max_factors: int = 8,
     *,
@@ -203,7 +207,7 @@ def find_number(
     max_factors: int,
     demean: bool,
     standardize: bool,
-    random_state: Any,
+    random_state: object,
 ) -> NumberOfFactors:
     """`n_factors` of complete returns (T, N)."""
     t, n = values.shape

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Hashable, Sequence
 from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from skfactor._dates import is_dated
@@ -65,7 +68,7 @@ class WideFactors(
         """The number gamma; -1 takes the means out."""
 
     @fitting()
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: ArrayLike, y: ArrayLike | None = None) -> Self:
         """Estimate loadings, and the factors of the same returns.
 
         Parameters
@@ -133,7 +136,7 @@ class WideFactors(
         self._fitted_returns = pd.DataFrame(x, dates, assets)
         return self
 
-    def _returns(self, X: Any, *, reset: bool) -> Float64Array:
+    def _returns(self, X: ArrayLike, *, reset: bool) -> Float64Array:
         """Returns (T, N) as numbers, missing ones only where they may be."""
         if isinstance(X, pd.DataFrame) and X.index.nlevels > 1:
             raise ValueError(
@@ -185,7 +188,7 @@ class WideFactors(
             )
         return int(min(self.n_components, most))
 
-    def _deviations(self, x: Float64Array, names: list[Any]) -> Float64Array:
+    def _deviations(self, x: Float64Array, names: Sequence[Hashable]) -> Float64Array:
         """Standard deviations (N,), or ones."""
         if not self.scale:
             return np.ones(x.shape[1])
@@ -260,7 +263,7 @@ class WideFactors(
     def _n_features_out(self) -> int:
         return int(self.n_components_)
 
-    def transform(self, X: Any) -> Any:
+    def transform(self, X: ArrayLike) -> Any:
         """Returns of the factors, whose portfolios are those of `fit`.
 
         Parameters
@@ -285,7 +288,7 @@ class WideFactors(
         dtype = np.float32 if getattr(X, "dtype", None) == np.float32 else np.float64
         return like_input(self, X, factors.astype(dtype), list(self.get_feature_names_out()))
 
-    def inverse_transform(self, X: Any) -> Any:
+    def inverse_transform(self, X: ArrayLike) -> Any:
         """Returns of the assets that returns of the factors explain.
 
         Parameters
@@ -310,7 +313,7 @@ class WideFactors(
             return pd.DataFrame(returns, X.index, self.loadings_.index)
         return returns
 
-    def score(self, X: Any, y: Any = None) -> float:
+    def score(self, X: ArrayLike, y: ArrayLike | None = None) -> float:
         """Minus the root mean square of the assets' average residuals.
 
         Parameters
@@ -355,7 +358,7 @@ class WideFactors(
             date=self.factors_.index[-1],
         )
 
-    def __sklearn_tags__(self) -> Any:
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = self.missing != "raise"
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]

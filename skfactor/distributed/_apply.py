@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -21,10 +21,13 @@ from skfactor.distributed._partition import (
     split_dates,
 )
 
+if TYPE_CHECKING:
+    import dask.dataframe as dd
+
 
 def predict(
     estimator: BaseEstimator,
-    frame: Any,
+    frame: dd.DataFrame,
     *,
     dates: str = "date",
     assets: str | None = None,
@@ -79,7 +82,7 @@ def predict(
 
 def transform(
     estimator: BaseEstimator,
-    frame: Any,
+    frame: dd.DataFrame,
     *,
     dates: str = "date",
     assets: str | None = None,
@@ -141,7 +144,7 @@ def transform(
 
 def _layout(
     estimator: BaseEstimator,
-    frame: Any,
+    frame: dd.DataFrame,
     dates: str,
     assets: str | None,
     features: Sequence[str] | None,
@@ -157,7 +160,7 @@ def _layout(
     return Layout.of(frame, dates=dates, assets=assets, features=list(features), metadata=metadata)
 
 
-def _check_whole_dates(estimator: BaseEstimator, frame: Any, dates: str) -> Any:
+def _check_whole_dates(estimator: BaseEstimator, frame: dd.DataFrame, dates: str) -> dd.DataFrame:
     """A delayed check, on which every partition waits, that each date is in one partition."""
     from dask import delayed
 

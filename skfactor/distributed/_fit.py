@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import reduce
 from operator import add
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from sklearn import config_context
@@ -23,10 +23,13 @@ from skfactor.distributed._steps import split_estimator
 from skfactor.linear_model._panel_fit import PanelRegression
 from skfactor.model_selection import FactorSetSearchCV
 
+if TYPE_CHECKING:
+    import dask.dataframe as dd
+
 
 def fit(
     estimator: BaseEstimator,
-    frame: Any,
+    frame: dd.DataFrame,
     *,
     y: str,
     dates: str = "date",
@@ -153,7 +156,7 @@ def fit(
     return fitted
 
 
-def _gathered(frame: Any, dates: str) -> list[Any]:
+def _gathered(frame: dd.DataFrame, dates: str) -> list[Any]:
     """Frames of all rows, in which each date is in one partition."""
     import dask
 

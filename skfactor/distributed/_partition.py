@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from skfactor.datasets._row_groups import open_files
+
+if TYPE_CHECKING:
+    import dask.dataframe as dd
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Layout:
     @classmethod
     def of(
         cls,
-        frame: Any,
+        frame: dd.DataFrame,
         *,
         dates: str,
         assets: str | None,
@@ -77,7 +80,7 @@ class Layout:
         named = [name for name in (*used, self.y, self.sample_weight) if name is not None]
         return list(dict.fromkeys(named))
 
-    def narrow(self, frame: Any) -> Any:
+    def narrow(self, frame: dd.DataFrame) -> dd.DataFrame:
         """The frame with the columns that are needed, none of them in its index."""
         frame = _with_index(frame)
         columns = self.columns
@@ -126,12 +129,12 @@ class Layout:
         return {what: part[name].set_axis(index) for what, name in self.metadata.items()}
 
 
-def _with_index(frame: Any) -> Any:
+def _with_index(frame: dd.DataFrame) -> dd.DataFrame:
     """The frame with a named index as a column."""
     return frame if frame.index.name is None else frame.reset_index()
 
 
-def empty_frame(frame: Any) -> pd.DataFrame:
+def empty_frame(frame: dd.DataFrame) -> pd.DataFrame:
     """A frame without rows that has the columns and types of a Dask DataFrame."""
     from dask.dataframe.dispatch import make_meta
 
@@ -139,7 +142,7 @@ def empty_frame(frame: Any) -> pd.DataFrame:
     return empty
 
 
-def check_frame(frame: Any, instead: str) -> None:
+def check_frame(frame: dd.DataFrame, instead: str) -> None:
     """Raise ``TypeError`` if the frame is not a Dask DataFrame."""
     import dask.dataframe as dd
 
@@ -151,7 +154,7 @@ def check_frame(frame: Any, instead: str) -> None:
 
 
 @contextmanager
-def naming_damaged_files(frame: Any) -> Iterator[None]:
+def naming_damaged_files(frame: dd.DataFrame) -> Iterator[None]:
     """Say which Parquet file of a frame cannot be read, which Dask does not."""
     import pyarrow as pa
 
@@ -164,7 +167,7 @@ def naming_damaged_files(frame: Any) -> Iterator[None]:
         raise
 
 
-def partition_dates(frame: Any, dates: str) -> list[Any]:
+def partition_dates(frame: dd.DataFrame, dates: str) -> list[Any]:
     """For each partition a delayed array of its dates; only that column is read."""
     lists = frame[dates].map_partitions(_unique, meta=pd.Series([], dtype=object))
     delayed: list[Any] = lists.to_delayed()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
@@ -34,9 +33,11 @@ def split_estimator(estimator: BaseEstimator) -> tuple[Pipeline | None, PanelReg
     return steps, model
 
 
-def _leaves(step: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+def _leaves(
+    step: BaseEstimator | str | None, name: str = ""
+) -> Iterator[tuple[str, BaseEstimator]]:
     """Transformers that do the work, with the names that lead to them."""
-    inner: list[tuple[str, Any]]
+    inner: list[tuple[str, BaseEstimator | str]]
     if isinstance(step, Pipeline):
         inner = list(step.steps)
     elif isinstance(step, FeatureUnion):
@@ -52,7 +53,7 @@ def _leaves(step: Any, name: str = "") -> Iterator[tuple[str, Any]]:
         yield from _leaves(transformer, f"{name}__{each}" if name else each)
 
 
-def _pools_dates(step: Any) -> str:
+def _pools_dates(step: BaseEstimator) -> str:
     """What a step learns across dates and what to do instead; empty if nothing."""
     if hasattr(step, "needs_all_dates"):
         reason: str = step.needs_all_dates()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -70,12 +70,12 @@ class Diagnostics:
     significance: float
 
     @property
-    def useless(self) -> list[Any]:
+    def useless(self) -> list[Hashable]:
         """Factors whose betas do not differ significantly between assets."""
         return list(self.beta_tests.index[self.beta_tests["p_value"] > self.significance])
 
     @property
-    def disagreements(self) -> list[Any]:
+    def disagreements(self) -> list[Hashable]:
         """Premia that one kind of error calls significant and the other does not."""
         critical = stats.norm.ppf(1.0 - self.significance / 2.0)
         significant = self.t_values.abs() > critical
@@ -117,7 +117,7 @@ class Diagnostics:
         return "<pre>" + escape(str(self)) + "</pre>"
 
 
-def describe_useless(names: list[Any]) -> str:
+def describe_useless(names: Sequence[Hashable]) -> str:
     """One sentence about factors that look useless."""
     return (
         f"The betas on {names} hardly differ between assets: the factor looks useless, and its "

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy import stats
 from sklearn.utils.validation import check_array, check_consistent_length
 
@@ -74,7 +75,7 @@ class FactorSample:
         return alphas, betas, returns - factors @ betas.T
 
 
-def read_factor_sample(factors: Any, returns: Any) -> FactorSample:
+def read_factor_sample(factors: ArrayLike, returns: ArrayLike) -> FactorSample:
     """Check factor and asset returns of the same dates, and sort them by date.
 
     Raises ``ValueError`` for other rows or labels, NaN, infinity, text, and collinear factors.
@@ -245,8 +246,8 @@ def alpha_influence(
 
 
 def grs_test(
-    factors: Any,
-    returns: Any,
+    factors: ArrayLike,
+    returns: ArrayLike,
     *,
     covariance: str = "homoskedastic",
     kernel: str | None = None,

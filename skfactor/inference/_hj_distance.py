@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
-from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.linalg import qr, solve_triangular
 
@@ -105,7 +105,11 @@ class HJDistance:
 
 
 def hj_distance(
-    factors: Any, returns: Any, *, kernel: str | None = None, bandwidth: float | str | None = None
+    factors: ArrayLike,
+    returns: ArrayLike,
+    *,
+    kernel: str | None = None,
+    bandwidth: float | str | None = None,
 ) -> HJDistance:
     r"""Hansen-Jagannathan distance of a linear factor model from excess returns.
 

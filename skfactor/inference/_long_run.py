@@ -27,7 +27,7 @@ NEWEY_WEST = (
 )
 
 
-def names_newey_west(option: Any) -> bool:
+def names_newey_west(option: object) -> bool:
     """Whether an option names Newey and West, or HAC errors, where a kernel is meant."""
     plain = re.sub("[^a-z]", "", option.lower()) if isinstance(option, str) else ""
     return plain in ("neweywest", "nw", "hac")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.linalg import helmert
 
@@ -20,8 +19,8 @@ _METHODS = ("kleibergen-paap", "cragg-donald")
 
 
 def rank_test(
-    factors: Any,
-    returns: Any,
+    factors: ArrayLike,
+    returns: ArrayLike,
     rank: int | None = None,
     *,
     method: str = "kleibergen-paap",

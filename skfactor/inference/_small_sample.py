@@ -10,7 +10,7 @@ from skfactor._validation import is_whole
 _FEWEST_DRAWS = 19
 
 
-def check_small_sample(small_sample: Any) -> bool | str:
+def check_small_sample(small_sample: object) -> bool | str:
     """True, False or ``"wild"``; ``"auto"`` is True."""
     if isinstance(small_sample, str) and small_sample in ("auto", "wild"):
         return True if small_sample == "auto" else "wild"
@@ -21,7 +21,7 @@ def check_small_sample(small_sample: Any) -> bool | str:
     )
 
 
-def check_draws(n_draws: Any, random_state: Any) -> None:
+def check_draws(n_draws: int, random_state: Any) -> None:
     """Raise ``ValueError`` for an invalid number of draws or seed."""
     if not is_whole(n_draws) or n_draws < _FEWEST_DRAWS:
         raise ValueError(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from numbers import Real
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 
 from skfactor._fitting import fitting
@@ -20,7 +21,7 @@ from skfactor._passes.first_pass import FirstPass
 from skfactor._passes.slopes import Slopes
 from skfactor._passes.two_pass import TwoPassFit
 from skfactor._sklearn import Interval, StrOptions
-from skfactor._typing import BoolArray, Float64Array
+from skfactor._typing import BoolArray, Float64Array, RowLabels
 from skfactor._validation import raise_if_empty
 from skfactor._warn import warn_user
 from skfactor.exceptions import RankDeficientWarning
@@ -171,7 +172,7 @@ class BiasCorrectedFamaMacBeth(TwoPassModel):
         self.date_level = date_level
 
     @fitting(holds_estimators=True)
-    def fit(self, X: Any, y: Any, dates: Any = None) -> Self:
+    def fit(self, X: ArrayLike, y: ArrayLike, dates: RowLabels | None = None) -> Self:
         """Estimate the premia.
 
         Parameters
@@ -280,7 +281,7 @@ class BiasCorrectedFamaMacBeth(TwoPassModel):
 
     def _full_sample_pass(
         self, factors: pd.DataFrame, returns: pd.DataFrame
-    ) -> tuple[Any, FirstPass]:
+    ) -> tuple[BaseEstimator, FirstPass]:
         fitted, first = self._first_pass(factors, returns)
         if first.special:
             raise ValueError(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from inspect import signature
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn import get_config
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
 from sklearn.utils import Tags, get_tags
@@ -122,7 +124,7 @@ class CrossSectionalTargetRegressor(
         self.transformer = transformer
 
     @fitting(one_task=False, holds_estimators=True)
-    def fit(self, /, X: Any, y: Any, **fit_params: Any) -> Self:
+    def fit(self, /, X: ArrayLike, y: ArrayLike, **fit_params: object) -> Self:
         """Transform the target and fit the regressor to it.
 
         Parameters
@@ -168,7 +170,7 @@ class CrossSectionalTargetRegressor(
                 setattr(self, name, getattr(self.regressor_, name))
         return self
 
-    def predict(self, X: Any, **predict_params: Any) -> Any:
+    def predict(self, X: ArrayLike, **predict_params: object) -> Any:
         """Predict with the regressor, on the scale of the transformed target.
 
         Parameters
@@ -188,7 +190,7 @@ class CrossSectionalTargetRegressor(
         return self.regressor_.predict(X, **params["regressor"]["predict"])
 
     @available_if(lambda self: hasattr(self._regressor(), "score"))  # type: ignore[untyped-decorator]  # scikit-learn is untyped
-    def score(self, X: Any, y: Any, **score_params: Any) -> float:
+    def score(self, X: ArrayLike, y: ArrayLike, **score_params: object) -> float:
         """Score of the regressor against the target, transformed as in `fit`.
 
         Parameters
@@ -222,13 +224,13 @@ class CrossSectionalTargetRegressor(
         router.add(transformer=self._transformer(), method_mapping=target)
         return router.add(regressor=self._regressor(), method_mapping=model)
 
-    def _transformer(self) -> Any:
+    def _transformer(self) -> BaseEstimator:
         return FactorZScorer(indicators=None) if self.transformer is None else self.transformer
 
-    def _regressor(self) -> Any:
+    def _regressor(self) -> BaseEstimator:
         return FamaMacBeth() if self.regressor is None else self.regressor
 
-    def _route(self, method: str, params: dict[str, Any]) -> Any:
+    def _route(self, method: str, params: Mapping[str, object]) -> Any:
         """Parameters for the methods of the transformer and of the regressor, by their names."""
         if get_config()["enable_metadata_routing"]:
             return process_routing(self, method, **params)
@@ -245,10 +247,10 @@ class CrossSectionalTargetRegressor(
 
     def _transform(
         self,
-        X: Any,
-        y: Any,
+        X: ArrayLike,
+        y: ArrayLike | None,
         target: Float64Array,
-        passed: dict[str, Any],
+        passed: Mapping[str, object],
         params: Any,
         *,
         fit: bool,
@@ -311,7 +313,7 @@ def _says_dates(index: pd.Index) -> bool:
     return index.nlevels > 1 or (is_dated(index) and not index.is_unique)
 
 
-def _row_index(X: Any, y: Any, n_rows: int) -> pd.Index:
+def _row_index(X: ArrayLike, y: ArrayLike | None, n_rows: int) -> pd.Index:
     """The index of X or y that says who the rows are, else their numbers."""
     for data in (X, y):
         if isinstance(data, pd.DataFrame | pd.Series) and not only_numbers_rows(data.index):

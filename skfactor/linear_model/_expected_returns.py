@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.linalg import LinAlgError
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils import Tags
@@ -39,11 +40,11 @@ class ExpectedReturns(CallbackSupportMixin, RegressorMixin, Estimator):  # type:
     expected_returns_: pd.Series
     _target_shape: tuple[int, ...] = ()
 
-    def _predict_rows(self, X: Any, values: Any) -> Float64Array | None:
+    def _predict_rows(self, X: ArrayLike, values: Any) -> Float64Array | None:
         """Expected returns (n_rows,) of the row's own asset; None if the assets are columns."""
         return None
 
-    def predict(self, X: Any) -> Float64Array:
+    def predict(self, X: ArrayLike) -> Float64Array:
         """Expected returns.
 
         Parameters
@@ -66,7 +67,7 @@ class ExpectedReturns(CallbackSupportMixin, RegressorMixin, Estimator):  # type:
             expected = np.tile(self.expected_returns_.to_numpy(), (len(values), 1))
         return expected.reshape(len(values), *self._target_shape)
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """R squared of the expected returns.
 
         Parameters

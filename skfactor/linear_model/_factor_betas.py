@@ -7,7 +7,8 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import OneToOneFeatureMixin, TransformerMixin
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
@@ -33,6 +34,7 @@ from skfactor._passes.rolling_betas import (
 from skfactor._passes.time_series import TimeSeries, read_time_series, series_of_frames
 from skfactor._risk_model import RiskModel
 from skfactor._sklearn import CallbackSupportMixin, Estimator, Interval, StrOptions
+from skfactor._typing import RowLabels
 from skfactor._validation import (
     feature_names,
     frozen,
@@ -192,7 +194,9 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
         self.date_level = date_level
 
     @fitting()
-    def fit(self, X: Any, y: Any = None, dates: Any = None, assets: Any = None) -> Self:
+    def fit(
+        self, X: Any, y: Any = None, dates: RowLabels | None = None, assets: RowLabels | None = None
+    ) -> Self:
         """Estimate the exposures of every asset.
 
         Parameters
@@ -398,7 +402,13 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
             betas = look_up(self.rolling_betas_, rows)
         return like_input(self, X, betas.astype(values.dtype, copy=False))
 
-    def fit_transform(self, X: Any, y: Any = None, dates: Any = None, assets: Any = None) -> Any:
+    def fit_transform(
+        self,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        dates: RowLabels | None = None,
+        assets: RowLabels | None = None,
+    ) -> Any:
         """Fit and transform the same rows; see `fit` and `transform` for the parameters."""
         fitted = self.fit(X, y, dates=dates, assets=assets)
         return fitted.transform(X, dates=dates, assets=assets)
@@ -452,7 +462,9 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
         return tags
 
 
-def fit_first_pass(first_pass: Any, factors: pd.DataFrame, returns: pd.DataFrame) -> Any:
+def fit_first_pass(
+    first_pass: BaseEstimator, factors: pd.DataFrame, returns: pd.DataFrame
+) -> BaseEstimator:
     """Fit a first pass to frames that are validated, ascending in time, and kept by the caller."""
     if getattr(type(first_pass), "fit", None) is FactorBetas.fit:
         return first_pass._fit_wide(factors, returns)

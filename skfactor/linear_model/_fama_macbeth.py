@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
@@ -15,6 +16,7 @@ from skfactor._panel import find_panel
 from skfactor._passes.second_pass import second_pass
 from skfactor._passes.slopes import Slopes
 from skfactor._passes.two_pass import TwoPassFit
+from skfactor._typing import RowLabels
 from skfactor._validation import (
     check_row_weights,
     has_values,
@@ -163,7 +165,13 @@ class FamaMacBeth(TwoPassModel, PanelRegression):
         self.date_level = date_level
 
     @fitting(one_task=False, holds_estimators=True)
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, dates: Any = None) -> Self:
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        dates: RowLabels | None = None,
+    ) -> Self:
         """Estimate the premia.
 
         Parameters
@@ -281,7 +289,7 @@ class FamaMacBeth(TwoPassModel, PanelRegression):
         return diagnose(self, significance)
 
     def slope_portfolios(
-        self, X: Any, dates: Any = None, sample_weight: Any = None
+        self, X: ArrayLike, dates: RowLabels | None = None, sample_weight: ArrayLike | None = None
     ) -> pd.DataFrame:
         """Weights of the portfolios whose returns are the slopes (Fama, 1976).
 

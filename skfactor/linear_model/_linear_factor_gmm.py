@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.linalg import lapack, matmul_toeplitz, solve_triangular
 from scipy.optimize import minimize
@@ -24,7 +25,7 @@ from skfactor._kernels.long_run import KERNELS, lag_weights, long_run_covariance
 from skfactor._kernels.rounding import MOMENT_PIVOT, TINY
 from skfactor._panel import time_index
 from skfactor._sklearn import Interval, StrOptions
-from skfactor._typing import Float64Array, IntArray
+from skfactor._typing import Float64Array, IntArray, RowLabels
 from skfactor._undated import warn_of_columns_left
 from skfactor._validation import (
     feature_names,
@@ -126,7 +127,7 @@ class LinearFactorGMM(ExpectedReturns):
         self.tol = tol
 
     @fitting()
-    def fit(self, X: Any, y: Any, dates: Any = None) -> Self:
+    def fit(self, X: ArrayLike, y: ArrayLike, dates: RowLabels | None = None) -> Self:
         """Estimate premia, betas and factor means.
 
         Parameters
@@ -188,7 +189,9 @@ class LinearFactorGMM(ExpectedReturns):
         self.pricing_errors_ = errors.rename("pricing_error")
         return self
 
-    def _check_size(self, factors: Float64Array, returns: Float64Array, names: list[Any]) -> None:
+    def _check_size(
+        self, factors: Float64Array, returns: Float64Array, names: Sequence[Hashable]
+    ) -> None:
         (t, k), n = factors.shape, returns.size // len(returns)
         if np.isnan(factors).any() or np.isnan(returns).any():
             raise ValueError("X or y holds NaN, and GMM needs whole periods. Drop the others.")

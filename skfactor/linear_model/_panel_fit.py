@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import clone
 
 from skfactor._fitting import fit_task, fitting
@@ -16,7 +17,7 @@ from skfactor._kernels.threads import Done, report_nothing
 from skfactor._panel import Panel, find_panel, raise_if_one_row_a_date
 from skfactor._passes.cross_sections import raise_if_time_series, regress_panel
 from skfactor._passes.slopes import Fits, Slopes, count_warm_up
-from skfactor._typing import BoolArray, Float64Array, FloatArray
+from skfactor._typing import BoolArray, Float64Array, FloatArray, RowLabels
 from skfactor._undated import warn_undated
 from skfactor._validation import check_row_weights, column_index, remember_names
 from skfactor.linear_model._premia_model import PremiaModel
@@ -41,7 +42,13 @@ class PanelRegression(PremiaModel):
     """A model of premia that takes panels: at once, call by call, or in parts made anywhere."""
 
     @fitting(forget=False, one_task=False)
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, dates: Any = None) -> Self:
+    def partial_fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        dates: RowLabels | None = None,
+    ) -> Self:
         """Add dates to those of earlier calls, for a panel that is not in memory at once.
 
         All rows of a date come in one call; the dates may come in any order. What is estimated is
@@ -106,7 +113,13 @@ class PanelRegression(PremiaModel):
             self._finish(slopes)
         return self
 
-    def read_slopes(self, X: Any, y: Any, sample_weight: Any = None, dates: Any = None) -> Slopes:
+    def read_slopes(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        dates: RowLabels | None = None,
+    ) -> Slopes:
         """Regress the rows of some dates; the model is not changed.
 
         For dates that are spread over processes or machines: the slopes of all parts add up, and
@@ -126,7 +139,13 @@ class PanelRegression(PremiaModel):
         part: Self = clone(self)
         return part._read(X, y, sample_weight, dates)
 
-    def _read(self, X: Any, y: Any, sample_weight: Any, dates: Any) -> Slopes:
+    def _read(
+        self,
+        X: ArrayLike,
+        y: ArrayLike | None,
+        sample_weight: ArrayLike | None,
+        dates: RowLabels | None,
+    ) -> Slopes:
         self._validate_params()
         values, target = self._validate(X, y, reset=True)
         rows = self._panel_rows(values, target, X, y, sample_weight, dates)
@@ -177,8 +196,8 @@ class PanelRegression(PremiaModel):
         target: Float64Array,
         X: Any,
         y: Any,
-        sample_weight: Any,
-        dates: Any,
+        sample_weight: ArrayLike | None,
+        dates: RowLabels | None,
     ) -> None:
         rows = self._panel_rows(values, target, X, y, sample_weight, dates)
         with fit_task(self, X, y, len(rows.segments), "date") as done:
@@ -190,10 +209,10 @@ class PanelRegression(PremiaModel):
         self,
         values: FloatArray,
         target: Float64Array,
-        X: Any,
-        y: Any,
-        sample_weight: Any,
-        dates: Any,
+        X: ArrayLike,
+        y: ArrayLike | None,
+        sample_weight: ArrayLike | None,
+        dates: RowLabels | None,
     ) -> PanelRows:
         weights = check_row_weights(sample_weight, X, len(values), "sample_weight")
         panel = find_panel(X, y, n_rows=len(values), dates=dates, date_level=self.date_level)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 from statsmodels.iolib.summary import Summary
@@ -121,7 +122,7 @@ class PremiaModel(ExpectedReturns):
         expected = self.intercept_ + exposures @ self.coef_
         return pd.Series(expected, index=index, name="expected_return")
 
-    def _predict_rows(self, X: Any, values: FloatArray) -> Float64Array | None:
+    def _predict_rows(self, X: ArrayLike, values: FloatArray) -> Float64Array | None:
         if self.record_.two_pass is not None:
             return None
         expected: Float64Array = self.intercept_ + values @ self.coef_

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from numbers import Real
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
+from numpy.typing import ArrayLike
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import Tags
 
@@ -14,6 +15,7 @@ from skfactor._fitting import fitting
 from skfactor._kernels.ridge import solve_ridge
 from skfactor._passes.slopes import Fits
 from skfactor._sklearn import Interval
+from skfactor._typing import RowLabels
 from skfactor._validation import raise_if_empty
 from skfactor._warn import warn_user
 from skfactor.linear_model._panel_fit import PanelRegression
@@ -145,7 +147,13 @@ class RidgeFamaMacBeth(PanelRegression):
         self.date_level = date_level
 
     @fitting(one_task=False)
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, dates: Any = None) -> Self:
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        dates: RowLabels | None = None,
+    ) -> Self:
         """Estimate the premia.
 
         Parameters

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 from statsmodels.iolib.summary import Summary
@@ -16,7 +17,7 @@ from skfactor._fitting import fitting
 from skfactor._panel import find_panel, time_index
 from skfactor._passes.slopes import describe_dates
 from skfactor._sklearn import StrOptions
-from skfactor._typing import Float64Array, FloatArray
+from skfactor._typing import Float64Array, FloatArray, RowLabels
 from skfactor._undated import warn_of_columns_left
 from skfactor._validation import (
     feature_names,
@@ -112,7 +113,7 @@ class TradedFactorModel(ExpectedReturns):
         self.date_level = date_level
 
     @fitting()
-    def fit(self, X: Any, y: Any, dates: Any = None) -> Self:
+    def fit(self, X: ArrayLike, y: ArrayLike, dates: RowLabels | None = None) -> Self:
         """Estimate premia, alphas and betas.
 
         Parameters
@@ -165,7 +166,9 @@ class TradedFactorModel(ExpectedReturns):
         self._store()
         return self
 
-    def _find_long(self, X: Any, y: Any, dates: Any, target: Float64Array) -> bool:
+    def _find_long(
+        self, X: ArrayLike, y: ArrayLike | None, dates: RowLabels | None, target: Float64Array
+    ) -> bool:
         """Whether rows are (date, asset) pairs and not the periods of one asset or of several."""
         if target.size > len(target):
             return False
@@ -184,7 +187,7 @@ class TradedFactorModel(ExpectedReturns):
         self.premia_ = self._factors.mean().rename("premium")
         self.expected_returns_ = (self.betas_ @ self.premia_).rename("expected_return")
 
-    def _predict_rows(self, X: Any, values: FloatArray) -> Float64Array | None:
+    def _predict_rows(self, X: ArrayLike, values: FloatArray) -> Float64Array | None:
         if not self._is_long:
             return None
         betas = np.asarray(self.first_pass_.transform(X), dtype=np.float64)
@@ -370,6 +373,6 @@ class TradedFactorModel(ExpectedReturns):
         return tags
 
 
-def _series_name(y: Any) -> Any:
+def _series_name(y: ArrayLike | None) -> Any:
     name = getattr(y, "name", None)
     return "asset" if name is None else name

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
@@ -14,7 +15,7 @@ from skfactor._passes.first_pass import FirstPass, first_pass_of
 from skfactor._passes.slopes import Slopes
 from skfactor._passes.two_pass import TwoPassFit
 from skfactor._sklearn import HasMethods, StrOptions
-from skfactor._typing import Float64Array
+from skfactor._typing import Float64Array, RowLabels
 from skfactor._undated import warn_of_columns_left
 from skfactor._validation import column_index, kept_frame, target_names
 from skfactor.linear_model._factor_betas import FactorBetas, fit_first_pass
@@ -48,7 +49,12 @@ class TwoPassModel(PremiaModel):
     pricing_errors_: pd.Series
 
     def _wide_data(
-        self, factors: Float64Array, returns: Float64Array, X: Any, y: Any, dates: Any
+        self,
+        factors: Float64Array,
+        returns: Float64Array,
+        X: ArrayLike,
+        y: Any,
+        dates: RowLabels | None,
     ) -> WideData:
         periods = time_index(X, y, dates, self.date_level)
         if periods is None:
@@ -65,7 +71,9 @@ class TwoPassModel(PremiaModel):
             periods,
         )
 
-    def _first_pass(self, factors: pd.DataFrame, returns: pd.DataFrame) -> tuple[Any, FirstPass]:
+    def _first_pass(
+        self, factors: pd.DataFrame, returns: pd.DataFrame
+    ) -> tuple[BaseEstimator, FirstPass]:
         """The first pass, fitted, and its record."""
         first_pass = FactorBetas() if self.betas is None else clone(self.betas)
         fitted = fit_first_pass(first_pass, factors, returns)

@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from skfactor._dates import calendar_positions
 from skfactor._kernels.correlations import segment_pair_moments
 from skfactor._kernels.rank_correlations import segment_rank_correlations
 from skfactor._kernels.segments import segments_from_codes
-from skfactor._typing import Float64Array, IntArray
+from skfactor._typing import Float64Array, IntArray, RowLabels
 from skfactor.metrics._asset_rows import AssetRows, asset_rows
 from skfactor.metrics._forecast_evaluation import ForecastEvaluation
 from skfactor.metrics._ic import run_correlations
@@ -43,14 +44,14 @@ _NAME = "evaluate_forecasts"
 
 
 def evaluate_forecasts(
-    y_true: Any,
-    y_pred: Any,
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
     *,
     n_quantiles: int = 10,
     horizon: int = 1,
     max_lag: int | None = None,
-    dates: Any = None,
-    assets: Any = None,
+    dates: RowLabels | None = None,
+    assets: RowLabels | None = None,
 ) -> ForecastEvaluation:
     """Evaluate expected returns against realized ones, as Lewellen (2015) does.
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from skfactor._kernels.correlations import segment_pair_moments
 from skfactor._kernels.rank_correlations import segment_rank_correlations
@@ -13,7 +12,7 @@ from skfactor._kernels.weighted_correlations import (
     segment_weighted_correlations,
     segment_weighted_rank_correlations,
 )
-from skfactor._typing import Float64Array
+from skfactor._typing import Float64Array, RowLabels
 from skfactor._validation import is_one_of
 from skfactor.metrics._pairs import Pairs, defined_values, read_pairs
 
@@ -22,12 +21,12 @@ _REASON = "fewer than 2 pairs without NaN, or a constant prediction or outcome"
 
 
 def ic(
-    y_true: Any,
-    y_pred: Any,
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
     *,
-    sample_weight: Any = None,
-    dates: Any = None,
-    groupby: Any = None,
+    sample_weight: ArrayLike | None = None,
+    dates: RowLabels | None = None,
+    groupby: RowLabels | None = None,
 ) -> float:
     """Information coefficient: correlation within a date, averaged over dates.
 
@@ -87,12 +86,12 @@ def ic(
 
 
 def rank_ic(
-    y_true: Any,
-    y_pred: Any,
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
     *,
-    sample_weight: Any = None,
-    dates: Any = None,
-    groupby: Any = None,
+    sample_weight: ArrayLike | None = None,
+    dates: RowLabels | None = None,
+    groupby: RowLabels | None = None,
 ) -> float:
     """Rank information coefficient: Spearman's correlation within a date, averaged over dates.
 
@@ -130,13 +129,13 @@ def rank_ic(
 
 
 def icir(
-    y_true: Any,
-    y_pred: Any,
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
     *,
     method: str = "pearson",
-    sample_weight: Any = None,
-    dates: Any = None,
-    groupby: Any = None,
+    sample_weight: ArrayLike | None = None,
+    dates: RowLabels | None = None,
+    groupby: RowLabels | None = None,
 ) -> float:
     """Information ratio of the IC: its mean over dates by its standard deviation.
 
@@ -176,13 +175,13 @@ def icir(
 
 
 def ic_by_date(
-    y_true: Any,
-    y_pred: Any,
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
     *,
     method: str = "pearson",
-    sample_weight: Any = None,
-    dates: Any = None,
-    groupby: Any = None,
+    sample_weight: ArrayLike | None = None,
+    dates: RowLabels | None = None,
+    groupby: RowLabels | None = None,
 ) -> pd.Series:
     """Information coefficient of each date.
 
@@ -219,13 +218,13 @@ def ic_by_date(
 
 
 def ic_by_group(
-    y_true: Any,
-    y_pred: Any,
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
     *,
-    groupby: Any,
+    groupby: RowLabels | None,
     method: str = "pearson",
-    sample_weight: Any = None,
-    dates: Any = None,
+    sample_weight: ArrayLike | None = None,
+    dates: RowLabels | None = None,
 ) -> pd.DataFrame:
     """Information coefficient of each date within each group.
 
@@ -290,12 +289,12 @@ def run_correlations(pairs: Pairs, method: str) -> Float64Array:
 
 
 def _ic_values(
-    y_true: Any,
-    y_pred: Any,
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
     method: str,
-    sample_weight: Any,
-    dates: Any,
-    groupby: Any,
+    sample_weight: ArrayLike | None,
+    dates: RowLabels | None,
+    groupby: RowLabels | None,
     metric: str,
 ) -> tuple[Float64Array, pd.Index]:
     """IC of each date (T,) and the dates."""

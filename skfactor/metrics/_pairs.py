@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils.validation import check_array
 
 from skfactor._kernels.segments import Segments, segments_from_codes
 from skfactor._panel import Panel, check_same_rows, find_panel, group_labels, is_time_series
-from skfactor._typing import BoolArray, Float64Array, IntArray
+from skfactor._typing import BoolArray, Float64Array, IntArray, RowLabels
 from skfactor._validation import check_row_weights, raise_if_infinite
 from skfactor._warn import warn_user
 
@@ -64,7 +65,7 @@ def is_whole(number: object) -> bool:
     return isinstance(number, Integral) and not isinstance(number, bool)
 
 
-def read_column(values: Any, name: str, metric: str) -> Float64Array:
+def read_column(values: object, name: str, metric: str) -> Float64Array:
     """Values of one row each (n,); NaN is allowed.
 
     Raises ``ValueError`` for several columns, text and infinity.
@@ -74,7 +75,7 @@ def read_column(values: Any, name: str, metric: str) -> Float64Array:
     return column
 
 
-def _one_column(values: Any, name: str, metric: str) -> Float64Array:
+def _one_column(values: object, name: str, metric: str) -> Float64Array:
     array = read_numbers(values, name)
     if array.ndim == 2 and array.shape[1] > 1:
         raise ValueError(
@@ -106,7 +107,7 @@ def read_numbers(values: Any, name: str) -> Float64Array:
     return array
 
 
-def _is_plain(values: Any) -> bool:
+def _is_plain(values: object) -> bool:
     """Whether values are a series of float64, in which there is nothing to convert."""
     return isinstance(values, pd.Series) and values.dtype == np.float64 and len(values) > 0
 
@@ -153,13 +154,13 @@ def panel_of(data: Any, other: Any, n_rows: int, dates: Any, assets: Any, metric
 
 
 def read_pairs(
-    y_true: Any,
-    y_pred: Any,
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
     *,
     metric: str,
-    dates: Any,
-    groupby: Any = None,
-    sample_weight: Any = None,
+    dates: RowLabels | None,
+    groupby: RowLabels | None = None,
+    sample_weight: ArrayLike | None = None,
 ) -> Pairs:
     """Pairs without NaN by date (and group); a row of zero weight is no pair."""
     actual = _one_column(y_true, "y_true", metric)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sklearn import get_config
@@ -19,7 +20,9 @@ def predictor(estimator: BaseEstimator) -> Any:
     return estimator
 
 
-def metadata_of(method: str, estimator: BaseEstimator, given: dict[str, Any]) -> dict[str, Any]:
+def metadata_of(
+    method: str, estimator: BaseEstimator, given: Mapping[str, object]
+) -> dict[str, Any]:
     """The metadata given that a method asks for, by its own names; none without routing."""
     if not given or not get_config()["enable_metadata_routing"]:
         return {}

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from skfactor._kernels.portfolios import cell_means
 from skfactor._kernels.quantile_numbers import quantile_numbers
-from skfactor._typing import Float64Array, IntArray
+from skfactor._typing import Float64Array, IntArray, RowLabels
 from skfactor.metrics._ic import mean_over_deviation
 from skfactor.metrics._pairs import (
     Pairs,
@@ -21,12 +20,12 @@ from skfactor.metrics._pairs import (
 
 
 def long_short_sharpe(
-    y_true: Any,
-    y_pred: Any,
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
     *,
     n_quantiles: int = 10,
-    sample_weight: Any = None,
-    dates: Any = None,
+    sample_weight: ArrayLike | None = None,
+    dates: RowLabels | None = None,
 ) -> float:
     """Sharpe ratio of buying the highest and selling the lowest quantile of the predictions.
 
@@ -83,12 +82,12 @@ def long_short_sharpe(
 
 
 def quantile_returns_by_date(
-    y_true: Any,
-    y_pred: Any,
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
     *,
     n_quantiles: int = 10,
-    sample_weight: Any = None,
-    dates: Any = None,
+    sample_weight: ArrayLike | None = None,
+    dates: RowLabels | None = None,
 ) -> pd.DataFrame:
     """Mean return of each quantile of the predictions on each date.
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from numpy.typing import ArrayLike
 
 from skfactor._kernels.rounding import EPSILON, ROUNDING_UNITS
 from skfactor._panel import check_same_rows
@@ -13,7 +12,9 @@ from skfactor._validation import check_row_weights
 from skfactor.metrics._pairs import check_same_shape, complete_pairs, read_numbers
 
 
-def r2_zero(y_true: Any, y_pred: Any, *, sample_weight: Any = None) -> float:
+def r2_zero(
+    y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None
+) -> float:
     """Out-of-sample R squared whose benchmark is a prediction of zero, pooled over all rows.
 
     ``1 - sum (y_true - y_pred)^2 / sum y_true^2``, as Gu, Kelly and Xiu [1]_ measure predictions of
@@ -60,7 +61,11 @@ def r2_zero(y_true: Any, y_pred: Any, *, sample_weight: Any = None) -> float:
 
 
 def cross_sectional_r2_score(
-    y_true: Any, y_pred: Any, *, sample_weight: Any = None, fit_intercept: bool = True
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    fit_intercept: bool = True,
 ) -> float:
     """R squared of average returns: how well expected returns explain why assets differ.
 
@@ -123,7 +128,9 @@ def cross_sectional_r2_score(
     return 1.0 - float((actual - expected) @ (actual - expected)) / total
 
 
-def pricing_rmse(y_true: Any, y_pred: Any, *, sample_weight: Any = None) -> float:
+def pricing_rmse(
+    y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None
+) -> float:
     """Root of the mean squared pricing error: of average minus expected returns of the assets.
 
     Parameters
@@ -151,7 +158,9 @@ def pricing_rmse(y_true: Any, y_pred: Any, *, sample_weight: Any = None) -> floa
     return float(np.sqrt(np.mean((actual - expected) ** 2)))
 
 
-def _read_tables(y_true: Any, y_pred: Any) -> tuple[Float64Array, Float64Array, BoolArray]:
+def _read_tables(
+    y_true: ArrayLike, y_pred: ArrayLike
+) -> tuple[Float64Array, Float64Array, BoolArray]:
     """Outcomes and predictions of one shape, and which pairs are complete."""
     actual, predicted = read_numbers(y_true, "y_true"), read_numbers(y_pred, "y_pred")
     if actual.size == predicted.size and len(actual) == len(predicted):
@@ -178,7 +187,7 @@ def _sum_of_squares(values: Float64Array, weights: Float64Array | None) -> float
 
 
 def _averages(
-    y_true: Any, y_pred: Any, sample_weight: Any, metric: str
+    y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None, metric: str
 ) -> tuple[Float64Array, Float64Array]:
     """Average outcome and prediction of each asset (N,) over the periods that have both."""
     actual, predicted, complete = _read_tables(y_true, y_pred)

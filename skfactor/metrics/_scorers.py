@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn import config_context
 from sklearn.base import BaseEstimator
 
@@ -71,7 +72,7 @@ class ForecastScorer(BaseScorer):  # type: ignore[misc]  # scikit-learn is untyp
         *,
         greater_is_better: bool = True,
         within_groups: bool = False,
-        **options: Any,
+        **options: object,
     ) -> None:
         super().__init__(metric, 1 if greater_is_better else -1, options, "predict")
         self._within_groups = within_groups
@@ -86,7 +87,7 @@ class ForecastScorer(BaseScorer):  # type: ignore[misc]  # scikit-learn is untyp
         with config_context(enable_metadata_routing=True):
             self.set_score_request(**dict.fromkeys(_METADATA, True))
 
-    def set_score_request(self, **kwargs: Any) -> ForecastScorer:
+    def set_score_request(self, **kwargs: object) -> ForecastScorer:
         """Say which metadata the scorer asks for.
 
         Parameters
@@ -117,7 +118,9 @@ class ForecastScorer(BaseScorer):  # type: ignore[misc]  # scikit-learn is untyp
                 "ignored."
             )
 
-    def __call__(self, estimator: BaseEstimator, X: Any, y_true: Any, **metadata: Any) -> float:
+    def __call__(
+        self, estimator: BaseEstimator, X: ArrayLike, y_true: ArrayLike, **metadata: object
+    ) -> float:
         """Score the predictions for X.
 
         Parameters
@@ -141,9 +144,9 @@ class ForecastScorer(BaseScorer):  # type: ignore[misc]  # scikit-learn is untyp
         self,
         method_caller: Callable[..., Any],
         estimator: BaseEstimator,
-        X: Any,
-        y_true: Any,
-        **metadata: Any,
+        X: ArrayLike,
+        y_true: ArrayLike,
+        **metadata: object,
     ) -> float:
         given = {name: value for name, value in metadata.items() if value is not None}
         self._raise_if_useless(list(given))
@@ -177,13 +180,13 @@ class ForecastScorer(BaseScorer):  # type: ignore[misc]  # scikit-learn is untyp
         return f"ForecastScorer({', '.join([name, *sign, *within, *options])})"
 
 
-def _predict(estimator: BaseEstimator, method: str, X: Any) -> Any:
+def _predict(estimator: BaseEstimator, method: str, X: ArrayLike) -> Any:
     if not hasattr(estimator, method):
         raise ValueError(f"{estimator!r} has no {method}. Pass a model that was fitted.")
     return getattr(estimator, method)(X)
 
 
-def _row_index(data: Any) -> pd.Index | None:
+def _row_index(data: object) -> pd.Index | None:
     """The index of the rows if it tells their dates."""
     if isinstance(data, pd.DataFrame | pd.Series):
         index: pd.Index = data.index

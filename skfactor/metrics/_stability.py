@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from skfactor._kernels.quantile_numbers import quantile_numbers
 from skfactor._kernels.rank_correlations import segment_rank_correlations
 from skfactor._kernels.segments import segments_from_codes
-from skfactor._typing import Float64Array
+from skfactor._typing import Float64Array, RowLabels
 from skfactor.metrics._asset_rows import AssetRows, asset_rows, check_lag
 from skfactor.metrics._pairs import defined_values, panel_of, read_column, warn_of_dates
 from skfactor.metrics._quantiles import quantile_labels, raise_if_thin
 
 
 def rank_autocorrelation(
-    y_pred: Any, *, lag: int = 1, dates: Any = None, assets: Any = None
+    y_pred: ArrayLike,
+    *,
+    lag: int = 1,
+    dates: RowLabels | None = None,
+    assets: RowLabels | None = None,
 ) -> float:
     """Rank correlation of predictions with those of an earlier date, averaged over dates.
 
@@ -77,12 +80,12 @@ def rank_autocorrelation(
 
 
 def quantile_turnover(
-    y_pred: Any,
+    y_pred: ArrayLike,
     *,
     n_quantiles: int = 10,
     lag: int = 1,
-    dates: Any = None,
-    assets: Any = None,
+    dates: RowLabels | None = None,
+    assets: RowLabels | None = None,
 ) -> float:
     """Share of the highest and the lowest quantile that is new, averaged over dates.
 
@@ -139,12 +142,12 @@ def _why_empty(n_quantiles: int) -> str:
 
 
 def quantile_turnover_by_date(
-    y_pred: Any,
+    y_pred: ArrayLike,
     *,
     n_quantiles: int = 10,
     lag: int = 1,
-    dates: Any = None,
-    assets: Any = None,
+    dates: RowLabels | None = None,
+    assets: RowLabels | None = None,
 ) -> pd.DataFrame:
     """Share of each quantile that is new on each date.
 
@@ -189,7 +192,7 @@ def quantile_turnover_by_date(
 
 
 def _read_predictions(
-    y_pred: Any, lag: int, dates: Any, assets: Any, metric: str
+    y_pred: ArrayLike, lag: int, dates: RowLabels | None, assets: RowLabels | None, metric: str
 ) -> tuple[Float64Array, AssetRows]:
     """Predictions without NaN in order of date and asset, and which rows they are."""
     values = read_column(y_pred, "y_pred", metric)

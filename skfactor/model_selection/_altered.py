@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from skfactor._kernels.rounding import ROUNDING_UNITS
 from skfactor._typing import BoolArray, Float64Array, IntArray
 
 
-def alter(data: Any, later: BoolArray, places: IntArray, rng: np.random.Generator) -> Any:
+def alter(data: object, later: BoolArray, places: IntArray, rng: np.random.Generator) -> Any:
     """A copy whose later rows hold values drawn, column by column, from all rows.
 
     Drawn values are among those that the column may have: a 0 or 1 remains one, a positive number
@@ -55,7 +56,7 @@ def _draw(column: Any, later: BoolArray, places: IntArray, rng: np.random.Genera
     return np.where(later, source, rows)
 
 
-def largest_changes(before: Any, after: Any, size: float = 0.0) -> Float64Array:
+def largest_changes(before: ArrayLike, after: ArrayLike, size: float = 0.0) -> Float64Array:
     """Largest change in each row, (n_rows,); 0 within rounding, infinite where it has no size.
 
     Rounding is relative to the largest value of the column. A column of nothing but rounding
@@ -78,7 +79,7 @@ def largest_changes(before: Any, after: Any, size: float = 0.0) -> Float64Array:
     return np.asarray(change.max(axis=1, initial=0.0))
 
 
-def largest(data: Any) -> float:
+def largest(data: object) -> float:
     """Largest finite magnitude; 0 of what holds no numbers."""
     if data is None:
         return 0.0
@@ -98,5 +99,5 @@ def _as_table(output: Any) -> Any:
     return values.reshape(len(values), -1)
 
 
-def _dense(data: Any) -> Any:
+def _dense(data: object) -> Any:
     return data.toarray() if hasattr(data, "toarray") else data

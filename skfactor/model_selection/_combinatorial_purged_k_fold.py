@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations
 from math import comb
-from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
-from skfactor._typing import BoolArray, IntArray
+from skfactor._typing import BoolArray, IntArray, RowLabels
 from skfactor.model_selection._date_splitter import DateSplitter, purged_training
 from skfactor.model_selection._purged_k_fold import consecutive_folds
 from skfactor.model_selection._spans import Size, check_count, check_size
@@ -126,7 +126,9 @@ class CombinatorialPurgedKFold(DateSplitter):
                 "them one by one; to list them take fewer folds, or fewer of them to test together."
             )
 
-    def row_paths(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[IntArray]:
+    def row_paths(
+        self, X: ArrayLike, y: ArrayLike | None = None, groups: RowLabels | None = None
+    ) -> Iterator[IntArray]:
         """Yield the path of each row of the test sets, in the order in which `split` has them.
 
         Parameters
@@ -144,7 +146,12 @@ class CombinatorialPurgedKFold(DateSplitter):
         for folds, paths in self._tests():
             yield np.repeat(paths, n_rows[folds])
 
-    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
+    def get_n_splits(
+        self,
+        X: ArrayLike | None = None,
+        y: ArrayLike | None = None,
+        groups: RowLabels | None = None,
+    ) -> int:
         """Return the number of splits, which does not depend on the data.
 
         Parameters

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import check_cv, cross_validate
 from sklearn.utils.validation import check_consistent_length
 
 from skfactor._panel import check_same_rows
-from skfactor._typing import Float64Array, IntArray
+from skfactor._typing import Float64Array, IntArray, ScoringLike, SplitterLike
 from skfactor._validation import raise_if_repeated
 from skfactor._warn import warn_user
 from skfactor.linear_model import FamaMacBeth
@@ -37,11 +38,11 @@ _Sets = Mapping[Hashable, Sequence[Any]] | Sequence[Sequence[Any]]
 def compare_factor_sets(
     sets: _Sets,
     X: pd.DataFrame,
-    y: Any,
+    y: ArrayLike,
     *,
     estimator: BaseEstimator | None = None,
-    cv: Any = None,
-    scoring: Any = None,
+    cv: SplitterLike | None = None,
+    scoring: ScoringLike | None = None,
     horizon: int = 1,
     reference: Hashable | None = None,
     traded: bool | Sequence[Any] = True,
@@ -191,10 +192,10 @@ def compare_factor_sets(
 def _scores_from_moments(
     named: dict[Hashable, list[Any]],
     X: pd.DataFrame,
-    y: Any,
+    y: ArrayLike | None,
     estimator: BaseEstimator,
     splits: list[tuple[IntArray, IntArray]],
-    scoring: Any,
+    scoring: ScoringLike | None,
     wide: bool,
 ) -> tuple[dict[Hashable, Float64Array], str]:
     """Scores (n_folds,) of the sets that have them from moments, and why others are refitted."""
@@ -216,7 +217,7 @@ def _scores_from_moments(
     return found, "" if known.all() else "some sets have no score from moments"
 
 
-def _read_sets(sets: _Sets, X: Any) -> dict[Hashable, list[Any]]:
+def _read_sets(sets: _Sets, X: ArrayLike) -> dict[Hashable, list[Any]]:
     if not isinstance(X, pd.DataFrame):
         raise ValueError(
             f"X has to be a DataFrame, whose columns the sets name; found {type(X).__name__}."
@@ -243,7 +244,7 @@ def _read_sets(sets: _Sets, X: Any) -> dict[Hashable, list[Any]]:
     return named
 
 
-def _read_traded(traded: bool | Sequence[Any], X: pd.DataFrame) -> list[Any]:
+def _read_traded(traded: bool | Sequence[Any], X: pd.DataFrame) -> list[Hashable]:
     if isinstance(traded, bool | np.bool_):
         return list(X.columns) if traded else []
     unknown = [name for name in traded if name not in X.columns]

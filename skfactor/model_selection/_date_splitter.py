@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils import indexable
 
@@ -17,7 +18,7 @@ from skfactor._dates import calendar_positions
 from skfactor._kernels.segments import Segments
 from skfactor._panel import find_panel, only_numbers_rows, time_index
 from skfactor._sklearn import num_samples
-from skfactor._typing import BoolArray, IntArray
+from skfactor._typing import BoolArray, IntArray, RowLabels
 from skfactor._undated import columns_left
 from skfactor.model_selection._spans import Size, make_gap
 
@@ -33,7 +34,9 @@ class DateSplitter(BaseCrossValidator):  # type: ignore[misc]  # scikit-learn is
     def _folds(self, dates: pd.Index) -> Iterator[tuple[BoolArray, BoolArray]]:
         """For each split, which of the unique, ascending dates are in training and in the test."""
 
-    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[tuple[Any, Any]]:
+    def split(
+        self, X: ArrayLike, y: ArrayLike | None = None, groups: RowLabels | None = None
+    ) -> Iterator[tuple[Any, Any]]:
         """Yield the rows of each training and test set.
 
         Parameters
@@ -59,7 +62,7 @@ class DateSplitter(BaseCrossValidator):  # type: ignore[misc]  # scikit-learn is
         for train, test in self._folds(rows.dates):
             yield rows.on(train), rows.on(test)
 
-    def _rows(self, X: Any, y: Any, groups: Any) -> DatedRows:
+    def _rows(self, X: ArrayLike, y: ArrayLike | None, groups: RowLabels | None) -> DatedRows:
         argument = "groups= (as dates= where metadata routing is enabled)"
         return rows_by_date(X, y, groups, type(self).__name__, argument)
 
@@ -100,7 +103,7 @@ class DatedRows:
 
 
 def rows_by_date(
-    X: Any, y: Any, dates: Any, what: str, argument: str, assets: Any = None
+    X: object, y: ArrayLike | None, dates: object, what: str, argument: str, assets: object = None
 ) -> DatedRows:
     """Find the date of each row of a panel, or of rows that are periods; raise if there are none.
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn import get_config
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, TransformerMixin, clone
 from sklearn.model_selection import check_cv
@@ -31,7 +32,15 @@ from skfactor._sklearn import (
     Interval,
     StrOptions,
 )
-from skfactor._typing import BoolArray, Float64Array, IntArray
+from skfactor._typing import (
+    BoolArray,
+    ColumnSets,
+    Float64Array,
+    IntArray,
+    RowLabels,
+    ScoringLike,
+    SplitterLike,
+)
 from skfactor._validation import raise_if_repeated
 from skfactor._warn import warn_user
 from skfactor.exceptions import RankDeficientWarning
@@ -234,12 +243,12 @@ class FactorSetSearchCV(
         strategy: str = "all",
         max_size: int | None = None,
         min_size: int = 1,
-        always: Sequence[Any] = (),
-        groups: Any = None,
-        candidates: Any = None,
+        always: Sequence[Hashable] = (),
+        groups: ColumnSets | None = None,
+        candidates: ColumnSets | None = None,
         beam_width: int = 10,
-        scoring: Any = None,
-        cv: Any = None,
+        scoring: ScoringLike | None = None,
+        cv: SplitterLike | None = None,
         rule: str = "best",
         common_rows: bool = False,
         n_candidates: int | None = 50,
@@ -266,7 +275,13 @@ class FactorSetSearchCV(
 
     @fitting(one_task=False, holds_estimators=True)
     def fit(
-        self, /, X: Any, y: Any, sample_weight: Any = None, dates: Any = None, **params: Any
+        self,
+        /,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        dates: RowLabels | None = None,
+        **params: object,
     ) -> Self:
         """Search the sets.
 
@@ -329,7 +344,11 @@ class FactorSetSearchCV(
         return self
 
     def read_moments(
-        self, X: Any, y: Any, sample_weight: Any = None, dates: Any = None
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        dates: RowLabels | None = None,
     ) -> DateMoments:
         """Moments of some dates of a panel, for `fit_moments`; those of different dates add up.
 
@@ -424,7 +443,7 @@ class FactorSetSearchCV(
         return WalkForwardSplit() if self.cv is None else check_cv(self.cv)
 
     def _split(
-        self, X: Any, y: Any, given: dict[str, Any]
+        self, X: ArrayLike, y: Any, given: Mapping[str, object]
     ) -> tuple[list[tuple[IntArray, IntArray]], dict[str, Any]]:
         """Folds, and what goes to the estimator's fit."""
         splitter = self._splitter()
@@ -495,7 +514,7 @@ class FactorSetSearchCV(
     def _search(
         self,
         engine: SetEngine,
-        names: list[Any],
+        names: list[Hashable],
         most_assets: int,
         data: tuple[Any, Any],
         scored: bool,
@@ -533,7 +552,7 @@ class FactorSetSearchCV(
         self._engine_used = engine
         self._store(members, fits, names, units, kept)
 
-    def _read_candidates(self, names: list[Any]) -> tuple[list[Hashable], BoolArray]:
+    def _read_candidates(self, names: list[Hashable]) -> tuple[list[Hashable], BoolArray]:
         for name, default in (("strategy", "all"), ("max_size", None), ("min_size", 1)):
             if getattr(self, name) != default:
                 raise ValueError(
@@ -544,7 +563,7 @@ class FactorSetSearchCV(
             raise ValueError("candidates= name their columns themselves. Leave out groups=.")
         return read_candidates(self.candidates, names, self.always)
 
-    def _read_units(self, names: list[Any], most_assets: int) -> Units:
+    def _read_units(self, names: list[Hashable], most_assets: int) -> Units:
         units = read_units(
             names,
             always=self.always,
@@ -665,7 +684,7 @@ class FactorSetSearchCV(
     # --- what follows from it ---------------------------------------------------------------------
 
     @available_if(_can_predict)  # type: ignore[untyped-decorator]  # scikit-learn is untyped
-    def predict(self, X: Any) -> Any:
+    def predict(self, X: ArrayLike) -> Any:
         """Predict with the best set.
 
         Parameters
@@ -681,7 +700,7 @@ class FactorSetSearchCV(
         return self._best().predict(self._selector.transform(X))
 
     @available_if(_can_predict)  # type: ignore[untyped-decorator]  # scikit-learn is untyped
-    def score(self, X: Any, y: Any) -> float:
+    def score(self, X: ArrayLike, y: ArrayLike) -> float:
         """Score of the best set on these rows, by ``scoring``.
 
         Parameters
@@ -697,7 +716,7 @@ class FactorSetSearchCV(
         scorer = None if self.scoring is None else find_scorer(self.scoring)
         return float(best.score(chosen, y) if scorer is None else scorer(best, chosen, y))
 
-    def transform(self, X: Any) -> Any:
+    def transform(self, X: ArrayLike) -> Any:
         """Keep the columns of the best set.
 
         Parameters
@@ -713,7 +732,7 @@ class FactorSetSearchCV(
         check_is_fitted(self)
         return self._selector.transform(X)
 
-    def get_feature_names_out(self, input_features: Any = None) -> Any:
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> Any:
         """Names of the columns of the best set.
 
         Parameters
@@ -885,7 +904,7 @@ class FactorSetSearchCV(
         summary.add_extra_txt([_BIAS.format(n_sets=f"{self.n_sets_:,}")])
         return summary
 
-    def _best(self) -> Any:
+    def _best(self) -> BaseEstimator:
         check_is_fitted(self)
         if not hasattr(self, "best_estimator_"):
             raise AttributeError(
@@ -1019,13 +1038,13 @@ _EXTRA_COLUMNS: dict[str, tuple[str, str]] = {
 }
 
 
-def _model_of(estimator: BaseEstimator) -> Any:
+def _model_of(estimator: BaseEstimator) -> BaseEstimator:
     """The model that a pipeline ends with."""
     whole = isinstance(estimator, Pipeline) and estimator.steps
     return estimator.steps[-1][1] if whole else estimator
 
 
-def _column_names(X: Any) -> list[Any]:
+def _column_names(X: ArrayLike) -> list[Hashable]:
     """Names of the columns of a frame, positions in an array."""
     if isinstance(X, pd.DataFrame):
         raise_if_repeated(X.columns, "X")
@@ -1040,13 +1059,13 @@ def _column_names(X: Any) -> list[Any]:
     return list(range(np.shape(X)[1]))
 
 
-def _take(X: Any, names: list[Any], row: BoolArray) -> Any:
+def _take(X: ArrayLike, names: list[Any], row: BoolArray) -> Any:
     """The columns of X that a set has, in its container."""
     chosen = [names[k] for k in np.flatnonzero(row)]
     return FactorSelector(chosen).fit(X).transform(X)
 
 
-def _most_assets(X: Any, y: Any, dates: Any) -> int:
+def _most_assets(X: ArrayLike, y: Any, dates: RowLabels | None) -> int:
     """Assets on the date that has most of them."""
     if np.ndim(y) == 2 and np.shape(y)[1] > 1:
         return int(np.shape(y)[1])
@@ -1086,5 +1105,5 @@ def _choose(means: Float64Array, errors: Float64Array, sizes: IntArray, rule: st
     return int(close[np.argmin(sizes[close])])
 
 
-def _scoring_name(scoring: Any) -> str:
+def _scoring_name(scoring: ScoringLike | None) -> str:
     return "the estimator's own" if scoring is None else str(scoring)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 
 from skfactor._fitted import fitted_parts
@@ -39,9 +40,9 @@ class Statistics:
 def in_sample_statistics(
     model: BaseEstimator,
     factors: pd.DataFrame,
-    y: Any,
+    y: ArrayLike,
     base: pd.DataFrame | None,
-    traded: Sequence[Any],
+    traded: Sequence[Hashable],
 ) -> Statistics:
     """Statistics of a model fitted on all rows of its factors.
 
@@ -68,13 +69,13 @@ def _r2(model: FamaMacBeth) -> dict[str, float]:
     return {"estimate": r2.r2, "std_error": r2.std_error}
 
 
-def _grs(factors: pd.DataFrame, returns: Any) -> dict[str, float]:
+def _grs(factors: pd.DataFrame, returns: ArrayLike) -> dict[str, float]:
     test = grs_test(factors, returns)
     return {"statistic": test.statistic, "p_value": test.p_value}
 
 
 def _squared_sharpe(
-    factors: pd.DataFrame, traded: Sequence[Any], base: pd.DataFrame
+    factors: pd.DataFrame, traded: Sequence[Hashable], base: pd.DataFrame
 ) -> dict[str, float]:
     """Largest squared Sharpe ratio of the factors, mimicked where they are not traded."""
     if len(traded) == factors.shape[1]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn import get_config
 from sklearn.base import BaseEstimator, clone
 from sklearn.compose import ColumnTransformer
@@ -18,7 +19,7 @@ from skfactor._known_targets import unknown_left_out
 from skfactor._limits import muted
 from skfactor._panel import find_panel
 from skfactor._sklearn import safe_indexing, take_params
-from skfactor._typing import Float64Array, IntArray
+from skfactor._typing import Float64Array, IntArray, RowLabels, SplitterLike
 from skfactor._validation import is_one_of, named_metadata
 from skfactor.exceptions import LookaheadError
 from skfactor.metrics._mean_inference import check_horizon
@@ -71,14 +72,14 @@ class Lookahead:
 
 def check_no_lookahead(
     estimator: BaseEstimator,
-    X: Any,
-    y: Any = None,
+    X: ArrayLike,
+    y: ArrayLike | None = None,
     *,
     cuts: int | list[Any] = 3,
-    cv: Any = None,
+    cv: SplitterLike | None = None,
     horizon: int = 1,
-    dates: Any = None,
-    assets: Any = None,
+    dates: RowLabels | None = None,
+    assets: RowLabels | None = None,
     params: dict[str, Any] | None = None,
     n_jobs: int | None = None,
     on_fail: str | None = "raise",
@@ -189,7 +190,7 @@ def _leaks(
     estimator: BaseEstimator,
     sample: _Sample,
     rows: DatedRows,
-    cv: Any,
+    cv: SplitterLike | None,
     n_jobs: int | None,
     horizon: int,
 ) -> list[Lookahead]:
@@ -224,7 +225,7 @@ class _Sample:
             given = {name: value for name, value in given.items() if name in known}
         return given if rows is None else take_params(self.X, given, rows)
 
-    def with_features(self, X: Any) -> _Sample:
+    def with_features(self, X: ArrayLike) -> _Sample:
         return replace(self, X=X)
 
     def rows_until(self, cut: int) -> IntArray:
@@ -325,7 +326,7 @@ def _inner(estimator: BaseEstimator) -> Iterator[tuple[str, BaseEstimator]]:
             yield name, inner
 
 
-def _fit_transform(step: BaseEstimator, X: Any, y: Any, sample: _Sample) -> Any:
+def _fit_transform(step: BaseEstimator, X: ArrayLike, y: ArrayLike | None, sample: _Sample) -> Any:
     """What a pipeline's later steps are fitted on."""
     step = clone(step)
     if hasattr(step, "fit_transform"):
@@ -402,7 +403,7 @@ def _walk_forward_leak(
     estimator: BaseEstimator,
     sample: _Sample,
     rows: DatedRows,
-    cv: Any,
+    cv: SplitterLike | None,
     n_jobs: int | None,
     horizon: int,
 ) -> list[Lookahead]:

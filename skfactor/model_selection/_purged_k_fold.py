@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
-from skfactor._typing import BoolArray, IntArray
+from skfactor._typing import BoolArray, IntArray, RowLabels
 from skfactor.model_selection._date_splitter import (
     DateSplitter,
     purged_training,
@@ -67,7 +67,12 @@ class PurgedKFold(DateSplitter):
         self.purge = purge
         self.embargo = embargo
 
-    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
+    def get_n_splits(
+        self,
+        X: ArrayLike | None = None,
+        y: ArrayLike | None = None,
+        groups: RowLabels | None = None,
+    ) -> int:
         """Return the number of splits, which does not depend on the data.
 
         Parameters

@@ -48,10 +48,10 @@ class Units:
 
 
 def read_units(
-    names: list[Any],
+    names: Sequence[Hashable],
     *,
     always: Any,
-    groups: Any,
+    groups: object,
     min_size: int,
     max_size: int | None,
 ) -> Units:
@@ -93,7 +93,7 @@ def read_units(
     return Units(free, in_every, len(fixed), min_size, largest)
 
 
-def _read_groups(groups: Any) -> list[tuple[Any, list[Any]]]:
+def _read_groups(groups: object) -> list[tuple[Any, list[Any]]]:
     if groups is None:
         return []
     if isinstance(groups, str) or not isinstance(groups, Mapping | Sequence):
@@ -108,13 +108,13 @@ def _read_groups(groups: Any) -> list[tuple[Any, list[Any]]]:
     return read
 
 
-def _as_list(columns: Any, what: str) -> list[Any]:
+def _as_list(columns: object, what: str) -> list[Hashable]:
     if isinstance(columns, str) or not isinstance(columns, Iterable):
         raise ValueError(f"{what} has to be a list of columns; found {columns!r}.")
     return list(columns)
 
 
-def _known(columns: list[Any], names: list[Any], what: str) -> list[int]:
+def _known(columns: Sequence[Hashable], names: Sequence[Hashable], what: str) -> list[int]:
     unknown = [column for column in columns if column not in names]
     if unknown:
         raise ValueError(f"{what} names {unknown}; X has {names}.")
@@ -122,7 +122,7 @@ def _known(columns: list[Any], names: list[Any], what: str) -> list[int]:
 
 
 def read_candidates(
-    candidates: Any, names: list[Any], always: Sequence[Any]
+    candidates: object, names: Sequence[Hashable], always: Sequence[Hashable]
 ) -> tuple[list[Hashable], BoolArray]:
     """Labels and columns (n_sets, K) of given sets, those of ``always`` added."""
     if isinstance(candidates, str) or not isinstance(candidates, Mapping | Sequence):
@@ -151,7 +151,7 @@ def read_candidates(
     return labels or labels_of(members, names), members
 
 
-def labels_of(members: BoolArray, names: list[Any]) -> list[Hashable]:
+def labels_of(members: BoolArray, names: Sequence[Hashable]) -> list[Hashable]:
     """Sets (n_sets, K) as text such as ``"MktRF + SMB"``."""
     text = [str(name) for name in names]
     return [" + ".join([text[k] for k in np.flatnonzero(row)]) for row in members]

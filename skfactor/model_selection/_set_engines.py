@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import FitFailedWarning
 from sklearn.metrics import get_scorer
@@ -19,7 +20,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from skfactor._kernels.threads import Done, report_nothing
 from skfactor._panel import Panel, find_panel, time_index
 from skfactor._sklearn import safe_indexing, take_params
-from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray
+from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray, RowLabels, ScoringLike
 from skfactor._validation import (
     check_row_weights,
     raise_if_missing,
@@ -97,7 +98,7 @@ class NeedsRowsError(Exception):
 # --- scores -------------------------------------------------------------------------------------
 
 
-def moment_score(scoring: Any, wide: bool) -> str | None:
+def moment_score(scoring: ScoringLike | None, wide: bool) -> str | None:
     """Name of the score if it follows from moments, else None."""
     names = WIDE_SCORES if wide else PANEL_SCORES
     if scoring is None:
@@ -133,7 +134,7 @@ def slope_t_score(estimator: BaseEstimator, X: Any, y: Any) -> float:
     return float((t_values.to_numpy() * np.sign(model.coef_)).mean())
 
 
-def final_step(model: BaseEstimator) -> Any:
+def final_step(model: BaseEstimator) -> BaseEstimator:
     """The estimator that a pipeline ends with."""
     return model[-1] if isinstance(model, Pipeline) else model
 
@@ -184,7 +185,11 @@ def slope_rule(model: BaseEstimator) -> SlopeRule:
 
 
 def read_rows(
-    estimator: BaseEstimator, X: Any, y: Any, params: dict[str, Any], holder: BaseEstimator
+    estimator: BaseEstimator,
+    X: ArrayLike,
+    y: ArrayLike,
+    params: Mapping[str, object],
+    holder: BaseEstimator,
 ) -> tuple[PanelRows, Panel]:
     """Rows of a panel in order of the dates, as the model of a pipeline sees them."""
     model = final_step(estimator)
@@ -210,11 +215,11 @@ def read_rows(
 
 def _preprocess(
     pipeline: Pipeline,
-    X: Any,
-    y: Any,
+    X: ArrayLike,
+    y: ArrayLike | None,
     values: FloatArray,
     panel: Panel,
-    params: dict[str, Any],
+    params: Mapping[str, object],
 ) -> FloatArray:
     """What the steps before the model make of all columns at once, (n_rows, n_features)."""
     if pipeline.memory is not None or params:
@@ -255,7 +260,7 @@ def _date_folds(splits: Splits, panel: Panel) -> DateFolds:
     return DateFolds([train for train, _ in folds], [test for _, test in folds])
 
 
-def raise_if_shared(splits: Splits, X: Any, y: Any, dates: Any = None) -> None:
+def raise_if_shared(splits: Splits, X: ArrayLike, y: Any, dates: RowLabels | None = None) -> None:
     """Raise if a fold has the same date in train and test."""
     n_rows = len(y)
     panel = find_panel(X, y, n_rows=n_rows, dates=dates)
@@ -329,7 +334,7 @@ class RefitSets:
         self,
         estimator: BaseEstimator,
         sample: Sample,
-        scoring: Any,
+        scoring: ScoringLike | None,
         take: Callable[[BoolArray], Any],
         n_jobs: int | None,
     ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -267,7 +267,7 @@ class DateMoments:
 
     @classmethod
     def of(
-        cls, rows: PanelRows, dates: pd.Index, names: list[Any], fit_intercept: bool
+        cls, rows: PanelRows, dates: pd.Index, names: Sequence[Hashable], fit_intercept: bool
     ) -> DateMoments:
         """Moments of the rows of ascending dates."""
         patterns = _patterns(rows)

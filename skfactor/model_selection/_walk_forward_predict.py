@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from joblib import effective_n_jobs
+from numpy.typing import ArrayLike
 from sklearn import get_config
 from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import check_cv
@@ -25,7 +26,7 @@ from skfactor._known_targets import unknown_left_out
 from skfactor._limits import muted
 from skfactor._panel import only_numbers_rows
 from skfactor._sklearn import safe_indexing, take_params
-from skfactor._typing import FloatArray, IntArray
+from skfactor._typing import FloatArray, IntArray, RowLabels, SplitterLike
 from skfactor._validation import named_metadata, target_names
 from skfactor.metrics._mean_inference import check_horizon
 from skfactor.metrics._predict import metadata_of, predictor
@@ -39,13 +40,13 @@ from skfactor.model_selection._walk_forward_split import WalkForwardSplit
 
 def walk_forward_predict(
     estimator: BaseEstimator,
-    X: Any,
-    y: Any,
+    X: ArrayLike,
+    y: ArrayLike,
     *,
-    cv: Any = None,
+    cv: SplitterLike | None = None,
     horizon: int = 1,
-    dates: Any = None,
-    assets: Any = None,
+    dates: RowLabels | None = None,
+    assets: RowLabels | None = None,
     params: dict[str, Any] | None = None,
     n_jobs: int | None = None,
 ) -> pd.Series | pd.DataFrame:
@@ -131,10 +132,10 @@ def walk_forward_predict(
 
 def predict_tests(
     estimator: BaseEstimator,
-    X: Any,
-    y: Any,
+    X: ArrayLike,
+    y: ArrayLike,
     rows: DatedRows,
-    cv: Any,
+    cv: SplitterLike | None,
     labels: dict[str, Any] | None = None,
     params: dict[str, Any] | None = None,
     n_jobs: int | None = None,
@@ -165,7 +166,10 @@ def predict_tests(
 
 
 def route(
-    estimator: BaseEstimator, cv: Any, params: dict[str, Any], labels: dict[str, Any]
+    estimator: BaseEstimator,
+    cv: SplitterLike | None,
+    params: dict[str, Any],
+    labels: dict[str, Any],
 ) -> Bunch:
     """Who gets which metadata: scikit-learn's routing, or fit if that is not enabled."""
     dates = labels.get("dates")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
-from skfactor._typing import BoolArray
+from skfactor._typing import BoolArray, RowLabels
 from skfactor.model_selection._date_splitter import DateSplitter, raise_if_one_date
 from skfactor.model_selection._spans import Size, Span, check_count, check_size, make_gap, make_span
 
@@ -95,7 +95,12 @@ class WalkForwardSplit(DateSplitter):
         self.step = step
         self.purge = purge
 
-    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
+    def get_n_splits(
+        self,
+        X: ArrayLike | None = None,
+        y: ArrayLike | None = None,
+        groups: RowLabels | None = None,
+    ) -> int:
         """Return the number of splits; only with ``n_splits=None`` it depends on the data.
 
         Parameters

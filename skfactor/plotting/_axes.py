@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,7 +32,7 @@ _POINTS = 72.0  # an inch
 _LARGEST, _SMALLEST = 10.0, 5.0  # sizes of names, in points
 
 
-def require_matplotlib(caller: object) -> Any:
+def require_matplotlib(caller: object) -> ModuleType:
     """Import ``matplotlib.pyplot``, or raise ``ImportError`` that says how to install it."""
     try:
         import matplotlib.pyplot as plt
@@ -91,7 +92,7 @@ def get_panels(
     return panels
 
 
-def _divide(ax: Any, shape: tuple[int, int], shared: dict[str, bool]) -> list[Any]:
+def _divide(ax: Any, shape: tuple[int, int], shared: dict[str, bool]) -> list[Axes]:
     """Axes in a grid at the place of one, which is turned off."""
     place = ax.get_subplotspec()
     if place is None:

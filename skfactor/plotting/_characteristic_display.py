@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 
 from skfactor._panel import find_panel
-from skfactor._typing import Float64Array
+from skfactor._typing import Float64Array, RowLabels
 from skfactor._validation import is_one_of
 from skfactor.plotting._axes import (
     COLORS,
@@ -22,6 +24,9 @@ from skfactor.plotting._axes import (
     text,
 )
 from skfactor.plotting._date_quantiles import QUANTILES, draw_quantiles, legend_above
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _STAGES = ("before", "after")
 
@@ -65,14 +70,26 @@ class CharacteristicDisplay:
     """
 
     def __init__(
-        self, before: Any, after: Any, *, dates: Any = None, name: object = "characteristic"
+        self,
+        before: ArrayLike,
+        after: ArrayLike,
+        *,
+        dates: RowLabels | None = None,
+        name: object = "characteristic",
     ) -> None:
         self.before = before
         self.after = after
         self.dates = dates
         self.name = name
 
-    def plot(self, ax: Any = None, *, kind: str = "by_date", bins: Any = 60, **kwargs: Any) -> Self:
+    def plot(
+        self,
+        ax: Axes | Iterable[Axes] | None = None,
+        *,
+        kind: str = "by_date",
+        bins: Any = 60,
+        **kwargs: object,
+    ) -> Self:
         """Draw the distribution before and after.
 
         Parameters
@@ -162,7 +179,7 @@ class CharacteristicDisplay:
         X: Any,
         feature: Any,
         *,
-        dates: Any = None,
+        dates: RowLabels | None = None,
         transform_kwargs: dict[str, Any] | None = None,
         ax: Any = None,
         **kwargs: Any,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,9 @@ from skfactor.plotting._axes import (
     styled,
     text,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _KINDS = ("cumulative", "drawdown")
 
@@ -55,12 +59,12 @@ class FactorReturnsDisplay:
 
     def plot(
         self,
-        ax: Any = None,
+        ax: Axes | Iterable[Axes] | None = None,
         *,
         kind: str = "both",
         compound: bool = True,
         log: bool = False,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> Self:
         """Draw the lines.
 

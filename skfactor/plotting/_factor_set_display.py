@@ -64,7 +64,7 @@ class FactorSetDisplay:
         self.shares = shares
         self.chosen = chosen
 
-    def plot(self, ax: Axes | None = None, **kwargs: Any) -> Self:
+    def plot(self, ax: Axes | None = None, **kwargs: object) -> Self:
         """Draw the three panels.
 
         Parameters

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy import stats
 from sklearn.base import BaseEstimator
 
+from skfactor._typing import RowLabels
 from skfactor._validation import is_one_of
 from skfactor.metrics import ForecastEvaluation, ic_by_date
 from skfactor.plotting._axes import (
@@ -23,6 +26,9 @@ from skfactor.plotting._axes import (
     styled,
     text,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _KINDS = ("time", "histogram", "decay")
 
@@ -73,13 +79,13 @@ class ICDisplay:
 
     def plot(
         self,
-        ax: Any = None,
+        ax: Axes | Iterable[Axes] | None = None,
         *,
         kind: str = "all",
         window: int = 12,
         bins: Any = 30,
         level: float = 0.95,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> Self:
         """Draw what there is.
 
@@ -186,12 +192,12 @@ class ICDisplay:
     @classmethod
     def from_predictions(
         cls,
-        y_true: Any,
-        y_pred: Any,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
         *,
         method: str = "spearman",
-        dates: Any = None,
-        groupby: Any = None,
+        dates: RowLabels | None = None,
+        groupby: RowLabels | None = None,
         ax: Any = None,
         **kwargs: Any,
     ) -> Self:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +29,7 @@ _BEFORE = {"left": 0.0, "bottom": 0.0, "center": 0.5, "right": 1.0, "top": 1.0}
 
 
 def name_points(
-    ax: Axes, x: Float64Array, y: Float64Array, names: list[Any], order: list[int]
+    ax: Axes, x: Float64Array, y: Float64Array, names: Sequence[Hashable], order: list[int]
 ) -> list[Annotation]:
     """Name the points in this order; one whose name would cover another name or point has none."""
     own_figure(ax).draw_without_rendering()  # settles where the axes and points are

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -82,7 +82,7 @@ class PremiaDisplay:
         self.level = level
         self.quantity = quantity
 
-    def plot(self, ax: Axes | None = None, **kwargs: Any) -> Self:
+    def plot(self, ax: Axes | None = None, **kwargs: object) -> Self:
         """Draw the bars, the first premium on top.
 
         Parameters
@@ -126,7 +126,7 @@ class PremiaDisplay:
         cls,
         inferences: PremiaInference | Sequence[PremiaInference] | Mapping[str, PremiaInference],
         *,
-        names: Sequence[Any] | None = None,
+        names: Sequence[Hashable] | None = None,
         level: float = 0.95,
         ax: Axes | None = None,
         **kwargs: Any,
@@ -180,7 +180,7 @@ class PremiaDisplay:
         estimator: BaseEstimator,
         covariance: str | Sequence[str] = "auto",
         *,
-        names: Sequence[Any] | None = None,
+        names: Sequence[Hashable] | None = None,
         level: float = 0.95,
         inference_kwargs: Mapping[str, Any] | None = None,
         ax: Axes | None = None,

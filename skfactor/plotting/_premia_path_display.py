@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -26,6 +26,8 @@ from skfactor.plotting._axes import (
 )
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     pass
 
 
@@ -65,14 +67,14 @@ class PremiaPathDisplay:
 
     def plot(
         self,
-        ax: Any = None,
+        ax: Axes | Iterable[Axes] | None = None,
         *,
         kind: str = "cumulative",
         window: int = 60,
         level: float | None = 0.95,
         overlay: bool = False,
         names: Sequence[Any] | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> Self:
         """Draw the paths.
 
@@ -148,7 +150,7 @@ class PremiaPathDisplay:
         self.figure_ = own_figure(panels[0])
         return self
 
-    def _chosen(self, names: Sequence[Any] | None) -> pd.DataFrame:
+    def _chosen(self, names: Sequence[Hashable] | None) -> pd.DataFrame:
         if names is None:
             return self.lambdas
         unknown = [name for name in names if name not in self.lambdas.columns]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.metrics import r2_score
 
@@ -72,7 +73,7 @@ class PricingErrorDisplay:
         *,
         labels: bool | Sequence[Any] = True,
         line_kwargs: dict[str, Any] | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> Self:
         """Draw the assets.
 
@@ -145,7 +146,12 @@ class PricingErrorDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator: BaseEstimator, y: Any = None, *, ax: Axes | None = None, **kwargs: Any
+        cls,
+        estimator: BaseEstimator,
+        y: ArrayLike | None = None,
+        *,
+        ax: Axes | None = None,
+        **kwargs: Any,
     ) -> Self:
         """Draw the assets that a two-pass model was fitted to.
 
@@ -187,7 +193,7 @@ class PricingErrorDisplay:
 
     @classmethod
     def from_predictions(
-        cls, y_true: Any, y_pred: Any, *, ax: Axes | None = None, **kwargs: Any
+        cls, y_true: ArrayLike, y_pred: ArrayLike, *, ax: Axes | None = None, **kwargs: Any
     ) -> Self:
         """Draw averages of returns and of their predictions.
 

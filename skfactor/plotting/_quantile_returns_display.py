@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 
+from skfactor._typing import RowLabels
 from skfactor._validation import is_one_of
 from skfactor.metrics import infer_mean, quantile_returns_by_date
 from skfactor.plotting._axes import (
@@ -23,6 +26,9 @@ from skfactor.plotting._axes import (
     styled,
     text,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _KINDS = ("mean", "spread")
 
@@ -67,7 +73,12 @@ class QuantileReturnsDisplay:
         self.horizon = horizon
 
     def plot(
-        self, ax: Any = None, *, kind: str = "both", level: float = 0.95, **kwargs: Any
+        self,
+        ax: Axes | Iterable[Axes] | None = None,
+        *,
+        kind: str = "both",
+        level: float = 0.95,
+        **kwargs: object,
     ) -> Self:
         """Draw means, spread or both.
 
@@ -137,12 +148,12 @@ class QuantileReturnsDisplay:
     @classmethod
     def from_predictions(
         cls,
-        y_true: Any,
-        y_pred: Any,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
         *,
         n_quantiles: int = 10,
-        sample_weight: Any = None,
-        dates: Any = None,
+        sample_weight: ArrayLike | None = None,
+        dates: RowLabels | None = None,
         horizon: int = 1,
         ax: Any = None,
         **kwargs: Any,

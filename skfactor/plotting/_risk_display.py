@@ -69,7 +69,7 @@ class RiskDisplay:
         by: str = "factor",
         share: bool = False,
         max_bars: int = 25,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> Self:
         """Draw the contributions as bars.
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from skfactor._panel import find_panel, only_numbers_rows, time_index
-from skfactor._typing import IntArray
+from skfactor._typing import IntArray, RowLabels
 from skfactor.plotting._axes import (
     date_axis,
     date_values,
@@ -68,7 +68,7 @@ class SplitDisplay:
         self.dates = dates
         self.roles = roles
 
-    def plot(self, ax: Axes | None = None, **kwargs: Any) -> Self:
+    def plot(self, ax: Axes | None = None, **kwargs: object) -> Self:
         """Draw one row per split, the first on top.
 
         Parameters
@@ -116,7 +116,7 @@ class SplitDisplay:
         y: Any = None,
         groups: Any = None,
         *,
-        dates: Any = None,
+        dates: RowLabels | None = None,
         ax: Axes | None = None,
         **kwargs: Any,
     ) -> Self:
@@ -160,7 +160,9 @@ class SplitDisplay:
         return cls(labels, np.stack(rows)).plot(ax, **kwargs)
 
 
-def _row_places(X: Any, y: Any, groups: Any, dates: Any) -> tuple[IntArray, pd.Index]:
+def _row_places(
+    X: Any, y: Any, groups: RowLabels | None, dates: RowLabels | None
+) -> tuple[IntArray, pd.Index]:
     """Place of the date of each row among the dates, which are ascending."""
     n_rows = len(X)
     panel = find_panel(X, y, n_rows=n_rows, dates=dates, time_series=True)

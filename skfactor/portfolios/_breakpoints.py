@@ -133,7 +133,7 @@ def _whole(parameter: str, value: Any, least: int) -> int:
     return int(value)
 
 
-def check_universe(universe: Any, X: Any, n_rows: int) -> BoolArray | None:
+def check_universe(universe: object, X: Any, n_rows: int) -> BoolArray | None:
     """The mask (n_rows,), or None."""
     if universe is None:
         return None

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.base import clone
 
 from skfactor._panel import find_panel, only_numbers_rows
 from skfactor._sklearn import num_samples
+from skfactor._typing import RowLabels
 from skfactor.linear_model import FamaMacBeth
 from skfactor.portfolios._returns import portfolio_returns
 from skfactor.portfolios._sorter import PortfolioSorter
@@ -24,15 +26,15 @@ _UNDATED = (
 
 
 def factor_returns(
-    X: Any,
-    returns: Any,
-    weights: Any = None,
+    X: ArrayLike,
+    returns: ArrayLike,
+    weights: ArrayLike | None = None,
     *,
     sorter: PortfolioSorter | None = None,
-    universe: Any = None,
+    universe: ArrayLike | None = None,
     lag: int = 0,
-    dates: Any = None,
-    assets: Any = None,
+    dates: RowLabels | None = None,
+    assets: RowLabels | None = None,
     date_level: str | int = "auto",
 ) -> pd.DataFrame:
     """Return of the highest minus the lowest portfolio of a sort by each characteristic.
@@ -114,17 +116,17 @@ def factor_returns(
 
 def fama_french_factors(
     X: pd.DataFrame,
-    returns: Any,
-    factors: Mapping[str, Any],
-    weights: Any = None,
+    returns: ArrayLike,
+    factors: Mapping[str, object],
+    weights: ArrayLike | None = None,
     *,
     size: Any = "size",
     low_minus_high: Sequence[str] = (),
-    universe: Any = None,
+    universe: ArrayLike | None = None,
     rebalance_month: int | None = None,
     lag: int = 0,
-    dates: Any = None,
-    assets: Any = None,
+    dates: RowLabels | None = None,
+    assets: RowLabels | None = None,
     date_level: str | int = "auto",
 ) -> pd.DataFrame:
     """Factors of Fama and French (1993, 2015): 2x3 sorts by size and a second characteristic.
@@ -233,12 +235,12 @@ def fama_french_factors(
 
 
 def slope_factors(
-    X: Any,
-    returns: Any,
+    X: ArrayLike,
+    returns: ArrayLike,
     *,
     model: FamaMacBeth | None = None,
-    sample_weight: Any = None,
-    dates: Any = None,
+    sample_weight: ArrayLike | None = None,
+    dates: RowLabels | None = None,
 ) -> pd.DataFrame:
     """Returns of pure factor portfolios: the slopes of the regression of returns on each date.
 
@@ -301,7 +303,9 @@ def slope_factors(
     return slopes.iloc[:, 1:] if fitted.fit_intercept else slopes
 
 
-def _row_dates(X: Any, returns: Any, dates: Any, date_level: str | int) -> Any:
+def _row_dates(
+    X: ArrayLike, returns: ArrayLike, dates: RowLabels | None, date_level: str | int
+) -> Any:
     """What says the rows' dates: ``dates=``, X's own index, or that of the returns; else raise."""
     lost = not isinstance(X, pd.DataFrame) or only_numbers_rows(X.index)
     if dates is None and lost and isinstance(returns, pd.Series | pd.DataFrame):
@@ -312,7 +316,9 @@ def _row_dates(X: Any, returns: Any, dates: Any, date_level: str | int) -> Any:
     return dates
 
 
-def _check_names(X: Any, factors: Any, size: Any, low_minus_high: Sequence[str]) -> None:
+def _check_names(
+    X: ArrayLike, factors: object, size: object, low_minus_high: Sequence[str]
+) -> None:
     if not isinstance(X, pd.DataFrame):
         raise TypeError(
             f"X is a {type(X).__name__}; its columns are called by name: pass a pandas DataFrame."

@@ -16,7 +16,7 @@ _MOST_CELLS = 1_000_000
 _EXACT = 2.0**53
 
 
-def find_cells(labels: Any) -> tuple[IntArray, pd.Index]:
+def find_cells(labels: object) -> tuple[IntArray, pd.Index]:
     """Cell of each row, -1 where a label is missing, and what the cells are called.
 
     ``labels`` has one column, or several whose combinations are the cells.
@@ -43,7 +43,7 @@ def find_cells(labels: Any) -> tuple[IntArray, pd.Index]:
     return cells, pd.MultiIndex.from_product([index for _, index in coded], names=names)
 
 
-def _columns(labels: Any) -> list[tuple[Any, Any]]:
+def _columns(labels: object) -> list[tuple[Any, Any]]:
     if isinstance(labels, pd.Series):
         return [(labels.name, labels)]
     if isinstance(labels, pd.DataFrame):

@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from skfactor._kernels.legs import leg_weights
 from skfactor._kernels.rounding import LEVEL_ROUNDING
 from skfactor._kernels.segments import Segments, segments_from_codes
 from skfactor._panel import check_same_rows, find_panel, group_labels
-from skfactor._typing import Float64Array, IntArray
+from skfactor._typing import Float64Array, IntArray, RowLabels
 from skfactor._validation import is_one_of, numbers
 from skfactor._warn import warn_user
 from skfactor.exceptions import UndefinedPortfolioWarning
@@ -22,12 +23,12 @@ _NEVER = 2**40
 
 
 def long_short_weights(
-    expected_returns: Any,
+    expected_returns: ArrayLike,
     *,
     leg_size: float | int = 0.1,
     weighting: str = "equal",
-    groupby: Any = None,
-    dates: Any = None,
+    groupby: RowLabels | None = None,
+    dates: RowLabels | None = None,
     date_level: str | int = "auto",
 ) -> Any:
     """Weights that are long the assets expected to do best on each date, and short the worst.
@@ -124,17 +125,17 @@ def long_short_weights(
 
 
 def long_short(
-    expected_returns: Any,
-    returns: Any,
+    expected_returns: ArrayLike,
+    returns: ArrayLike,
     *,
     leg_size: float | int = 0.1,
     weighting: str = "equal",
-    groupby: Any = None,
+    groupby: RowLabels | None = None,
     costs: float | pd.Series = 0.0,
     drift: bool = True,
     missing: str = "rescale",
-    dates: Any = None,
-    assets: Any = None,
+    dates: RowLabels | None = None,
+    assets: RowLabels | None = None,
     date_level: str | int = "auto",
 ) -> HeldPortfolio:
     """Hold long-short portfolios made from expected returns; see the two functions it is made of.
@@ -215,7 +216,11 @@ def _raise_if_longer(expected_returns: Any, returns: Any) -> None:
 
 
 def _row_labels(
-    expected_returns: Any, returns: Any, dates: Any, assets: Any, date_level: str | int
+    expected_returns: ArrayLike | None,
+    returns: Any,
+    dates: RowLabels | None,
+    assets: RowLabels | None,
+    date_level: str | int,
 ) -> pd.MultiIndex:
     """(date, asset) of the rows."""
     if dates is None and assets is None:

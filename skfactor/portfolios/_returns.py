@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from skfactor._kernels.portfolios import cell_means, drifted_weights
 from skfactor._panel import Panel, check_same_rows, find_panel
-from skfactor._typing import BoolArray, Float64Array, IntArray
+from skfactor._typing import BoolArray, Float64Array, IntArray, RowLabels
 from skfactor._validation import raise_if_infinite
 from skfactor._warn import warn_user
 from skfactor.exceptions import UndefinedPortfolioWarning
@@ -27,14 +28,14 @@ _MOST_RETURNS = 100_000_000
 
 def portfolio_returns(
     labels: Any,
-    returns: Any,
-    weights: Any = None,
+    returns: ArrayLike,
+    weights: ArrayLike | None = None,
     *,
     lag: int = 0,
     rebalance_every: int = 1,
     rebalance_month: int | None = None,
-    dates: Any = None,
-    assets: Any = None,
+    dates: RowLabels | None = None,
+    assets: RowLabels | None = None,
     date_level: str | int = "auto",
 ) -> pd.DataFrame:
     """Average the returns of the assets in each portfolio, equally or by weights.
@@ -206,7 +207,7 @@ def _more_than_all_lost(returns: Float64Array) -> Float64Array:
     return returns
 
 
-def _row_values(data: Any, labels: Any, n_rows: int, name: str) -> Float64Array:
+def _row_values(data: object, labels: object, n_rows: int, name: str) -> Float64Array:
     """One number per row, NaN allowed; the rows have to be those of the labels."""
     try:
         values = np.asarray(data, dtype=np.float64)
@@ -225,7 +226,9 @@ def _row_values(data: Any, labels: Any, n_rows: int, name: str) -> Float64Array:
     return values
 
 
-def _weights(weights: Any, labels: Any, returns: Any, n_rows: int) -> Float64Array:
+def _weights(
+    weights: ArrayLike | None, labels: object, returns: ArrayLike, n_rows: int
+) -> Float64Array:
     values = _row_values(weights, labels, n_rows, "weights")
     check_same_rows(returns, weights, "weights", "returns")
     if (values < 0.0).any():

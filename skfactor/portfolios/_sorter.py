@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from skfactor._fitting import fitting
@@ -17,7 +18,7 @@ from skfactor._limits import single_blas_thread
 from skfactor._panel import Panel, check_same_rows
 from skfactor._per_date import PerDateTransformer
 from skfactor._sklearn import Interval, StrOptions
-from skfactor._typing import BoolArray, FloatArray
+from skfactor._typing import BoolArray, FloatArray, RowLabels
 from skfactor._validation import check_lengths, feature_names, like_input, validate_features
 from skfactor._warn import warn_user
 from skfactor.exceptions import UndefinedPortfolioWarning
@@ -184,7 +185,12 @@ class PortfolioSorter(PerDateTransformer):
         self.date_level = date_level
 
     def fit(
-        self, X: Any, y: Any = None, dates: Any = None, assets: Any = None, universe: Any = None
+        self,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        dates: RowLabels | None = None,
+        assets: RowLabels | None = None,
+        universe: ArrayLike | None = None,
     ) -> Self:
         """Learn the breakpoints where there are no dates; with dates, list those of each date.
 
@@ -218,7 +224,13 @@ class PortfolioSorter(PerDateTransformer):
         self._fit(X, y, dates, assets, universe)
         return self
 
-    def transform(self, X: Any, dates: Any = None, assets: Any = None, universe: Any = None) -> Any:
+    def transform(
+        self,
+        X: Any,
+        dates: RowLabels | None = None,
+        assets: RowLabels | None = None,
+        universe: Any = None,
+    ) -> Any:
         """Label each row by the breakpoints of its own date, or by those that fit learned.
 
         Parameters
@@ -251,18 +263,30 @@ class PortfolioSorter(PerDateTransformer):
         return self._wrap(X, labels)
 
     def fit_transform(
-        self, X: Any, y: Any = None, dates: Any = None, assets: Any = None, universe: Any = None
+        self,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        dates: RowLabels | None = None,
+        assets: RowLabels | None = None,
+        universe: ArrayLike | None = None,
     ) -> Any:
         """Fit and label the same rows; see `fit` and `transform` for the parameters."""
         return self._wrap(X, self._fit(X, y, dates, assets, universe))
 
-    def get_feature_names_out(self, input_features: Any = None) -> Any:
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> Any:
         """Names of the columns of the output: those of the input, or "portfolio"."""
         names = super().get_feature_names_out(input_features)
         return names if self.output == "each" else np.array(["portfolio"], dtype=object)
 
     @fitting()
-    def _fit(self, X: Any, y: Any, dates: Any, assets: Any, universe: Any) -> FloatArray:
+    def _fit(
+        self,
+        X: Any,
+        y: ArrayLike | None,
+        dates: RowLabels | None,
+        assets: RowLabels | None,
+        universe: Any,
+    ) -> FloatArray:
         """Fit, and labels (n_features, n_rows) of the rows."""
         values = validate_features(self, X, reset=True)
         named = hasattr(self, "feature_names_in_") or isinstance(X, pd.DataFrame)
@@ -408,7 +432,7 @@ class PortfolioSorter(PerDateTransformer):
         ends = np.flatnonzero(places[1:] != places[:-1]) + 1
         return np.split(row, ends, axis=1)
 
-    def _wrap(self, X: Any, labels: FloatArray) -> Any:
+    def _wrap(self, X: ArrayLike, labels: FloatArray) -> Any:
         if self.output == "each":
             return like_input(self, X, np.ascontiguousarray(labels.T))
         cells = combine_labels(labels, self.n_portfolios_) + 1

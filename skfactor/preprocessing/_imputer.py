@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from numbers import Real
 from typing import Any, ClassVar
 
@@ -111,7 +112,7 @@ class FactorImputer(PanelTransformer):
         self.min_group_size = min_group_size
         self.date_level = date_level
 
-    def _learn_columns(self, names: list[Any]) -> None:
+    def _learn_columns(self, names: Sequence[Hashable]) -> None:
         if self.fill_value is not None and self.strategy != "constant":
             raise ValueError(
                 f"fill_value={self.fill_value!r} is for strategy='constant'; found "

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from skfactor._base import PANEL_CONSTRAINTS, PanelTransformer
 from skfactor._kernels.cells import Cells
@@ -14,7 +16,7 @@ from skfactor._kernels.neutralize import Neutralized, neutralize
 from skfactor._kernels.segments import Segments, one_segment
 from skfactor._panel import Labels, Panel
 from skfactor._sklearn import Interval
-from skfactor._typing import BoolArray, Float64Array, FloatArray
+from skfactor._typing import BoolArray, Float64Array, FloatArray, RowLabels
 from skfactor._validation import which_columns
 from skfactor._warn import warn_user
 from skfactor.exceptions import RankDeficientWarning
@@ -123,7 +125,7 @@ class FactorNeutralizer(PanelTransformer):
     def __init__(
         self,
         *,
-        against: list[Any] | None = None,
+        against: Sequence[Hashable] | None = None,
         fit_intercept: bool = True,
         min_assets: int | None = None,
         passthrough: Any = None,
@@ -137,7 +139,7 @@ class FactorNeutralizer(PanelTransformer):
         self.min_group_size = min_group_size
         self.date_level = date_level
 
-    def _learn_columns(self, names: list[Any]) -> None:
+    def _learn_columns(self, names: Sequence[Hashable]) -> None:
         chosen = list(self.against or [])
         both = [name for name in chosen if name in self.passthrough_features_]
         if both:
@@ -158,14 +160,18 @@ class FactorNeutralizer(PanelTransformer):
     def _without_variation(self) -> str:
         return "their residuals are 0" if self.fit_intercept else ""
 
-    def _warn_of_constants(self, columns: FloatArray, dates: Segments, names: list[Any]) -> None:
+    def _warn_of_constants(
+        self, columns: FloatArray, dates: Segments, names: Sequence[Hashable]
+    ) -> None:
         super()._warn_of_constants(columns[self._targets], dates, self._target_names)
 
     def _warn_of_single_assets(self, dates: Segments) -> None:
         if not len(self._against):  # with some, dates without residuals are counted anyway
             super()._warn_of_single_assets(dates)
 
-    def _groups(self, groupby: Any, X: Any, n_rows: int, panel: Panel | None) -> Labels | None:
+    def _groups(
+        self, groupby: RowLabels | None, X: ArrayLike, n_rows: int, panel: Panel | None
+    ) -> Labels | None:
         groups = super()._groups(groupby, X, n_rows, panel)
         if not self.fit_intercept and groups is not None:
             raise ValueError(

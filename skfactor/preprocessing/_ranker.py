@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from skfactor._base import PANEL_CONSTRAINTS, PanelTransformer
 from skfactor._kernels.cells import Cells
@@ -21,7 +22,7 @@ from skfactor._kernels.ranks import (
 )
 from skfactor._kernels.segments import Segments
 from skfactor._sklearn import StrOptions
-from skfactor._typing import Float64Array, FloatArray
+from skfactor._typing import Float64Array, FloatArray, RowLabels
 from skfactor._validation import like_input
 
 # How scores are made of ranks and ranks of scores.
@@ -141,7 +142,7 @@ class FactorRanker(PanelTransformer):
         self.min_group_size = min_group_size
         self.date_level = date_level
 
-    def inverse_transform(self, X: Any, groupby: Any = None) -> Any:
+    def inverse_transform(self, X: ArrayLike, groupby: RowLabels | None = None) -> Any:
         """Values of `fit` with these scores, linear between them; only after a `fit` without dates.
 
         Parameters

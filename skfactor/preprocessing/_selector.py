@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.base import TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -71,7 +72,7 @@ class FactorSelector(
         self.factors = factors
 
     @fitting()
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: ArrayLike, y: ArrayLike | None = None) -> Self:
         """Find the columns.
 
         Parameters
@@ -148,7 +149,7 @@ class FactorSelector(
         tags.transformer_tags.preserves_dtype = []
         return tags
 
-    def _check(self, X: Any, *, reset: bool) -> Any:
+    def _check(self, X: ArrayLike, *, reset: bool) -> Any:
         """X, a frame as it is: columns that are not kept need not be numbers."""
         if isinstance(X, pd.DataFrame):
             raise_if_repeated(X.columns, "X")
@@ -159,7 +160,7 @@ class FactorSelector(
         match_labels(self, X, reset=reset)
         return values
 
-    def _known(self, X: Any) -> list[Any]:
+    def _known(self, X: ArrayLike) -> list[Any]:
         """Names of the columns, or their positions."""
         for attribute in ("column_names", "columns"):  # of pyarrow, and of the others
             if hasattr(X, attribute):

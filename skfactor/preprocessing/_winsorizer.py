@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from numbers import Real
 from typing import Any, ClassVar
 
@@ -126,7 +127,7 @@ class Winsorizer(PanelTransformer):
         self.min_group_size = min_group_size
         self.date_level = date_level
 
-    def _learn_columns(self, names: list[Any]) -> None:
+    def _learn_columns(self, names: Sequence[Hashable]) -> None:
         lower, upper = self.lower, self.upper
         found = f"found lower={lower}, upper={upper}"
         if self.rule == "quantile":

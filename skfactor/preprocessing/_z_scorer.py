@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from skfactor._base import PANEL_CONSTRAINTS, PanelTransformer
 from skfactor._kernels.moments import (
@@ -18,7 +20,7 @@ from skfactor._kernels.moments import (
 from skfactor._kernels.quantiles import MAD_TO_STD, segment_median
 from skfactor._kernels.segments import Segments
 from skfactor._sklearn import Interval, StrOptions
-from skfactor._typing import BoolArray, Float64Array, FloatArray
+from skfactor._typing import BoolArray, Float64Array, FloatArray, RowLabels
 from skfactor._validation import check_row_weights, like_input, which_columns
 from skfactor._warn import warn_user
 from skfactor.exceptions import DegenerateScaleWarning
@@ -145,7 +147,7 @@ class FactorZScorer(PanelTransformer):
         self.min_group_size = min_group_size
         self.date_level = date_level
 
-    def inverse_transform(self, X: Any, groupby: Any = None) -> Any:
+    def inverse_transform(self, X: ArrayLike, groupby: RowLabels | None = None) -> Any:
         """Values with these scores; only after a `fit` without dates.
 
         Parameters
@@ -169,7 +171,7 @@ class FactorZScorer(PanelTransformer):
         center, scale = (np.atleast_2d(table)[place] for table in (self.center_, self.scale_))
         return like_input(self, X, (scores * scale + center).astype(scores.dtype))
 
-    def _stays(self, X: Any, names: list[Any], values: FloatArray) -> BoolArray:
+    def _stays(self, X: ArrayLike, names: Sequence[Hashable], values: FloatArray) -> BoolArray:
         stays = super()._stays(X, names, values)
         if self.indicators == "auto":
             boolean = _boolean_columns(X)
@@ -209,7 +211,9 @@ class FactorZScorer(PanelTransformer):
                     "Pass indicators=None, or a list without it, to score it like the others."
                 )
 
-    def _check_weights(self, weights: Any, X: Any, n_rows: int) -> Float64Array | None:
+    def _check_weights(
+        self, weights: ArrayLike | None, X: ArrayLike, n_rows: int
+    ) -> Float64Array | None:
         if weights is not None and self.center != "mean":
             raise ValueError(
                 f"weights make a weighted mean, which center={self.center!r} does not use. "
@@ -288,7 +292,7 @@ def _holds_zero_and_one(column: FloatArray) -> bool:
     return bool((column == 0.0).any() and (column == 1.0).any())
 
 
-def _boolean_columns(X: Any) -> list[Any]:
+def _boolean_columns(X: ArrayLike) -> list[Hashable]:
     if not isinstance(X, pd.DataFrame):
         return []
     return [name for name, dtype in X.dtypes.items() if pd.api.types.is_bool_dtype(dtype)]
