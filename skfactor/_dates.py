@@ -227,6 +227,10 @@ def only_counts(dates: pd.Index) -> bool:
     return isinstance(dates, pd.RangeIndex) and dates.name is None
 
 
+# Frequencies of Periods that are so long whatever their multiple.
+_WEEK_OR_LONGER = (pd.offsets.Week, pd.offsets.MonthEnd, pd.offsets.QuarterEnd, pd.offsets.YearEnd)
+
+
 def has_every_period(dates: pd.Index) -> bool:
     """Whether each period between two of the dates counts, also where nothing is observed.
 
@@ -235,6 +239,8 @@ def has_every_period(dates: pd.Index) -> bool:
     """
     if not isinstance(dates, pd.PeriodIndex):
         return False
+    if isinstance(dates.freq, _WEEK_OR_LONGER):
+        return True
     first = dates[0]
     return bool(first.end_time - first.start_time > pd.Timedelta(days=6))
 

@@ -90,7 +90,7 @@ def match_labels(estimator: BaseEstimator, X: Any, *, reset: bool) -> None:
 
 def has_text_names(X: pd.DataFrame) -> bool:
     """Whether all columns have text for names, which scikit-learn keeps then."""
-    return all(isinstance(name, str) for name in X.columns)
+    return bool(X.columns.inferred_type == "string")
 
 
 def remember_features(estimator: BaseEstimator, X: pd.DataFrame) -> None:

@@ -209,13 +209,38 @@ def _cholesky_each(
 
 def _condition_numbers(correlation: Float64Array, pivots: Float64Array) -> Float64Array:
     """Condition numbers (S,) of standardized regressors; NaN where a pivot is not positive."""
-    condition = np.full(pivots.shape[1], np.nan)
+    n, n_segments = pivots.shape
+    condition = np.full(n_segments, np.nan)
     positive = pivots.min(axis=0) > 0.0
     if not positive.all():
-        correlation = correlation[:, :, positive]
-    eigenvalues = np.linalg.eigvalsh(correlation.transpose(2, 0, 1))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        condition[positive] = np.sqrt(eigenvalues[:, -1] / eigenvalues[:, 0])
+        correlation, pivots = correlation[:, :, positive], pivots[:, positive]
+    # A routine called for each matrix would double the time of a fit to many short segments.
+    if n == 1:
+        condition[positive] = 1.0
+    elif n == 2:
+        # The second pivot is 1 - r^2, without the cancellation of 1 - |r|.
+        condition[positive] = (1.0 + np.abs(correlation[0, 1])) / np.sqrt(pivots[1])
+    elif n == 3:
+        condition[positive] = _condition_of_three(correlation, pivots)
+    else:
+        eigenvalues = np.linalg.eigvalsh(correlation.transpose(2, 0, 1))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            condition[positive] = np.sqrt(eigenvalues[:, -1] / eigenvalues[:, 0])
+    return condition
+
+
+def _condition_of_three(correlation: Float64Array, pivots: Float64Array) -> Float64Array:
+    """Condition number for three regressors by the trigonometric formula of the eigenvalues."""
+    a, b, c = correlation[0, 1], correlation[0, 2], correlation[1, 2]
+    radius = np.sqrt((a * a + b * b + c * c) / 3.0)
+    with np.errstate(invalid="ignore"):
+        angle = np.arccos(np.clip(a * b * c / radius**3, -1.0, 1.0)) / 3.0
+    angle = np.nan_to_num(angle)  # uncorrelated regressors: the radius is zero
+    largest = 1.0 + 2.0 * radius * np.cos(angle)
+    middle = 1.0 + 2.0 * radius * np.cos(angle - 2.0 * np.pi / 3.0)
+    # The smallest one from the determinant: the formula would lose its digits to cancellation.
+    smallest = pivots.prod(axis=0) / (largest * middle)
+    condition: Float64Array = np.sqrt(largest / smallest)
     return condition
 
 
