@@ -11,6 +11,7 @@ __all__ = [
     "NoDatesWarning",
     "NoVariationWarning",
     "RankDeficientWarning",
+    "SmallSampleWarning",
     "UndefinedPortfolioWarning",
 ]
 
@@ -53,6 +54,10 @@ class NoVariationWarning(UserWarning):
 
 class RankDeficientWarning(UserWarning):
     """Some regressions have too few observations or collinear regressors; their results are NaN."""
+
+
+class SmallSampleWarning(UserWarning):
+    """A test has no distribution that holds in a sample of this size; it rejects too often."""
 
 
 class DegenerateScaleWarning(UserWarning):

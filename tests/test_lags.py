@@ -192,7 +192,7 @@ USES = {
         lambda s: (
             TradedFactorModel()
             .fit(s.factors, s.returns)
-            .grs_test(covariance="robust", **HAC)
+            .grs_test(covariance="robust", small_sample=False, **HAC)
             .statistic
         )
     ],
@@ -203,7 +203,11 @@ USES = {
         lambda s: LinearFactorGMM(**HAC).fit(s.factors, s.returns).premia_
     ],
     ("grs_test", "kernel"): [
-        lambda s: inference.grs_test(s.factors, s.returns, covariance="robust", **HAC).statistic
+        lambda s: (
+            inference.grs_test(
+                s.factors, s.returns, covariance="robust", small_sample=False, **HAC
+            ).statistic
+        )
     ],
     ("rank_test", "kernel"): [
         lambda s: (
@@ -211,9 +215,11 @@ USES = {
         )
     ],
     ("hj_distance", "kernel"): [
-        lambda s: inference.hj_distance(s.factors, s.returns, **HAC).std_error
+        lambda s: inference.hj_distance(s.factors, s.returns, small_sample=False, **HAC).std_error
     ],
-    ("j_test", "kernel"): [lambda s: inference.j_test(s.wide(), **HAC).statistic],
+    ("j_test", "kernel"): [
+        lambda s: inference.j_test(s.wide(), small_sample=False, **HAC).statistic
+    ],
     ("cross_sectional_r2", "kernel"): [
         lambda s: inference.cross_sectional_r2(s.wide(), **HAC).std_error
     ],

@@ -288,7 +288,7 @@ def test_full_summary_holds_the_published_figures(documented):
     assert re.search(r"Time-series R2 \(pooled\) +0\.7723", text)
     r2 = cross_sectional_r2(documented)
     assert f"{r2.r2:.4f} ({r2.std_error:.4f})" in text
-    assert f"chi2(14) = {j_test(documented).statistic:.4f}" in text
+    assert f"F(14, {len(documented.dates_) - 17}) = {j_test(documented).statistic:.4f}" in text
 
 
 def test_full_summary_has_a_row_for_each_asset(documented):

@@ -17,6 +17,7 @@ from skfactor._dates import calendar_positions
 from skfactor._definite import cholesky_factor, quadratic_form
 from skfactor._kernels.collinear import find_collinear
 from skfactor._kernels.rounding import PIVOT_UNITS, SHARE_LEFT
+from skfactor._kernels.wild_pricing import AlphaStatistics
 from skfactor._panel import check_same_rows, time_index
 from skfactor._typing import Float64Array, IntArray
 from skfactor._validation import (
@@ -29,6 +30,7 @@ from skfactor._validation import (
 )
 from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import PremiaInference, TestResult
+from skfactor.inference._small_sample import SmallSample, covariances_of_many, warn_of_limits
 
 
 @dataclass(frozen=True)
@@ -162,10 +164,16 @@ def check_residuals(sample: FactorSample, residuals: Float64Array) -> None:
         )
 
 
+@dataclass(frozen=True, eq=False)
 class AlphaInference(PremiaInference):
     """Alphas with their covariance matrix: a `PremiaInference` whose estimates are alphas.
 
     Made by `skfactor.TradedFactorModel.alpha_inference`.
+
+    Attributes
+    ----------
+    sample : object or None
+        What the alphas are from, which their joint test needs.
 
     Examples
     --------
@@ -180,34 +188,121 @@ class AlphaInference(PremiaInference):
     Name: t_value, dtype: float64
     """
 
+    sample: AlphaSample | None = None
+
     @property
     def alphas(self) -> pd.Series:
         """The alphas, the estimates that this inference is for."""
         return self.premia.rename("alpha")
 
-    def wald_test(self, names: str | Sequence[str] | None = None) -> TestResult:
+    def wald_test(
+        self,
+        names: str | Sequence[str] | None = None,
+        *,
+        small_sample: bool | str = "auto",
+        n_draws: int = 999,
+        random_state: int = 0,
+    ) -> TestResult:
         """Test that several alphas are zero together; all by default.
 
         Parameters
         ----------
         names : str or list of str, optional
             The asset or assets to test.
+        small_sample, n_draws, random_state
+            As in `skfactor.inference.grs_test` with ``covariance="robust"``, which this is. Where
+            returns are missing, T is the smallest number of dates of a tested asset, and there is
+            no wild bootstrap.
 
         Returns
         -------
         TestResult
-            Chi-square with as many degrees of freedom as alphas.
+            ``distribution`` is ``"F"``, ``"chi2"`` or ``"wild bootstrap"``.
 
         Raises
         ------
         ValueError
-            If an asset is unknown, or the alphas have a singular covariance.
+            If an asset is unknown, the alphas have a singular covariance, or the form is not there.
+
+        Warns
+        -----
+        SmallSampleWarning
+            If the distribution does not hold in a sample of this size.
         """
-        chosen = list(self.premia.index) if names is None else names
+        form = SmallSample(small_sample, n_draws, random_state)
+        chosen = self._chosen(list(self.premia.index) if names is None else names)
         which = f"the alphas of all {len(self.premia)} assets"
         if names is not None:
-            which = f"the alphas of {names if isinstance(names, str) else ', '.join(names)}"
-        return replace(super().wald_test(chosen), null=f"{which} are zero")
+            which = f"the alphas of {', '.join(map(str, chosen))}"
+        null = f"{which} are zero"
+        if self.sample is None:
+            return replace(super().wald_test(chosen), null=null)
+        places = self.premia.index.get_indexer(pd.Index(chosen))
+        return self.sample.test(places, form, null, f"{type(self).__name__}.wald_test")
+
+
+@dataclass(frozen=True, eq=False)
+class AlphaSample:
+    """Factors (T, K), alphas (N,) with their residuals (T, N), and how they are judged."""
+
+    factors: Float64Array
+    alphas: Float64Array
+    residuals: Float64Array  # NaN where a return is missing
+    positions: IntArray  # (T,)
+    long_run: LongRun
+    debiased: bool
+
+    def covariance(self, debiased: bool) -> tuple[Float64Array, float]:
+        """Covariance (N, N) of the alphas, and the number of lags."""
+        influence = alpha_influence(self.factors, self.residuals, debiased=debiased)
+        covariance, lags = self.long_run.covariance(influence, self.positions)
+        return covariance / len(influence), lags
+
+    def test(self, places: IntArray, form: SmallSample, null: str, what: str) -> TestResult:
+        """Test that the alphas of some assets are zero."""
+        residuals, n_factors = self.residuals[:, places], self.factors.shape[1]
+        observed, n_assets = np.isfinite(residuals), len(places)
+        n_dates = int(np.count_nonzero(observed, axis=0).min())
+        chosen = form.choose(what, self.long_run, n_dates, two_pass=False)
+        alphas = self.alphas[places]
+        refusal = (
+            f"The covariance of the {n_assets} estimates is singular, so they cannot be tested "
+            "together: some are known without error or from the others, or there are too few dates "
+            "for assets or lags. Test fewer assets."
+        )
+        # Forms for small samples correct the asymptotic statistic themselves.
+        covariance, lags = self.covariance(chosen == "asymptotic" and self.debiased)
+        wald = quadratic_form(alphas, covariance[np.ix_(places, places)], refusal)
+        if chosen == "asymptotic":
+            p_value = float(stats.chi2.sf(wald, n_assets))
+            return TestResult(wald, p_value, (n_assets,), "chi2", null)
+        if chosen == "exact":
+            free = n_dates - n_factors - n_assets
+            if free <= 0:
+                raise ValueError(
+                    f"{n_assets} alphas and {n_factors} factors need more than "
+                    f"{n_assets + n_factors} dates, found {n_dates}. Test fewer assets."
+                )
+            mean = self.factors.mean(axis=0)
+            centred = self.factors - mean
+            sharpe = float(mean @ np.linalg.solve(centred.T @ centred / len(centred), mean))
+            warn_of_limits(what, n_dates, n_assets, sharpe)
+            statistic = wald * free / (n_assets * n_dates)
+            p_value = float(stats.f.sf(statistic, n_assets, free))
+            return TestResult(statistic, p_value, (n_assets, free), "F", null)
+        if not observed.all():
+            raise ValueError(
+                "small_sample='wild' needs complete returns, and some are missing. Drop the assets "
+                "or dates that miss some, or use small_sample=True."
+            )
+        covariances = covariances_of_many(self.long_run, lags, self.positions)
+        test = AlphaStatistics(self.factors, covariances)
+        # Alphas and betas do not matter to what is left if alphas are zero: only residuals do, and
+        # the part of the alphas that the factors do not take.
+        left = test.null_residuals(residuals + alphas)
+        positions = None if self.long_run.kernel is None else self.positions
+        p_value = form.p_value(test.statistics, wald, left, positions)
+        return TestResult(wald, p_value, (n_assets,), "wild bootstrap", null)
 
 
 def alpha_influence(
@@ -250,9 +345,12 @@ def grs_test(
     returns: ArrayLike,
     *,
     covariance: str = "homoskedastic",
+    small_sample: bool | str = "auto",
     kernel: str | None = None,
     bandwidth: float | str | None = None,
     prewhiten: bool = False,
+    n_draws: int = 999,
+    random_state: int = 0,
 ) -> TestResult:
     r"""Test that traded factors price the assets: all time-series alphas are zero.
 
@@ -274,27 +372,46 @@ def grs_test(
         Excess returns of the test assets over the same periods.
     covariance : {"homoskedastic", "robust"}, default="homoskedastic"
         ``"homoskedastic"`` is the F test above. ``"robust"`` is the Wald statistic of the alphas
-        with their GMM covariance, robust to heteroskedasticity and, with a kernel, to serial
-        correlation; chi-square distributed in large samples. It is that of
-        ``TradedFactorModel.alpha_inference().wald_test()``, whose covariance is T / (T - K - 1)
-        times as large as the asymptotic one.
+        W with their GMM covariance, robust to heteroskedasticity and, with a kernel, to serial
+        correlation. It is that of ``TradedFactorModel.alpha_inference().wald_test()``.
+    small_sample : {"auto", True, False, "wild"}, default="auto"
+        For ``covariance="robust"`` only; the other is exact as it is. True is
+        :math:`W (T - N - K) / (N T) \sim F_{N, T - N - K}`, which holds for N up to T / 5 and
+        squared Sharpe ratios of the factors up to 0.1, or any with 20 dates an asset, and warns
+        beyond. ``"wild"`` is a bootstrap
+        that holds everywhere: what the factors leave of returns without alphas, times one random
+        sign a date; with a kernel, paths of a first-order autoregression of each asset whose
+        innovations have random signs. False is the asymptotic distribution: W with a covariance
+        T / (T - K - 1) times as large is chi-square, which rejects true models too often unless
+        there are many dates for each asset. ``"auto"`` is True without a kernel; with a kernel it
+        is False, and warns.
     kernel : {None, "bartlett", "parzen", "quadratic-spectral"}, default=None
         Kernel of the long-run variance; for ``covariance="robust"`` only.
     bandwidth : float, str or None, default=None
         Number of lags, or the name of a rule; as in `skfactor.FamaMacBeth.inference`.
     prewhiten : bool, default=False
         Take a first-order vector autoregression out before and put it back after; needs a kernel.
+    n_draws : int, default=999
+        Samples of the wild bootstrap; the smallest p-value is 1 / (n_draws + 1).
+    random_state : int, default=0
+        Seed of the draws: the same data have the same p-value.
 
     Returns
     -------
     TestResult
-        F with (N, T - N - K) degrees of freedom, or chi-square with N.
+        ``distribution`` is ``"F"`` with (N, T - N - K) degrees of freedom, ``"chi2"`` with N, or
+        ``"wild bootstrap"``.
 
     Raises
     ------
     ValueError
         If there are not more periods than assets and factors together, a value is missing or
-        infinite, the rows differ, or factors or residuals are collinear.
+        infinite, the rows differ, factors or residuals are collinear, or the form is not there.
+
+    Warns
+    -----
+    SmallSampleWarning
+        If the distribution does not hold in a sample of this size.
 
     References
     ----------
@@ -315,6 +432,12 @@ def grs_test(
         raise ValueError(f"covariance={covariance!r} is neither 'homoskedastic' nor 'robust'.")
     if covariance == "homoskedastic" and (kernel is not None or bandwidth is not None or prewhiten):
         raise ValueError("A kernel or bandwidth is for covariance='robust'; leave it out here.")
+    form = SmallSample(small_sample, n_draws, random_state)
+    if covariance == "homoskedastic" and small_sample != "auto":
+        raise ValueError(
+            f"small_sample={small_sample!r} is for covariance='robust': the homoskedastic test is "
+            "exact in samples of any size. Leave it out here."
+        )
     long_run = LongRun(kernel, bandwidth, prewhiten)
     sample = read_factor_sample(factors, returns)
     alphas, _, residuals = sample.regress()
@@ -322,11 +445,10 @@ def grs_test(
     n_dates, n_assets, n_factors = sample.shape
     null = f"the alphas of all {n_assets} assets are zero" if n_assets > 1 else "alpha is zero"
     if covariance == "robust":
-        influence = alpha_influence(sample.factors, residuals, debiased=True)
-        cov, _ = long_run.covariance(influence, sample.positions)
-        refusal = f"The covariance of {n_assets} alphas is singular. Test fewer assets or lags."
-        wald = n_dates * quadratic_form(alphas, cov, refusal)
-        return TestResult(wald, float(stats.chi2.sf(wald, n_assets)), (n_assets,), "chi2", null)
+        tested = AlphaSample(
+            sample.factors, alphas, residuals, sample.positions, long_run, debiased=True
+        )
+        return tested.test(np.arange(n_assets), form, null, "grs_test")
     free = n_dates - n_assets - n_factors
     mean = sample.factors.mean(axis=0)
     sharpe = float(mean @ np.linalg.solve(sample.factor_covariance, mean))

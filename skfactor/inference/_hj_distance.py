@@ -12,11 +12,19 @@ from scipy import stats
 from scipy.linalg import qr, solve_triangular
 
 from skfactor._kernels.rounding import LOADING
+from skfactor._kernels.wild_pricing import squared_distances, unleveraged
 from skfactor._typing import Float64Array
 from skfactor._validation import check_level
 from skfactor.inference._grs import FactorSample, is_singular, read_factor_sample
 from skfactor.inference._long_run import LongRun
-from skfactor.inference._weighted_chi2 import weighted_chi2_sf
+from skfactor.inference._small_sample import SmallSample
+from skfactor.inference._weighted_chi2 import weighted_chi2_sf, weighted_f_sf
+
+_DISTRIBUTIONS = {
+    "exact": "weighted F",
+    "asymptotic": "weighted chi2",
+    "wild": "wild bootstrap",
+}
 
 
 @dataclass(frozen=True)
@@ -35,14 +43,16 @@ class HJDistance:
     p_value : float
         Of the hypothesis that the distance is zero, so that the factors price all assets.
     weights : tuple of float
-        Under that hypothesis T times the squared distance is distributed like the sum of
-        chi-squares with one degree of freedom, each times one of these.
+        Under that hypothesis T times the squared distance is distributed in large samples like the
+        sum of chi-squares with one degree of freedom, each times one of these.
     n_periods : int
         Number of periods T.
     kernel : str or None
         Kernel of the long-run variances.
     bandwidth : float
         Their number of lags; 0 without a kernel.
+    distribution : str
+        What the p-value is from: ``"weighted F"``, ``"weighted chi2"`` or ``"wild bootstrap"``.
 
     Examples
     --------
@@ -61,6 +71,7 @@ class HJDistance:
     n_periods: int
     kernel: str | None = None
     bandwidth: float = 0.0
+    distribution: str = "weighted chi2"
 
     def conf_int(self, level: float = 0.95) -> pd.DataFrame:
         """Confidence intervals of the squared distance and of the distance.
@@ -96,7 +107,7 @@ class HJDistance:
         lower, upper = self.conf_int().loc["distance"]
         return (
             f"HJ distance = {self.distance:.4f}, 95% interval [{lower:.4f}, {upper:.4f}]\n"
-            f"p-value = {self.p_value:.4f}\n"
+            f"p-value = {self.p_value:.4f} ({self.distribution})\n"
             "H0: the distance is zero, the factors price all assets"
         )
 
@@ -108,8 +119,11 @@ def hj_distance(
     factors: ArrayLike,
     returns: ArrayLike,
     *,
+    small_sample: bool | str = "auto",
     kernel: str | None = None,
     bandwidth: float | str | None = None,
+    n_draws: int = 999,
+    random_state: int = 0,
 ) -> HJDistance:
     r"""Hansen-Jagannathan distance of a linear factor model from excess returns.
 
@@ -131,17 +145,28 @@ def hj_distance(
         Factors, traded or not, one row per period.
     returns : array-like of shape (n_periods, n_assets)
         Excess returns of the test assets over the same periods; more assets than factors.
+    small_sample : {"auto", True, False, "wild"}, default="auto"
+        True compares the squared distance with a weighted sum of chi-squares over another
+        chi-square with T - N degrees of freedom, as the covariance of the returns is estimated.
+        False is the asymptotic distribution, the weighted sum alone, which rejects true models too
+        often unless there are many dates for each asset. ``"wild"`` is a bootstrap whose residuals
+        get one random sign a date, or with a kernel are paths of a first-order autoregression of
+        each asset whose innovations have random signs; that needs 120 dates and warns below.
+        ``"auto"`` is True without a kernel; with a kernel it is False, and warns.
     kernel : {None, "bartlett", "parzen", "quadratic-spectral"}, default=None
         Kernel of the long-run variances; None assumes no serial dependence.
     bandwidth : float, str or None, default=None
         Number of lags, or the name of a rule, as in `skfactor.FamaMacBeth.inference`. A rule
         chooses from the influence of the periods on the squared distance.
+    n_draws : int, default=999
+        Samples of the wild bootstrap; the smallest p-value is 1 / (n_draws + 1).
+    random_state : int, default=0
+        Seed of the draws: the same data have the same p-value.
 
     Returns
     -------
     HJDistance
-        Distance, standard error of its square, interval, and the p-value of zero by a weighted
-        sum of chi-squares.
+        Distance, standard error of its square, interval, and the p-value of zero.
 
     Raises
     ------
@@ -149,6 +174,11 @@ def hj_distance(
         If there are not more assets than factors, or not more periods than assets and factors, a
         value is missing or infinite, the rows differ, assets are collinear, or the covariances of
         assets and factors do not identify the prices of the factors.
+
+    Warns
+    -----
+    SmallSampleWarning
+        If the distribution does not hold in a sample of this size.
 
     References
     ----------
@@ -167,9 +197,10 @@ def hj_distance(
     >>> returns = french.filter(regex="^S[15]V").sub(french["RF"], axis=0)
     >>> print(hj_distance(french[["MktRF", "SMB", "HML"]], returns))
     HJ distance = 0.2181, 95% interval [0.1298, 0.2798]
-    p-value = 0.0000
+    p-value = 0.0000 (weighted F)
     H0: the distance is zero, the factors price all assets
     """
+    form = SmallSample(small_sample, n_draws, random_state)
     long_run = LongRun(kernel, bandwidth)
     sample = read_factor_sample(factors, returns)
     _check_identified(sample)
@@ -194,15 +225,39 @@ def hj_distance(
     known_lags = LongRun(kernel, None if kernel is None else lags)
     moments, _ = known_lags.covariance(mispriced * discount[:, None], sample.positions)
     weights = np.maximum(np.linalg.eigvalsh(moments), 0.0)
+    chosen = form.choose("hj_distance", long_run, n_dates, two_pass=True)
+    if chosen == "exact":
+        p_value = weighted_f_sf(squared, weights, n_dates - sample.shape[1])
+    elif chosen == "asymptotic":
+        p_value = weighted_chi2_sf(n_dates * squared, weights)
+    else:
+        p_value = _by_bootstrap(sample, squared, prices, form, serial=kernel is not None)
     return HJDistance(
         distance=float(np.sqrt(squared)),
         squared_distance=squared,
         std_error=float(np.sqrt(variance[0, 0] / n_dates)),
-        p_value=weighted_chi2_sf(n_dates * squared, weights),
+        p_value=p_value,
         weights=tuple(weights.tolist()),
         n_periods=n_dates,
         kernel=kernel,
         bandwidth=lags,
+        distribution=_DISTRIBUTIONS[chosen],
+    )
+
+
+def _by_bootstrap(
+    sample: FactorSample, squared: float, prices: Float64Array, form: SmallSample, *, serial: bool
+) -> float:
+    """p-value of a squared distance among those of samples that the prices price."""
+    factors, (_, betas, residuals) = sample.centred_factors, sample.regress()
+    # Mean returns are covariances with the factors times prices.
+    priced = (factors + sample.factor_covariance @ prices) @ betas.T
+    return form.p_value(
+        lambda returns: squared_distances(factors, returns),
+        squared,
+        unleveraged(factors, residuals),
+        sample.positions if serial else None,
+        priced,
     )
 
 

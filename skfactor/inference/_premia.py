@@ -222,6 +222,19 @@ class PremiaInference:
         bounds = np.column_stack([premia - half, premia + half])
         return pd.DataFrame(bounds, index=self.premia.index, columns=_BOUNDS.view())
 
+    def _chosen(self, names: str | Sequence[str] | None) -> list[Any]:
+        """Names of estimates, all but the zero-beta rate by default; else ``ValueError``."""
+        index = list(self.premia.index)
+        if names is None:
+            names = [name for name in index if name != "const"]
+        chosen: list[Any] = list(names) if pd.api.types.is_list_like(names) else [names]
+        unknown = [name for name in chosen if name not in index]
+        if unknown or not chosen:
+            raise ValueError(f"The premia {unknown or chosen} are unknown; there are {index}.")
+        if len(set(chosen)) < len(chosen):
+            raise ValueError(f"names={chosen} names a premium more than once.")
+        return chosen
+
     def wald_test(self, names: str | Sequence[str] | None = None) -> TestResult:
         """Test that several premia are zero together.
 
@@ -243,15 +256,7 @@ class PremiaInference:
             If a name is unknown or occurs twice, the covariance is singular, or there are too few
             dates for the F distribution.
         """
-        index = list(self.premia.index)
-        if names is None:
-            names = [name for name in index if name != "const"]
-        chosen: list[Any] = list(names) if pd.api.types.is_list_like(names) else [names]
-        unknown = [name for name in chosen if name not in index]
-        if unknown or not chosen:
-            raise ValueError(f"The premia {unknown or chosen} are unknown; there are {index}.")
-        if len(set(chosen)) < len(chosen):
-            raise ValueError(f"names={chosen} names a premium more than once.")
+        chosen = self._chosen(names)
         if self.on_common_dates is not None:
             common = self.on_common_dates(chosen)
             found = common.wald_test(chosen)

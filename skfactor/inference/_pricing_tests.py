@@ -9,9 +9,11 @@ from scipy import stats
 from sklearn.base import BaseEstimator
 
 from skfactor._definite import are_explained, quadratic_form
+from skfactor._kernels.wild_pricing import PricingErrorStatistics, unleveraged
 from skfactor._passes.two_pass import TwoPass
 from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import TestResult
+from skfactor.inference._small_sample import SmallSample, covariances_of_many, warn_of_limits
 from skfactor.inference._two_pass import two_pass_of
 
 # The name of the test, the number of dates, the number of assets.
@@ -26,37 +28,59 @@ _NULL = "all pricing errors are zero"
 def j_test(
     model: BaseEstimator,
     *,
+    small_sample: bool | str = "auto",
     kernel: str | None = None,
     bandwidth: float | str | None = None,
     prewhiten: bool = False,
+    n_draws: int = 999,
+    random_state: int = 0,
 ) -> TestResult:
     """Test that all pricing errors are zero, for any distribution of returns and factors.
 
     For two passes it is the generalized cross-sectional regression test of Kan, Robotti and Shanken
-    [1]_ (2013): the pricing errors that the premia leave free, weighed by the inverse of their
-    long-run variance. Models with a test of their own have that one: the overidentifying
+    [1]_ (2013): J is the pricing errors that the premia leave free, weighed by the inverse of their
+    long-run variance, times T. Models with a test of their own have that one: the overidentifying
     restrictions of `skfactor.LinearFactorGMM`, the alphas of `skfactor.TradedFactorModel`.
 
     Parameters
     ----------
     model : FamaMacBeth, LinearFactorGMM or TradedFactorModel
         Fitted; FamaMacBeth in wide form on complete returns.
+    small_sample : {"auto", True, False, "wild"}, default="auto"
+        With P premia True is J (T - K - N + P) / (T (N - P)), distributed like F with (N - P,
+        T - K - N + P) degrees of freedom; this holds for N up to T / 5 and premia' Vf^-1 premia up
+        to 0.1, or any with 20 dates an asset, and warns beyond. ``"wild"`` is a bootstrap that
+        holds everywhere: betas, premia and factors are kept, residuals get one random sign a date,
+        and both passes are fitted again.
+        With a kernel the signs are those of innovations of a first-order autoregression of each
+        asset, which needs 120 dates and warns below. False is the asymptotic distribution,
+        chi-square with N - P degrees of freedom: it rejects true models too often unless there are
+        many dates for each asset. ``"auto"`` is True without a kernel; with a kernel it is False,
+        and warns. Other models say which forms they have.
     kernel, bandwidth, prewhiten
         Long-run variance, as in `skfactor.FamaMacBeth.inference`. LinearFactorGMM chooses its own
         in `fit`.
+    n_draws : int, default=999
+        Samples of the wild bootstrap; the smallest p-value is 1 / (n_draws + 1).
+    random_state : int, default=0
+        Seed of the draws: the same data have the same p-value.
 
     Returns
     -------
     TestResult
-        Chi-square with N - K - 1 degrees of freedom (N - K without a zero-beta rate, N for traded
-        factors).
+        ``distribution`` is ``"F"``, ``"chi2"`` or ``"wild bootstrap"``.
 
     Raises
     ------
     ValueError
         If two passes are not fitted in wide form, average some dates only, miss data, have no asset
         to spare, or leave no residuals; if the pricing errors have a singular covariance; or if the
-        model takes no kernel here.
+        model takes no kernel here, or has not the form.
+
+    Warns
+    -----
+    SmallSampleWarning
+        If the distribution does not hold in a sample of this size.
 
     References
     ----------
@@ -71,29 +95,51 @@ def j_test(
     >>> from skfactor.inference import j_test
     >>> factors, returns = make_two_pass(random_state=0, return_X_y=True)
     >>> j_test(FamaMacBeth().fit(factors, returns)).df
-    (21,)
+    (21, 576)
     """
+    form = SmallSample(small_sample, n_draws, random_state)
     own = getattr(model, "j_test", None) if isinstance(model, BaseEstimator) else None
     if own is not None:
         given = {"kernel": kernel, "bandwidth": bandwidth, "prewhiten": prewhiten}
+        given |= {"small_sample": small_sample, "n_draws": n_draws, "random_state": random_state}
         taken = signature(own).parameters
-        if not taken and (kernel is not None or bandwidth is not None or prewhiten):
+        if "kernel" not in taken and (kernel is not None or bandwidth is not None or prewhiten):
             raise ValueError(
                 f"The long-run variance of {type(model).__name__} is chosen in fit: pass kernel= "
                 "and bandwidth= to the model, not to j_test."
             )
-        result: TestResult = own(**given) if taken else own()
+        result: TestResult = own(**{name: given[name] for name in taken})
         return result
     record, passes = two_pass_of(model, "j_test")
     _check_residuals(passes, "j_test")
     long_run, beside = LongRun(kernel, bandwidth, prewhiten), passes.null_space
     errors = beside.T @ passes.pricing_errors
-    variance, _ = long_run.covariance(passes.moments, record.positions, combine=beside)
+    variance, lags = long_run.covariance(passes.moments, record.positions, combine=beside)
     refusal = _SINGULAR.format("j_test", *passes.returns.shape)
-    statistic = len(record.positions) * quadratic_form(errors, variance, refusal)
-    return TestResult(
-        statistic, float(stats.chi2.sf(statistic, len(errors))), (len(errors),), "chi2", _NULL
+    (t, n), k, free = passes.returns.shape, passes.factors.shape[1], len(errors)
+    statistic = t * quadratic_form(errors, variance, refusal)
+    chosen = form.choose("j_test", long_run, t, two_pass=True)
+    if chosen == "asymptotic":
+        return TestResult(statistic, float(stats.chi2.sf(statistic, free)), (free,), "chi2", _NULL)
+    if chosen == "exact":
+        warn_of_limits("j_test", t, n, passes.errors_in_variables)
+        left = t - k - free
+        scaled = statistic * left / (t * free)
+        return TestResult(scaled, float(stats.f.sf(scaled, free, left)), (free, left), "F", _NULL)
+    test = PricingErrorStatistics(
+        passes.centred_factors,
+        passes.weighting,
+        passes.zero_beta,
+        covariances_of_many(long_run, lags, record.positions),
     )
+    p_value = form.p_value(
+        test.statistics,
+        statistic,
+        unleveraged(passes.centred_factors, passes.residuals),
+        None if kernel is None else record.positions,
+        passes.exposures @ passes.premia + passes.centred_factors @ passes.betas.T,
+    )
+    return TestResult(statistic, p_value, (free,), "wild bootstrap", _NULL)
 
 
 def shanken_test(model: BaseEstimator, *, small_sample: bool = True) -> TestResult:

@@ -18,8 +18,9 @@ from skfactor._validation import check_flag, check_level
 from skfactor.inference._covariance_risk import price_of_covariance_risk
 from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import PremiaInference, TestResult
+from skfactor.inference._small_sample import check_small_sample
 from skfactor.inference._two_pass import influence_of_errors, two_pass_of
-from skfactor.inference._weighted_chi2 import weighted_chi2_sf
+from skfactor.inference._weighted_chi2 import weighted_chi2_sf, weighted_f_sf
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,7 @@ def cross_sectional_r2(
     bandwidth: float | str | None = None,
     prewhiten: bool = False,
     debiased: bool = True,
+    small_sample: bool | str = "auto",
 ) -> CrossSectionalR2:
     """Cross-sectional R squared of a two-pass model with its standard error and tests.
 
@@ -109,6 +111,11 @@ def cross_sectional_r2(
         Long-run variance, as in `skfactor.FamaMacBeth.inference`.
     debiased : bool, default=True
         For GLS, make the inverse of the return covariance in the errors unbiased.
+    small_sample : {"auto", True, False}, default="auto"
+        Of the test that a GLS R squared is 1. True compares with a weighted sum of chi-squares over
+        another one with T - K - N + P degrees of freedom, as the covariance of the returns is
+        estimated; False with the sum alone, which rejects true models too often unless there are
+        many dates for each asset. ``"auto"`` is True for GLS without a kernel, else False.
 
     Returns
     -------
@@ -117,7 +124,8 @@ def cross_sectional_r2(
     Raises
     ------
     ValueError
-        If the model is not fitted in wide form, misses data, or has no asset to spare.
+        If the model is not fitted in wide form, misses data, or has no asset to spare, or there is
+        no form for small samples.
 
     References
     ----------
@@ -144,8 +152,17 @@ def cross_sectional_r2(
     variance, _ = long_run.covariance(r2_influence(passes, debiased)[:, None], record.positions)
     _, total = _quadratic_forms(passes)
     errors, _ = long_run.covariance(passes.moments, record.positions, combine=passes.null_space)
-    one = weighted_chi2_sf(t * (1.0 - r2) * total, np.linalg.eigvalsh(errors))
-    k = passes.factors.shape[1]
+    k, left = passes.factors.shape[1], (1.0 - r2) * total
+    xi, n_free = np.linalg.eigvalsh(errors), len(errors)
+    null = "the cross-sectional R2 is 1"
+    if _estimates_weights(small_sample, passes, long_run):
+        df = t - k - n_free
+        one = TestResult(
+            t * (1.0 - r2), weighted_f_sf(left, xi, df), (n_free, df), "weighted F", null
+        )
+    else:
+        p_value = weighted_chi2_sf(t * left, xi)
+        one = TestResult(t * (1.0 - r2), p_value, (n_free,), "weighted chi2", null)
     # Of the slopes if all premia are zero, so that errors of the betas do not matter.
     unpriced = passes.slopes - passes.premia + influence_of_errors(passes, debiased)
     slopes, _ = long_run.covariance(unpriced[:, -k:], record.positions)
@@ -155,10 +172,22 @@ def cross_sectional_r2(
         r2,
         float(np.sqrt(variance[0, 0] / t)),
         TestResult(t * r2, zero, (k,), "weighted chi2", "the cross-sectional R2 is 0"),
-        TestResult(
-            t * (1.0 - r2), one, (len(errors),), "weighted chi2", "the cross-sectional R2 is 1"
-        ),
+        one,
     )
+
+
+def _estimates_weights(small_sample: bool | str, passes: TwoPass, long_run: LongRun) -> bool:
+    """Whether a test takes into account that the weights of the second pass are estimates."""
+    form = check_small_sample(small_sample)
+    if form == "wild":
+        raise ValueError("small_sample='wild' is not for R squareds. It is 'auto', True or False.")
+    available = passes.weighting == "gls" and long_run.kernel is None
+    if small_sample is True and not available:
+        raise ValueError(
+            "small_sample=True is for weighting='gls' without a kernel: the other weights do not "
+            "invert a covariance. Leave it out."
+        )
+    return bool(form) and available
 
 
 def _benchmark_errors(passes: TwoPass) -> Float64Array:

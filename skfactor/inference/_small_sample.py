@@ -1,13 +1,28 @@
-"""What tests take for ``small_sample`` and for the draws of a wild bootstrap."""
+"""How tests of many restrictions are judged in samples of any size: their options and limits."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from skfactor._kernels.wild_bootstrap import random_signs, share_as_large
+from skfactor._kernels.wild_pricing import Covariances, autoregressive, mean_squares, signed
+from skfactor._typing import Float64Array, IntArray
 from skfactor._validation import is_whole
+from skfactor._warn import warn_user
+from skfactor.exceptions import SmallSampleWarning
+from skfactor.inference._long_run import LongRun
 
 # Fewer draws have no p-value below 5%.
 _FEWEST_DRAWS = 19
+# Where F forms hold their size, by simulation: assets as a share of the dates, and the squared
+# Sharpe ratio that the premia imply, a period, unless there are many dates for each asset.
+_LARGEST_SHARE, _LARGEST_SHARPE, _SMALL_SHARE = 0.2, 0.1, 0.05
+# The autoregressions of a wild bootstrap need so many dates, where betas are estimated too.
+_FEWEST_SERIAL_DATES = 120
 
 
 def check_small_sample(small_sample: object) -> bool | str:
@@ -32,3 +47,118 @@ def check_draws(n_draws: int, random_state: Any) -> None:
         raise ValueError(
             f"random_state={random_state!r} has to be a whole number: tests are to be repeatable."
         )
+
+
+@dataclass(frozen=True)
+class SmallSample:
+    """The options ``small_sample``, ``n_draws`` and ``random_state`` of a test."""
+
+    small_sample: Any = "auto"
+    n_draws: int = 999
+    random_state: int = 0
+
+    def __post_init__(self) -> None:
+        """Raise ``ValueError`` for values that mean nothing."""
+        check_small_sample(self.small_sample)
+        check_draws(self.n_draws, self.random_state)
+
+    def choose(self, what: str, long_run: LongRun, n_dates: int, *, two_pass: bool) -> str:
+        """The form, ``"asymptotic"``, ``"exact"`` or ``"wild"``, and warn where it does not hold.
+
+        ``"exact"`` is the small-sample distribution, which no kernel has; ``two_pass`` says whether
+        premia are estimated from betas.
+        """
+        form = check_small_sample(self.small_sample)
+        if form == "wild":
+            if long_run.prewhiten:
+                raise ValueError(
+                    "small_sample='wild' draws residuals from autoregressions of their own. Leave "
+                    "prewhiten=True out."
+                )
+            if long_run.kernel is not None and two_pass and n_dates < _FEWEST_SERIAL_DATES:
+                warn_user(
+                    f"With serial dependence {what} holds its size from {_FEWEST_SERIAL_DATES} "
+                    f"dates on, and there are {n_dates}: it rejects true models too often.",
+                    SmallSampleWarning,
+                )
+            return "wild"
+        if not form:
+            return "asymptotic"
+        if long_run.kernel is None:
+            return "exact"
+        if self.small_sample is True:
+            raise ValueError(
+                f"small_sample=True: {what} has no form for small samples with a kernel. Pass "
+                "small_sample='wild', or False for the asymptotic distribution."
+            )
+        warn_user(
+            f"With a kernel the asymptotic distribution of {what} rejects true models far too "
+            "often unless dates are many: small_sample='wild' does not, small_sample=False says "
+            "that it is meant.",
+            SmallSampleWarning,
+        )
+        return "asymptotic"
+
+    def p_value(
+        self,
+        statistics: Callable[[Float64Array], Float64Array],
+        observed: float,
+        residuals: Float64Array,
+        positions: IntArray | None,
+        fitted: Float64Array | float = 0.0,
+    ) -> float:
+        """p-value of an observed statistic by a wild bootstrap.
+
+        Parameters
+        ----------
+        statistics : callable
+            From returns (D, T, N) to statistics (D,).
+        observed : float
+        residuals : ndarray of shape (T, N)
+            Under the hypothesis.
+        positions : ndarray of shape (T,) or None
+            Places on the calendar, if residuals are to keep their serial dependence.
+        fitted : ndarray of shape (T, N)
+            What residuals are added to.
+        """
+        n_dates, n_assets = residuals.shape
+
+        def drawn(signs: Float64Array) -> Float64Array:
+            if positions is None:
+                paths = signed(residuals, signs)
+            else:
+                follows = np.concatenate([[False], np.diff(positions) == 1])
+                paths = autoregressive(residuals, follows, signs)
+            return statistics(paths + fitted)
+
+        signs = random_signs(self.n_draws, n_dates, self.random_state)
+        return share_as_large(drawn, observed, signs, n_assets)
+
+
+def warn_of_limits(what: str, n_dates: int, n_assets: int, sharpe: float) -> None:
+    """Warn where the F form of a test rejects true models too often.
+
+    ``sharpe`` is premia' Vf^-1 premia, the squared Sharpe ratio that the premia imply.
+    """
+    found = []
+    if n_assets > _LARGEST_SHARE * n_dates:
+        found.append(f"{n_assets} assets are more than a fifth of the {n_dates} dates")
+    if sharpe > _LARGEST_SHARPE and n_assets > _SMALL_SHARE * n_dates:
+        found.append(
+            f"the premia imply a squared Sharpe ratio of {sharpe:.2f}, more than "
+            f"{_LARGEST_SHARPE}, with {n_assets} assets and {n_dates} dates"
+        )
+    if found:
+        warn_user(
+            f"The F distribution of {what} rejects true models too often here: "
+            f"{' and '.join(found)}. small_sample='wild' does not.",
+            SmallSampleWarning,
+        )
+
+
+def covariances_of_many(long_run: LongRun, lags: float, positions: IntArray) -> Covariances:
+    """Long-run covariances of many samples, with the number of lags that one of them has."""
+    if long_run.kernel is None:
+        return mean_squares
+    known = LongRun(long_run.kernel, lags)
+    return lambda series: np.stack([known.covariance(one, positions)[0] for one in series])

@@ -126,3 +126,22 @@ def _saddle_point(x: float, w: Float64Array) -> tuple[float, float]:
     s = low if low == high else brentq(derivative, low, high, xtol=1e-300, rtol=1e-12)
     curvature = 1.0 + float(np.sum(2.0 * (w * s / (1.0 - 2.0 * w * s)) ** 2))
     return s, s / np.sqrt(curvature)
+
+
+def weighted_f_sf(x: float, weights: ArrayLike, df: int) -> float:
+    r"""Probability that a weighted sum of chi-squares exceeds x times another chi-square.
+
+    .. math:: P\Bigl( \sum_i w_i \chi^2_{1,i} > x \, \chi^2_\nu \Bigr)
+
+    It is the law of a quadratic form whose matrix is the inverse of an estimated covariance: where
+    all weights are equal it is that of F. Arguments are as in `weighted_chi2_sf`, ``df`` is
+    :math:`\nu`.
+
+    Examples
+    --------
+    >>> from scipy import stats
+    >>> from skfactor.inference._weighted_chi2 import weighted_f_sf
+    >>> round(weighted_f_sf(0.5, [2.0, 2.0, 2.0], 30) / stats.f.sf(0.5 * 30 / (3 * 2.0), 3, 30), 9)
+    1.0
+    """
+    return weighted_chi2_sf(0.0, np.append(np.asarray(weights, dtype=np.float64), np.full(df, -x)))

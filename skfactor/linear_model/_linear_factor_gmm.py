@@ -35,8 +35,10 @@ from skfactor._validation import (
     validate_target,
 )
 from skfactor._warn import warn_user
+from skfactor.exceptions import SmallSampleWarning
 from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import PremiaInference, TestResult
+from skfactor.inference._small_sample import check_small_sample
 from skfactor.linear_model._expected_returns import ExpectedReturns
 
 
@@ -95,7 +97,7 @@ class LinearFactorGMM(ExpectedReturns):
     >>> from skfactor.datasets import make_two_pass
     >>> factors, returns = make_two_pass(n_assets=8, random_state=0, return_X_y=True)
     >>> print(LinearFactorGMM().fit(factors, returns).j_test())
-    chi2(4) = 6.1228, p-value = 0.1902
+    F(4, 593) = 1.5128, p-value = 0.1969
     H0: all pricing errors are zero
     """
 
@@ -265,19 +267,67 @@ class LinearFactorGMM(ExpectedReturns):
         """Table of `inference`: prints, and renders as LaTeX and HTML."""
         return self.inference(debiased=debiased).summary()
 
-    def j_test(self) -> TestResult:
+    def j_test(self, *, small_sample: bool | str = "auto") -> TestResult:
         """Test that all pricing errors are zero, by the overidentifying restrictions.
 
-        Chi-square with as many degrees of freedom as there are more assets than premia; raises
-        ``ValueError`` if there are none.
+        Parameters
+        ----------
+        small_sample : {"auto", True, False}, default="auto"
+            With P premia True compares J (T - K - N + P) / (T (N - P)) with the F distribution with
+            (N - P, T - K - N + P) degrees of freedom: of true models of 10 assets it rejects 4 to 7
+            percent at 5 percent from 120 dates on, of 25 assets 5 to 6 percent from 240 on, and it
+            warns below 240. False is chi-square with N - P degrees of freedom, which rejects 6 to
+            13 percent of them. ``"auto"`` is True without a kernel; with a kernel it is False, and
+            warns.
+
+        Returns
+        -------
+        TestResult
+
+        Raises
+        ------
+        ValueError
+            If there are no more assets than premia, or the form is not there.
+
+        Warns
+        -----
+        SmallSampleWarning
+            If the distribution does not hold in a sample of this size.
         """
         check_is_fitted(self)
+        form = check_small_sample(small_sample)
+        if form == "wild":
+            raise ValueError(
+                "small_sample='wild' is not for LinearFactorGMM; j_test of a FamaMacBeth has it."
+            )
         df = len(self.betas_) - len(self.premia_)
         if df == 0:
             raise ValueError("As many assets as premia are always priced. Pass more assets.")
-        p_value = float(stats.chi2.sf(self._j, df))
-        return TestResult(self._j, p_value, (df,), "chi2", "all pricing errors are zero")
+        null, (t, k) = "all pricing errors are zero", self._moments.factors.shape
+        if self.kernel is not None and small_sample is True:
+            raise ValueError(
+                "small_sample=True: j_test has no form for small samples with a kernel. Pass "
+                "small_sample=False."
+            )
+        if form and (self.kernel is not None or t < _FEWEST_DATES):
+            few = f"with fewer than {_FEWEST_DATES} dates, found {t}"
+            warn_user(
+                "The J test of LinearFactorGMM may reject true models too often "
+                f"{few if self.kernel is None else 'with a kernel'}. small_sample=False says that "
+                "the asymptotic distribution is meant; j_test of a FamaMacBeth has "
+                "small_sample='wild'.",
+                SmallSampleWarning,
+            )
+        if not form or self.kernel is not None:
+            return TestResult(self._j, float(stats.chi2.sf(self._j, df)), (df,), "chi2", null)
+        free = t - k - df
+        statistic = self._j * free / (t * df)
+        p_value = float(stats.f.sf(statistic, df, free))
+        return TestResult(statistic, p_value, (df, free), "F", null)
 
+
+# Of the F distribution of J, by simulation.
+_FEWEST_DATES = 240
 
 Whiten = Callable[[Float64Array], Float64Array]
 

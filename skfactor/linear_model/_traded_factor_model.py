@@ -26,7 +26,7 @@ from skfactor._validation import (
     validate_target,
 )
 from skfactor.exceptions import NoDatesWarning
-from skfactor.inference._grs import AlphaInference, alpha_influence, grs_test
+from skfactor.inference._grs import AlphaInference, AlphaSample, grs_test
 from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import PremiaInference, TestResult
 from skfactor.linear_model._expected_returns import ExpectedReturns
@@ -282,27 +282,34 @@ class TradedFactorModel(ExpectedReturns):
         self.first_pass_.record_.raise_if_collinear("alpha_inference")
         long_run = LongRun(kernel, bandwidth, prewhiten)
         residuals = self.residuals_.to_numpy()[self._known]
-        influence = alpha_influence(self._factors.to_numpy(), residuals, debiased=debiased)
-        cov, lags = long_run.covariance(influence, self._positions())
+        alphas = np.asarray(self.alphas_, dtype=np.float64)
+        sample = AlphaSample(
+            self._factors.to_numpy(), alphas, residuals, self._positions(), long_run, debiased
+        )
+        cov, lags = sample.covariance(debiased)
         assets = self.alphas_.index
         return AlphaInference(
             premia=self.alphas_.copy(),
-            cov=pd.DataFrame(cov / len(self._factors), index=assets, columns=assets),
+            cov=pd.DataFrame(cov, index=assets, columns=assets),
             df=np.inf,
             covariance="robust",
             kernel=kernel,
             bandwidth=lags,
             prewhitened=prewhiten,
             describe=self._description().copy,
+            sample=sample,
         )
 
     def grs_test(
         self,
         *,
         covariance: str = "homoskedastic",
+        small_sample: bool | str = "auto",
         kernel: str | None = None,
         bandwidth: float | str | None = None,
         prewhiten: bool = False,
+        n_draws: int = 999,
+        random_state: int = 0,
     ) -> TestResult:
         """Test that all alphas are zero; see `skfactor.inference.grs_test`.
 
@@ -321,17 +328,23 @@ class TradedFactorModel(ExpectedReturns):
             self._factors,
             returns,
             covariance=covariance,
+            small_sample=small_sample,
             kernel=kernel,
             bandwidth=bandwidth,
             prewhiten=prewhiten,
+            n_draws=n_draws,
+            random_state=random_state,
         )
 
     def j_test(
         self,
         *,
+        small_sample: bool | str = "auto",
         kernel: str | None = None,
         bandwidth: float | str | None = None,
         prewhiten: bool = False,
+        n_draws: int = 999,
+        random_state: int = 0,
     ) -> TestResult:
         """Test that all alphas are zero, ``alpha_inference().wald_test()`` of these options.
 
@@ -340,7 +353,7 @@ class TradedFactorModel(ExpectedReturns):
         """
         return self.alpha_inference(
             kernel=kernel, bandwidth=bandwidth, prewhiten=prewhiten
-        ).wald_test()
+        ).wald_test(small_sample=small_sample, n_draws=n_draws, random_state=random_state)
 
     def summary(
         self,

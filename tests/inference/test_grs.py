@@ -10,13 +10,16 @@ from linearmodels.asset_pricing import TradedFactorModel
 from numpy.testing import assert_allclose
 from reference_premia import FACTORS, french_two_pass, long_run_by_pairs
 from scipy import stats
+from scipy.signal import lfilter
 from statsmodels.multivariate.manova import MANOVA
 
 import skfactor
+from skfactor.exceptions import SmallSampleWarning
 from skfactor.inference import j_test
 from skfactor.inference._grs import alpha_influence, grs_test, read_factor_sample
 
 ROBUST = {"covariance": "robust"}
+LARGE = {**ROBUST, "small_sample": False}
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +78,7 @@ def test_for_one_asset_it_is_the_squared_t_of_alpha(french, columns):
 def test_the_robust_statistic_is_the_j_of_linearmodels(french, ours, theirs):
     factors, returns = french
     reference = TradedFactorModel(returns, factors).fit(debiased=False, **theirs).j_statistic
-    test = grs_test(factors, returns, **ROBUST, **ours)
+    test = grs_test(factors, returns, **LARGE, **ours)
     t, k = factors.shape
     assert_allclose(test.statistic, reference.stat * (t - k - 1) / t, rtol=1e-10)
     assert_allclose(test.p_value, stats.chi2.sf(test.statistic, 18), rtol=1e-8)
@@ -87,8 +90,8 @@ def test_the_robust_statistic_of_one_asset_is_that_of_statsmodels(french):
     model = sm.OLS(returns, sm.add_constant(factors))
     white = model.fit(cov_type="HC1").tvalues["const"] ** 2
     newey_west = model.fit(cov_type="HAC", cov_kwds={"maxlags": 6, "use_correction": True})
-    assert_allclose(grs_test(factors, returns, **ROBUST).statistic, white, rtol=1e-10)
-    test = grs_test(factors, returns, **ROBUST, kernel="bartlett", bandwidth=6)
+    assert_allclose(grs_test(factors, returns, **LARGE).statistic, white, rtol=1e-10)
+    test = grs_test(factors, returns, **LARGE, kernel="bartlett", bandwidth=6)
     assert_allclose(test.statistic, newey_west.tvalues["const"] ** 2, rtol=1e-10)
 
 
@@ -102,9 +105,9 @@ def test_months_that_are_absent_widen_the_lags():
     places = months.asi8 - months.asi8[0]
     cov = long_run_by_pairs(influence, places, "bartlett", 4)
     expected = (80 - 3) * alphas @ np.linalg.solve(cov, alphas)
-    test = grs_test(*frames, **ROBUST, kernel="bartlett", bandwidth=4)
+    test = grs_test(*frames, **LARGE, kernel="bartlett", bandwidth=4)
     assert_allclose(test.statistic, expected, rtol=1e-10)
-    together = grs_test(factors, returns, **ROBUST, kernel="bartlett", bandwidth=4)
+    together = grs_test(factors, returns, **LARGE, kernel="bartlett", bandwidth=4)
     assert abs(test.statistic / together.statistic - 1.0) > 1e-3
 
 
@@ -143,24 +146,30 @@ def test_under_the_null_p_values_are_uniform_in_a_small_sample():
 
 def test_the_robust_statistic_is_the_wald_test_of_the_alphas(french):
     factors, returns = french
-    for options in (
-        {},
-        {"kernel": "bartlett"},
-        {"kernel": "parzen", "bandwidth": "andrews", "prewhiten": True},
+    wild = {"small_sample": "wild", "n_draws": 49, "random_state": 2}
+    for form, options in (
+        ({"small_sample": False}, {}),
+        ({"small_sample": False}, {"kernel": "bartlett"}),
+        (
+            {"small_sample": False},
+            {"kernel": "parzen", "bandwidth": "andrews", "prewhiten": True},
+        ),
+        (wild, {}),
+        (wild, {"kernel": "bartlett", "bandwidth": 2}),
     ):
         model = skfactor.TradedFactorModel().fit(factors, returns)
-        found = grs_test(factors, returns, **ROBUST, **options)
+        found = grs_test(factors, returns, **ROBUST, **form, **options)
         for other in (
-            model.alpha_inference(**options).wald_test(),
-            model.grs_test(**ROBUST, **options),
-            model.j_test(**options),
-            j_test(model, **options),
+            model.alpha_inference(**options).wald_test(**form),
+            model.grs_test(**ROBUST, **form, **options),
+            model.j_test(**form, **options),
+            j_test(model, **form, **options),
         ):
             assert_allclose(other.statistic, found.statistic, rtol=1e-9)
             assert (other.p_value, other.df) == (pytest.approx(found.p_value, rel=1e-6), found.df)
 
 
-@pytest.mark.parametrize("options", [{}, ROBUST])
+@pytest.mark.parametrize("options", [{}, LARGE])
 def test_portfolios_of_the_assets_and_of_the_factors_give_the_same_statistic(options):
     factors, returns = _draw()
     rng = np.random.default_rng(9)
@@ -176,9 +185,68 @@ def test_portfolios_of_the_assets_and_of_the_factors_give_the_same_statistic(opt
 def test_the_order_of_dated_rows_does_not_matter(french):
     factors, returns = french[0], french[1].iloc[:, :4]
     order = np.random.default_rng(0).permutation(len(factors))
-    options = {**ROBUST, "kernel": "bartlett", "bandwidth": "newey-west"}
+    options = {**LARGE, "kernel": "bartlett", "bandwidth": "newey-west"}
     shuffled = grs_test(factors.iloc[order], returns.iloc[order], **options)
     assert_allclose(shuffled.statistic, grs_test(factors, returns, **options).statistic, rtol=1e-10)
+
+
+def test_the_robust_form_for_small_samples_is_f_on_both_ways():
+    factors, returns = _draw(n_periods=60)
+    wald = grs_test(factors, returns, **LARGE).statistic * 60 / (60 - 3)  # not debiased
+    found = grs_test(factors, returns, **ROBUST)
+    assert_allclose(found.statistic, wald * (60 - 5 - 2) / (5 * 60), rtol=1e-10)
+    assert (found.distribution, found.df) == ("F", (5, 53))
+    assert_allclose(found.p_value, stats.f.sf(found.statistic, 5, 53), rtol=1e-9)
+    for debiased in (True, False):
+        model = skfactor.TradedFactorModel().fit(factors, returns)
+        other = model.alpha_inference(debiased=debiased).wald_test()
+        assert_allclose((other.statistic, other.p_value), (found.statistic, found.p_value))
+
+
+def test_five_years_of_returns_do_not_reject_three_factors(french):
+    # Chi-square would, where the exact test of normal residuals does not.
+    factors, returns = french[0][FACTORS[:3]].iloc[:60], french[1].iloc[:60]
+    assert_allclose(grs_test(factors, returns).p_value, 0.126, atol=5e-4)
+    with pytest.warns(SmallSampleWarning, match="18 assets are more than a fifth of the 60 dates"):
+        assert grs_test(factors, returns, **ROBUST).p_value > 0.05
+    assert grs_test(factors, returns, **LARGE).p_value < 0.006
+    assert grs_test(factors, returns, **ROBUST, small_sample="wild").p_value > 0.05
+
+
+def test_where_a_distribution_does_not_hold_it_warns():
+    factors, returns = _draw()
+    with pytest.warns(SmallSampleWarning, match=r"Sharpe ratio of \d+\.\d+, more than 0\.1"):
+        grs_test(factors + 0.03, returns, **ROBUST)
+    with pytest.warns(SmallSampleWarning, match="With a kernel the asymptotic distribution"):
+        assert grs_test(factors, returns, **ROBUST, kernel="bartlett").distribution == "chi2"
+
+
+def test_alphas_of_assets_with_dates_of_their_own_have_the_degrees_of_the_fewest():
+    factors, returns = _draw()
+    returns[:20, 1] = np.nan
+    alphas = skfactor.TradedFactorModel().fit(pd.DataFrame(factors), pd.DataFrame(returns))
+    alphas = alphas.alpha_inference()
+    assert alphas.wald_test().df == (5, 40 - 2 - 5)
+    with pytest.raises(ValueError, match="small_sample='wild' needs complete returns"):
+        alphas.wald_test(small_sample="wild")
+    assert alphas.wald_test([0, 2], small_sample="wild").distribution == "wild bootstrap"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("root", [0.0, 0.5])
+def test_the_wild_bootstrap_holds_its_size(root):
+    serial = {"kernel": "bartlett", "bandwidth": 3} if root else {}
+    rejected, rng = 0, np.random.default_rng(1)
+    for _ in range(300):
+        shocks = rng.standard_t(5, size=(60, 1)) * rng.normal(size=(60, 12)) / 40.0
+        shocks[1:] = lfilter([1.0], [1.0, -root], shocks, axis=0)[1:]
+        factors, noise = shocks[:, :2] + 0.002, shocks[:, 2:]
+        returns = factors @ np.ones((2, 10)) + noise
+        test = grs_test(
+            factors, returns, **ROBUST, small_sample="wild", n_draws=99, random_state=1, **serial
+        )
+        rejected += test.p_value <= 0.05
+    assert 0.02 <= rejected / 300 <= 0.085
 
 
 # --- failures -----------------------------------------------------------------------------------
@@ -253,6 +321,14 @@ def test_repeated_columns_raise():
         ({"covariance": "hac"}, "'hac' is neither 'homoskedastic' nor 'robust'"),
         ({"kernel": "bartlett"}, "is for covariance='robust'"),
         ({"bandwidth": 3}, "is for covariance='robust'"),
+        ({"small_sample": True}, "small_sample=True is for covariance='robust'"),
+        ({**ROBUST, "small_sample": "F"}, "small_sample='F' is unknown"),
+        ({**ROBUST, "small_sample": True, "kernel": "parzen"}, "no form for small samples with"),
+        (
+            {**ROBUST, "small_sample": "wild", "kernel": "parzen", "prewhiten": True},
+            "Leave prewhiten=True out",
+        ),
+        ({**ROBUST, "small_sample": "wild", "n_draws": 9}, "n_draws=9 has to be"),
         ({**ROBUST, "bandwidth": 3}, "bandwidth=3 needs a kernel"),
         ({**ROBUST, "kernel": "boxcar"}, "kernel='boxcar' is unknown"),
     ],

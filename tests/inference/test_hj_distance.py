@@ -12,7 +12,9 @@ from numpy.testing import assert_allclose
 from reference_premia import french_two_pass, long_run_by_pairs
 from scipy import optimize, stats
 
+from skfactor.exceptions import SmallSampleWarning
 from skfactor.inference._hj_distance import hj_distance
+from skfactor.inference._weighted_chi2 import weighted_chi2_sf, weighted_f_sf
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +100,8 @@ def test_the_error_is_the_long_run_variance_of_a_jackknife(french, kernel, lags)
     influence = _jackknife(factors.to_numpy(), returns.to_numpy())
     assert_allclose(influence.mean(), 0.0, atol=1e-7)
     variance = long_run_by_pairs(influence[:, None], np.arange(150), kernel, lags)[0, 0] / 150
-    ours = hj_distance(factors, returns, kernel=kernel, bandwidth=None if kernel is None else lags)
+    bandwidth = None if kernel is None else lags
+    ours = hj_distance(factors, returns, small_sample=False, kernel=kernel, bandwidth=bandwidth)
     assert_allclose(ours.std_error, np.sqrt(variance), rtol=1e-6)
     assert (ours.kernel, ours.bandwidth, ours.n_periods) == (kernel, lags, 150)
 
@@ -115,7 +118,8 @@ def test_the_weights_are_eigenvalues_as_jagannathan_and_wang_write_them(french, 
     s = long_run_by_pairs(moments + c @ prices, np.arange(150), kernel, lags)
     remaining = np.eye(6) - projection
     expected = np.sort(np.linalg.eigvalsh(remaining @ root @ s @ root @ remaining))[-4:]
-    ours = hj_distance(factors, returns, kernel=kernel, bandwidth=None if kernel is None else lags)
+    bandwidth = None if kernel is None else lags
+    ours = hj_distance(factors, returns, small_sample=False, kernel=kernel, bandwidth=bandwidth)
     assert_allclose(np.sort(ours.weights), expected, rtol=1e-9)
     rng = np.random.default_rng(0)
     draws = rng.chisquare(1, size=(200_000, 4)) @ expected
@@ -175,12 +179,49 @@ def test_portfolios_and_units_of_factors_and_the_order_of_dates_do_not_matter(fr
     )
     for name in ("distance", "std_error", "p_value"):
         assert_allclose(getattr(mixed, name), getattr(result, name), rtol=1e-7)
-    lags = hj_distance(*french, kernel="bartlett", bandwidth="newey-west")
-    shuffled = hj_distance(
-        factors.iloc[order], returns.iloc[order], kernel="bartlett", bandwidth="newey-west"
-    )
+    options = {"kernel": "bartlett", "bandwidth": "newey-west", "small_sample": False}
+    lags = hj_distance(*french, **options)
+    shuffled = hj_distance(factors.iloc[order], returns.iloc[order], **options)
     assert_allclose(shuffled.std_error, lags.std_error, rtol=1e-9)
     assert lags.bandwidth == shuffled.bandwidth > 0.0
+
+
+def test_with_equal_weights_the_form_for_small_samples_is_f(french, result):
+    t, n, squared = result.n_periods, 6, result.squared_distance
+    assert result.distribution == "weighted F"
+    assert_allclose(
+        weighted_f_sf(squared, np.full(4, 1.3), t - n),
+        stats.f.sf(squared * (t - n) / (4 * 1.3), 4, t - n),
+        rtol=1e-8,
+    )
+    assert_allclose(result.p_value, weighted_f_sf(squared, result.weights, t - n), rtol=1e-9)
+    large = hj_distance(*french, small_sample=False)
+    assert large.distribution == "weighted chi2"
+    assert large.p_value == weighted_chi2_sf(t * squared, result.weights)
+
+
+def test_the_law_of_a_ratio_of_chi_squares_is_that_of_draws():
+    rng, weights = np.random.default_rng(0), [0.5, 1.0, 2.5]
+    draws = (rng.chisquare(1, size=(200_000, 3)) @ weights) / rng.chisquare(12, size=200_000)
+    for x in (0.2, 0.5, 1.0):
+        assert_allclose(weighted_f_sf(x, weights, 12), np.mean(draws > x), atol=4e-3)
+
+
+def test_drawn_distances_agree_with_the_weighted_law_and_say_what_they_are():
+    factors, returns = _draw(3, n_periods=60)
+    wild = hj_distance(factors, returns, small_sample="wild", n_draws=499)
+    assert wild.distribution == "wild bootstrap"
+    assert abs(wild.p_value - hj_distance(factors, returns).p_value) < 0.12
+    with pytest.warns(SmallSampleWarning, match="hj_distance holds its size from 120 dates on"):
+        hj_distance(factors, returns, small_sample="wild", n_draws=19, kernel="bartlett")
+    with pytest.warns(SmallSampleWarning, match="asymptotic distribution of hj_distance"):
+        hj_distance(factors, returns, kernel="bartlett")
+
+
+@pytest.mark.slow
+def test_short_samples_reject_a_correct_model_as_often_as_stated():
+    p_values = [hj_distance(*_draw(seed, 60, n_assets=12)).p_value for seed in range(600)]
+    assert 0.03 < np.mean(np.array(p_values) < 0.05) < 0.075
 
 
 # --- failures -----------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from linearmodels.asset_pricing import LinearFactorModel
@@ -11,7 +13,9 @@ from scipy import stats
 from sklearn.exceptions import NotFittedError
 
 from skfactor import FamaMacBeth, LinearFactorGMM, TradedFactorModel
+from skfactor._kernels.wild_pricing import PricingErrorStatistics
 from skfactor._passes.two_pass import TwoPass
+from skfactor.exceptions import SmallSampleWarning
 from skfactor.inference import _pricing_tests, j_test, shanken_test
 
 each_model = pytest.mark.parametrize("zero_beta", [True, False])
@@ -21,7 +25,7 @@ each_model = pytest.mark.parametrize("zero_beta", [True, False])
 def test_j_equals_linearmodels(zero_beta):
     X, y = french_two_pass()
     peer = LinearFactorModel(y.to_numpy(), X.to_numpy(), risk_free=zero_beta).fit(debiased=False)
-    found = j_test(FamaMacBeth(fit_intercept=zero_beta).fit(X, y))
+    found = j_test(FamaMacBeth(fit_intercept=zero_beta).fit(X, y), small_sample=False)
     assert_allclose(found.statistic, peer.j_statistic.stat, rtol=1e-8)
     assert found.df == (18 - 4 - zero_beta,)
     assert_allclose(found.p_value, stats.chi2.sf(found.statistic, found.df[0]))
@@ -31,7 +35,7 @@ def test_j_with_a_kernel_equals_linearmodels():
     X, y = french_two_pass()
     peer = LinearFactorModel(y.to_numpy(), X.to_numpy(), risk_free=True)
     peer = peer.fit(cov_type="kernel", kernel="bartlett", bandwidth=5, debiased=False)
-    found = j_test(FamaMacBeth().fit(X, y), kernel="bartlett", bandwidth=5)
+    found = j_test(FamaMacBeth().fit(X, y), small_sample=False, kernel="bartlett", bandwidth=5)
     assert_allclose(found.statistic, peer.j_statistic.stat, rtol=1e-8)
 
 
@@ -116,13 +120,79 @@ def test_factors_that_explain_returns_but_for_rounding_are_refused(test, zero_be
                 test(model)
 
 
+@each_model
+@pytest.mark.parametrize("weighting", ["ols", "wls", "gls"])
+def test_j_of_small_samples_is_f_and_that_of_draws(weighting, zero_beta):
+    factors, returns = mispriced()
+    returns = returns - 0.8 * returns.mean(axis=0)  # or premia are too large for the F
+    model = FamaMacBeth(weighting=weighting, fit_intercept=zero_beta).fit(factors, returns)
+    large, found = j_test(model, small_sample=False), j_test(model)
+    (free,), (t, k) = large.df, factors.shape
+    left = t - k - free
+    assert_allclose(found.statistic, large.statistic * left / (t * free), rtol=1e-10)
+    assert (found.distribution, found.df) == ("F", (free, left))
+    assert_allclose(found.p_value, stats.f.sf(found.statistic, free, left), rtol=1e-9)
+    # Each draw is a sample to which the model is fitted again.
+    passes = model.record_.two_pass.passes
+    test = PricingErrorStatistics(passes.centred_factors, weighting, zero_beta)
+    rng = np.random.default_rng(0)
+    draws = returns + rng.normal(scale=returns.std(), size=(3, *returns.shape))
+    for draw, statistic in zip(draws, test.statistics(draws), strict=True):
+        again = FamaMacBeth(weighting=weighting, fit_intercept=zero_beta).fit(factors, draw)
+        assert_allclose(statistic, j_test(again, small_sample=False).statistic, rtol=1e-8)
+    wild = j_test(model, small_sample="wild", n_draws=299)
+    assert (wild.distribution, wild.df, wild.statistic) == (
+        "wild bootstrap",
+        (free,),
+        large.statistic,
+    )
+    assert abs(wild.p_value - found.p_value) < 0.1
+    assert wild == j_test(model, small_sample="wild", n_draws=299)
+
+
+def test_where_no_distribution_of_j_holds_it_warns():
+    rng = np.random.default_rng(0)
+    factors, betas = rng.normal(size=(60, 2)), rng.normal(1.0, 0.3, size=(20, 2))
+    returns = factors @ betas.T + rng.normal(size=(60, 20))
+    for premia, match in ((0.0, "20 assets are more than a fifth"), (0.6, "fifth .* the premia")):
+        model = FamaMacBeth(fit_intercept=False).fit(factors, returns + betas @ [premia, premia])
+        with pytest.warns(SmallSampleWarning, match=match):
+            j_test(model)
+    with pytest.warns(SmallSampleWarning, match="a kernel the asymptotic distribution of j_te"):
+        assert j_test(model, kernel="bartlett").distribution == "chi2"
+    with pytest.warns(SmallSampleWarning, match="j_test holds its size from 120 dates on"):
+        j_test(model, kernel="bartlett", bandwidth=2, small_sample="wild", n_draws=19)
+
+
+@pytest.mark.slow
+def test_wild_draws_hold_the_size_of_j_where_f_does_not(monkeypatch):
+    dates = SimpleNamespace(positions=np.arange(60))
+    monkeypatch.setattr(_pricing_tests, "two_pass_of", lambda passes, _: (dates, passes))
+    rng, betas = np.random.default_rng(6), np.random.default_rng(1).normal(1.0, 0.4, size=(25, 3))
+    rejected, premia = 0, np.array([0.01, 0.01, 0.01])
+    for _ in range(200):
+        scale = 1.0 / np.sqrt(rng.chisquare(5, size=(60, 1)) / 3.0)
+        factors = 0.045 * scale * rng.normal(size=(60, 3))
+        noise = 0.02 * scale * rng.normal(size=(60, 25))
+        passes = TwoPass(
+            factors=factors,
+            returns=0.003 + (factors + premia) @ betas.T + noise,
+            weighting="ols",
+            zero_beta=True,
+        )
+        rejected += j_test(passes, small_sample="wild", n_draws=99).p_value <= 0.05
+    assert 0.01 < rejected / 200 < 0.095
+
+
 def test_j_is_that_of_the_model_where_it_has_one():
     X, y = french_two_pass()
     y = y.iloc[:, :8]
     gmm = LinearFactorGMM().fit(X, y)
     assert j_test(gmm) == gmm.j_test()
     traded = TradedFactorModel().fit(X, y)
-    assert j_test(traded) == traded.alpha_inference().wald_test()
+    large = {"small_sample": False}
+    assert j_test(traded, **large) == traded.alpha_inference().wald_test(**large)
+    assert j_test(gmm, **large) == gmm.j_test(**large)
     for options in ({"kernel": "bartlett"}, {"bandwidth": 3}, {"prewhiten": True}):
         with pytest.raises(ValueError, match="of LinearFactorGMM is chosen in fit: pass kernel="):
             j_test(gmm, **options)

@@ -17,7 +17,12 @@ from scipy import stats
 
 from skfactor import FamaMacBeth
 from skfactor._passes.two_pass import TwoPass
-from skfactor.inference import compare_r2, cross_sectional_r2, price_of_covariance_risk
+from skfactor.inference import (
+    compare_r2,
+    cross_sectional_r2,
+    hj_distance,
+    price_of_covariance_risk,
+)
 from skfactor.inference._r2 import r2_influence, r2_of
 
 each_model = pytest.mark.parametrize("zero_beta", [True, False])
@@ -228,3 +233,28 @@ def test_debiasing_is_that_of_prices_and_of_gls():
     assert_allclose(plain.statistic, difference / error, rtol=1e-8)
     with pytest.raises(ValueError, match="debiased='no' has to be True or False"):
         compare_r2(value, momentum, debiased="no")
+
+
+def test_a_gls_r2_of_one_is_judged_by_estimated_weights():
+    factors, returns = mispriced()
+    model = FamaMacBeth(weighting="gls").fit(factors, returns)
+    found, large = (cross_sectional_r2(model, small_sample=form).one for form in ("auto", False))
+    (free,), (t, k) = large.df, factors.shape
+    assert (found.distribution, found.df) == ("weighted F", (free, t - k - free))
+    assert (large.distribution, large.statistic) == ("weighted chi2", found.statistic)
+    assert large.p_value < found.p_value < large.p_value + 0.1
+    assert cross_sectional_r2(model, small_sample=True).one == found
+    # As the distance of Hansen and Jagannathan, which has the same form.
+    unconstrained = FamaMacBeth(weighting="gls", fit_intercept=False).fit(factors, returns)
+    one, distance = cross_sectional_r2(unconstrained).one, hj_distance(factors, returns)
+    assert_allclose(one.p_value, distance.p_value, rtol=1e-8)
+
+
+@pytest.mark.parametrize("weighting", ["ols", "wls"])
+def test_other_weights_have_no_form_for_small_samples(weighting):
+    model = FamaMacBeth(weighting=weighting).fit(*mispriced())
+    assert cross_sectional_r2(model).one.distribution == "weighted chi2"
+    with pytest.raises(ValueError, match="small_sample=True is for weighting='gls'"):
+        cross_sectional_r2(model, small_sample=True)
+    with pytest.raises(ValueError, match="small_sample='wild' is not for R squareds"):
+        cross_sectional_r2(model, small_sample="wild")

@@ -11,6 +11,7 @@ from linearmodels.asset_pricing import LinearFactorModelGMM
 from numpy.testing import assert_allclose
 from pandas.testing import assert_frame_equal, assert_series_equal
 from reference_premia import FACTORS, french_two_pass
+from scipy import stats
 from scipy.optimize import approx_fprime
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
@@ -18,6 +19,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from skfactor import FamaMacBeth
 from skfactor.datasets import make_two_pass
+from skfactor.exceptions import SmallSampleWarning
 from skfactor.linear_model._linear_factor_gmm import LinearFactorGMM
 
 STEPS = {"two-step": {}, "iterated": {"steps": 100}, "continuously-updated": {"use_cue": True}}
@@ -62,7 +64,7 @@ def test_french_portfolios_agree_with_linearmodels(french, steps, zero_beta_rate
     assert (np.abs(model.premia_.to_numpy() - expected.risk_premia) < 0.005 * errors.array).all()
     assert_allclose(errors, expected.risk_premia_se, rtol=1e-3)
     assert_allclose(model.betas_, expected.betas, atol=1e-3)
-    test = model.j_test()
+    test = model.j_test(small_sample=False)
     assert test.statistic == pytest.approx(expected.j_statistic.stat, rel=1e-3)
     assert test.p_value == pytest.approx(expected.j_statistic.pval, rel=1e-2)
     assert test.df == (expected.j_statistic.df,)
@@ -84,7 +86,7 @@ def test_the_continuously_updated_minimum_is_not_above_that_of_linearmodels(fren
     X, y = french
     model = LinearFactorGMM(steps="continuously-updated", fit_intercept=zero_beta_rate).fit(X, y)
     theirs = LinearFactorModelGMM(y, X, risk_free=zero_beta_rate).fit(disp=0, use_cue=True)
-    assert model.j_test().statistic <= theirs.j_statistic.stat + 1e-9
+    assert model.j_test(small_sample=False).statistic <= theirs.j_statistic.stat + 1e-9
 
 
 def test_as_many_assets_as_premia_are_priced_exactly_by_the_two_pass_premia(data):
@@ -98,6 +100,25 @@ def test_as_many_assets_as_premia_are_priced_exactly_by_the_two_pass_premia(data
     assert_allclose(model.inference(debiased=False).std_errors, expected, rtol=1e-6)
     with pytest.raises(ValueError, match="As many assets as premia are always priced"):
         model.j_test()
+
+
+def test_j_has_a_form_for_small_samples_and_says_where_none_holds(french):
+    X, y = french
+    model = LinearFactorGMM().fit(X, y)
+    large, found = model.j_test(small_sample=False), model.j_test()
+    (df,), t, k = large.df, *X.shape
+    assert found.df == (df, t - k - df)
+    assert found.statistic == pytest.approx(large.statistic * (t - k - df) / (t * df))
+    assert found.p_value == pytest.approx(stats.f.sf(found.statistic, *found.df))
+    with pytest.warns(SmallSampleWarning, match="with fewer than 240 dates, found 200"):
+        LinearFactorGMM().fit(X[:200], y[:200]).j_test()
+    lags = LinearFactorGMM(kernel="bartlett", bandwidth=2).fit(X, y)
+    with pytest.warns(SmallSampleWarning, match="too often with a kernel"):
+        assert lags.j_test().distribution == "chi2"
+    with pytest.raises(ValueError, match="no form for small samples with a kernel"):
+        lags.j_test(small_sample=True)
+    with pytest.raises(ValueError, match="small_sample='wild' is not for LinearFactorGMM"):
+        model.j_test(small_sample="wild")
 
 
 # --- derivatives and minima -----------------------------------------------------------------------
@@ -146,7 +167,9 @@ def test_units_of_the_data_are_units_of_the_premia(data, steps):
     scale = np.array([100.0, 1e4, 1e-3])
     assert_allclose(other.premia_, model.premia_ * scale, rtol=1e-4, atol=1e-12)
     assert_allclose(other.inference().std_errors, model.inference().std_errors * scale, rtol=1e-4)
-    assert other.j_test().statistic == pytest.approx(model.j_test().statistic, rel=1e-6)
+    assert other.j_test(small_sample=False).statistic == pytest.approx(
+        model.j_test(small_sample=False).statistic, rel=1e-6
+    )
 
 
 def test_rows_and_assets_in_any_order_give_the_same_premia(data):

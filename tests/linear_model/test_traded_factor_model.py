@@ -72,7 +72,7 @@ def test_errors_and_j_are_those_of_linearmodels(model, linearmodels, ours, their
     alphas = model.alpha_inference(debiased=debiased, **ours)
     assert_allclose(alphas.std_errors, reference.std_errors["alpha"], rtol=1e-9)
     assert_allclose(alphas.t_values, reference.tstats["alpha"], rtol=1e-8)
-    test = alphas.wald_test()
+    test = alphas.wald_test(small_sample=False)
     assert_allclose(test.statistic, reference.j_statistic.stat, rtol=1e-9)
     assert_allclose(test.p_value, reference.j_statistic.pval, rtol=1e-7)
     assert (test.distribution, test.df) == ("chi2", (18,))
@@ -223,11 +223,14 @@ def test_alphas_are_called_alphas_everywhere(model):
     assert "Alphas" in text.splitlines()[0]
     assert "premi" not in text
     assert ">alpha<" in inference._repr_html_().replace(" ", "")
-    assert inference.wald_test().null == "the alphas of all 18 assets are zero"
-    one = inference.wald_test("S1V1")
+    large = {"small_sample": False}
+    assert inference.wald_test(**large).null == "the alphas of all 18 assets are zero"
+    one = inference.wald_test("S1V1", **large)
     assert one.null == "the alphas of S1V1 are zero"
     assert_allclose(one.statistic, inference.t_values["S1V1"] ** 2, rtol=1e-10)
-    assert inference.wald_test(["S1V1", "S5V5"]).null == "the alphas of S1V1, S5V5 are zero"
+    assert (
+        inference.wald_test(["S1V1", "S5V5"], **large).null == "the alphas of S1V1, S5V5 are zero"
+    )
 
 
 def test_the_summary_of_premia_names_what_it_is(model):
