@@ -377,7 +377,7 @@ def grs_test(
     small_sample : {"auto", True, False, "wild"}, default="auto"
         For ``covariance="robust"`` only; the other is exact as it is. True is
         :math:`W (T - N - K) / (N T) \sim F_{N, T - N - K}`, which holds for N up to T / 5 and
-        squared Sharpe ratios of the factors up to 0.1, or any with 20 dates an asset, and warns
+        squared Sharpe ratios of the factors up to 0.1, or 0.15 with 40 dates an asset, and warns
         beyond. ``"wild"`` is a bootstrap
         that holds everywhere: what the factors leave of returns without alphas, times one random
         sign a date; with a kernel, paths of a first-order autoregression of each asset whose

@@ -49,7 +49,7 @@ def j_test(
     small_sample : {"auto", True, False, "wild"}, default="auto"
         With P premia True is J (T - K - N + P) / (T (N - P)), distributed like F with (N - P,
         T - K - N + P) degrees of freedom; this holds for N up to T / 5 and premia' Vf^-1 premia up
-        to 0.1, or any with 20 dates an asset, and warns beyond. ``"wild"`` is a bootstrap that
+        to 0.1, or 0.15 with 40 dates an asset, and warns beyond. ``"wild"`` is a bootstrap that
         holds everywhere: betas, premia and factors are kept, residuals get one random sign a date,
         and both passes are fitted again.
         With a kernel the signs are those of innovations of a first-order autoregression of each

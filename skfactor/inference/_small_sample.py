@@ -19,8 +19,9 @@ from skfactor.inference._long_run import LongRun
 # Fewer draws have no p-value below 5%.
 _FEWEST_DRAWS = 19
 # Where F forms hold their size, by simulation: assets as a share of the dates, and the squared
-# Sharpe ratio that the premia imply, a period, unless there are many dates for each asset.
-_LARGEST_SHARE, _LARGEST_SHARPE, _SMALL_SHARE = 0.2, 0.1, 0.05
+# Sharpe ratio that the premia imply, a period. With many dates for each asset it may be larger.
+_LARGEST_SHARE, _LARGEST_SHARPE = 0.2, 0.1
+_SMALL_SHARE, _SHARPE_OF_MANY_DATES = 0.025, 0.15
 # The autoregressions of a wild bootstrap need so many dates, where betas are estimated too.
 _FEWEST_SERIAL_DATES = 120
 
@@ -143,10 +144,11 @@ def warn_of_limits(what: str, n_dates: int, n_assets: int, sharpe: float) -> Non
     found = []
     if n_assets > _LARGEST_SHARE * n_dates:
         found.append(f"{n_assets} assets are more than a fifth of the {n_dates} dates")
-    if sharpe > _LARGEST_SHARPE and n_assets > _SMALL_SHARE * n_dates:
+    many_dates = n_assets <= _SMALL_SHARE * n_dates
+    largest = _SHARPE_OF_MANY_DATES if many_dates else _LARGEST_SHARPE
+    if sharpe > largest:
         found.append(
-            f"the premia imply a squared Sharpe ratio of {sharpe:.2f}, more than "
-            f"{_LARGEST_SHARPE}, with {n_assets} assets and {n_dates} dates"
+            f"the premia imply a squared Sharpe ratio of {sharpe:.2f}, more than {largest}"
         )
     if found:
         warn_user(
