@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -358,29 +359,36 @@ def full_summary(
         )
     options: dict[str, Any] = {"kernel": kernel, "bandwidth": bandwidth, "prewhiten": prewhiten}
     summary = model.summary(covariance, debiased=debiased, **options)
-    fit, refusals = _fit_rows(model, debiased, options)
+    fit, notes = _fit_rows(model, debiased, options)
     facts = SimpleTable([[x] for x in fit.values()], stubs=list(fit), title="Fit")
     # The HTML has tables of its own, in which names are escaped.
     summary.tables += [facts, _assets_table(model, str)]
     summary.html_tables += [facts, _assets_table(model, lambda name: escape(str(name)))]
-    if refusals:
+    if notes:
         told = [summary.extra_txt] if summary.extra_txt else []
-        summary.add_extra_txt([*told, *(f"Not computed: {reason}" for reason in refusals)])
+        summary.add_extra_txt([*told, *notes])
     return summary
 
 
 def _fit_rows(
     model: BaseEstimator, debiased: bool, options: Mapping[str, object]
 ) -> tuple[dict[str, str], list[str]]:
-    """How well the model fits, by the name of the row, and why some of that does not exist."""
-    refusals: list[str] = []
+    """How well the model fits, by the name of the row, and what is to be said of that.
+
+    Why some of it does not exist, and where its distribution does not hold.
+    """
+    notes: list[str] = []
 
     def ask(test: Callable[..., Any], **given: object) -> Any:
         try:
-            return test(model, **given)
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                result = test(model, **given)
         except ValueError as error:
-            refusals.append(str(error))
+            notes.append(f"Not computed: {error}")
             return None
+        notes.extend(str(warning.message) for warning in caught)
+        return result
 
     r2 = ask(cross_sectional_r2, debiased=debiased, **options)
     j = ask(j_test, **options)
@@ -401,7 +409,7 @@ def _fit_rows(
     rows["J test of pricing errors"] = (
         "not computed, see below" if j is None else str(j).split("\n", maxsplit=1)[0]
     )
-    return rows, refusals
+    return rows, notes
 
 
 def _assets_table(model: BaseEstimator, label: Callable[[object], str]) -> SimpleTable:

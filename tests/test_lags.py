@@ -197,7 +197,12 @@ USES = {
         )
     ],
     ("TradedFactorModel.j_test", "kernel"): [
-        lambda s: TradedFactorModel().fit(s.factors, s.returns).j_test(**HAC).statistic
+        lambda s: (
+            TradedFactorModel()
+            .fit(s.factors, s.returns)
+            .j_test(small_sample=False, **HAC)
+            .statistic
+        )
     ],
     ("LinearFactorGMM", "kernel"): [
         lambda s: LinearFactorGMM(**HAC).fit(s.factors, s.returns).premia_

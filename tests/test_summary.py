@@ -305,6 +305,7 @@ def test_full_summary_renders_as_latex_and_escaped_html():
     X, y = french_two_pass()
     y = y.rename(columns={"S1V1": "small & <cheap>"})
     summary = full_summary(FamaMacBeth().fit(X, y), kernel="bartlett", bandwidth=3)
+    assert "With a kernel the asymptotic distribution of j_test" in summary.as_text()
     assert summary.as_latex().count(r"\begin{tabular}") == 4
     html = summary.as_html()
     assert "small &amp; &lt;cheap&gt;" in html

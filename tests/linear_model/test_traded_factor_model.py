@@ -90,7 +90,8 @@ def test_premia_are_tested_like_the_mean_of_a_sample(model, french):
 
 
 def test_grs_is_that_of_the_data_it_was_fitted_on(model, french):
-    for options in ({}, {"covariance": "robust", "kernel": "bartlett", "bandwidth": 4}):
+    robust = {"covariance": "robust", "small_sample": False, "kernel": "bartlett", "bandwidth": 4}
+    for options in ({}, robust):
         ours, expected = model.grs_test(**options), grs_test(*french, **options)
         assert_allclose(ours.statistic, expected.statistic, rtol=1e-9)
         assert (ours.df, ours.null) == (expected.df, expected.null)
