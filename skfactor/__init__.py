@@ -1,6 +1,6 @@
 """Linear factor models as scikit-learn estimators."""
 
-from skfactor.decomposition import ReturnPCA, RiskPremiumPCA
+from skfactor.decomposition import InstrumentedPCA, ReturnPCA, RiskPremiumPCA
 from skfactor.formula import FormulaRegressor
 from skfactor.linear_model import (
     BiasCorrectedFamaMacBeth,
@@ -32,6 +32,7 @@ __all__ = [
     "FactorZScorer",
     "FamaMacBeth",
     "FormulaRegressor",
+    "InstrumentedPCA",
     "LinearFactorGMM",
     "PortfolioSorter",
     "ReturnPCA",

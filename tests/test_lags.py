@@ -19,6 +19,7 @@ from skfactor import (
     BiasCorrectedFamaMacBeth,
     FactorBetas,
     FamaMacBeth,
+    InstrumentedPCA,
     LinearFactorGMM,
     RidgeFamaMacBeth,
     TradedFactorModel,
@@ -159,6 +160,9 @@ USES = {
     ],
     ("RidgeFamaMacBeth", "premia_halflife"): [
         lambda s: RidgeFamaMacBeth(premia_halflife=3.0).fit(s.X, s.y).premia_
+    ],
+    ("InstrumentedPCA", "premia_halflife"): [
+        lambda s: InstrumentedPCA(premia_halflife=3.0).fit(s.X, s.y).premia_
     ],
     ("BiasCorrectedFamaMacBeth.inference", "kernel"): [
         lambda s: _premia(BiasCorrectedFamaMacBeth().fit(s.factors, s.returns), **HAC)

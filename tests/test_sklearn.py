@@ -24,6 +24,7 @@ from skfactor import (
     FactorBetas,
     FactorZScorer,
     FamaMacBeth,
+    InstrumentedPCA,
     Winsorizer,
 )
 from skfactor.formula import FormulaRegressor
@@ -176,6 +177,8 @@ def _fit(estimator):
     if isinstance(estimator, panels):
         wide = isinstance(estimator, skfactor.BiasCorrectedFamaMacBeth)
         return estimator.fit(FACTORS, RETURNS) if wide else estimator.fit(X, Y)
+    if isinstance(estimator, InstrumentedPCA):
+        return estimator.fit(X, Y)
     per_date = hasattr(estimator, "transform") and not isinstance(estimator, FactorBetas)
     return estimator.fit(X) if per_date else estimator.fit(FACTORS, RETURNS)
 

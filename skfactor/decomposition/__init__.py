@@ -1,7 +1,8 @@
 """Latent factors, and how many there are."""
 
+from skfactor.decomposition._instrumented_pca import InstrumentedPCA
 from skfactor.decomposition._n_factors import NumberOfFactors, n_factors
 from skfactor.decomposition._return_pca import ReturnPCA
 from skfactor.decomposition._risk_premium_pca import RiskPremiumPCA
 
-__all__ = ["NumberOfFactors", "ReturnPCA", "RiskPremiumPCA", "n_factors"]
+__all__ = ["InstrumentedPCA", "NumberOfFactors", "ReturnPCA", "RiskPremiumPCA", "n_factors"]
