@@ -25,6 +25,8 @@ from skfactor import (
     FactorZScorer,
     FamaMacBeth,
     InstrumentedPCA,
+    ReturnPCA,
+    RiskPremiumPCA,
     Winsorizer,
 )
 from skfactor.formula import FormulaRegressor
@@ -179,6 +181,8 @@ def _fit(estimator):
         return estimator.fit(FACTORS, RETURNS) if wide else estimator.fit(X, Y)
     if isinstance(estimator, InstrumentedPCA):
         return estimator.fit(X, Y)
+    if isinstance(estimator, ReturnPCA | RiskPremiumPCA):
+        return estimator.set_params(n_components=2).fit(RETURNS)
     per_date = hasattr(estimator, "transform") and not isinstance(estimator, FactorBetas)
     return estimator.fit(X) if per_date else estimator.fit(FACTORS, RETURNS)
 
