@@ -272,4 +272,4 @@ def test_every_page_that_shows_a_formula_says_that_formulas_are_code():
     assert len(showing) >= 2
     for page in showing:
         text = " ".join(page.read_text(encoding="utf-8").split())
-        assert re.search(r"(are|as) code.*from a stranger|code: take none", text), page.name
+        assert re.search(r"(are|as) code.*(from a stranger|you do not trust)", text), page.name
