@@ -243,21 +243,35 @@ def _explain_text(X: ArrayLike, error: Exception) -> None:
     left = "" if isinstance(X, pd.DataFrame) and carries_dates(X) else columns_left(X)
     if left:
         raise ValueError(f"{left} ({error})") from error
-    if not isinstance(X, pd.DataFrame):
-        return
-    text = [name for name, dtype in X.dtypes.items() if not pd.api.types.is_numeric_dtype(dtype)]
+    if isinstance(X, pd.DataFrame):
+        kinds = X.dtypes.items()
+        text = [name for name, kind in kinds if not pd.api.types.is_numeric_dtype(kind)]
+    else:
+        text = _text_of_polars(X)
     if not text:
         return
-    left = f"X.drop(columns={text})"
-    advice = f"Convert numbers that are text with pandas.to_numeric; or pass {left}."
-    if not _are_numbers(X[text[0]]):
+    is_pandas = isinstance(X, pd.DataFrame)
+    left = f"X.drop(columns={text})" if is_pandas else f"X.drop({text})"
+    dummies = f"pandas.get_dummies(X, columns={text}, drop_first=True, dtype=float)"
+    if not is_pandas:
+        dummies = f"X.to_dummies({text}, drop_first=True)"
+    convert = "pandas.to_numeric" if is_pandas else "polars' cast"
+    advice = f"Convert numbers that are text with {convert}; or pass {left}."
+    if not _are_numbers(pd.Series(np.asarray(X[text[0]]))):  # type: ignore[call-overload,index]
         advice = (
             f"Labels of groups, such as industries, are no features: pass {left}, and "
             f"groupby=X[{text[0]!r}] to steps that take it, such as FactorNeutralizer. For a "
-            f"premium of each group pass pandas.get_dummies(X, columns={text}, drop_first=True, "
-            "dtype=float)."
+            f"premium of each group pass {dummies}."
         )
     raise ValueError(f"The columns {text} of X do not hold numbers ({error}). {advice}") from error
+
+
+def _text_of_polars(X: object) -> list[str]:
+    """Columns of a polars frame that hold neither numbers nor truth values, else none."""
+    if type(X).__module__.partition(".")[0] != "polars":
+        return []
+    kinds = X.schema.items()  # type: ignore[attr-defined]
+    return [name for name, kind in kinds if not kind.is_numeric() and str(kind) != "Boolean"]
 
 
 def _are_numbers(column: pd.Series) -> bool:

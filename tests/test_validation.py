@@ -126,6 +126,24 @@ def test_sparse_text_and_objects_are_named(model):
         model.fit(X, [object()] * len(y))
 
 
+def test_text_in_polars_frames_is_named_with_what_to_type_there():
+    X = pl.DataFrame({"x": np.arange(9.0), "up": [True, False, False] * 3})
+    dates = np.repeat([202001, 202002, 202003], 3)
+    for kind, values in ((pl.String, ["oil", "gas", "oil"]), (pl.Categorical, ["oil"] * 3)):
+        named = X.with_columns(pl.Series("sector", values * 3, dtype=kind))
+        advice = (
+            r"columns \['sector'\] of X do not hold.*pass X.drop\(\['sector'\]\), and groupby="
+            r"X\['sector'\] to .*pass X.to_dummies\(\['sector'\], drop_first=True\)\.$"
+        )
+        for fit in (FamaMacBeth().fit, FactorZScorer().fit):
+            with pytest.raises(ValueError, match=advice):
+                fit(named, np.arange(9.0), dates=dates)
+        FactorZScorer().fit_transform(named.drop(["sector"]), dates=dates, groupby=named["sector"])
+    numbers = X.with_columns(pl.Series("size", ["1", "2", "n/a"] * 3))
+    with pytest.raises(ValueError, match=r"columns \['size'\] of X .* with polars' cast; or pass"):
+        FactorZScorer().fit(numbers, dates=dates)
+
+
 def test_rows_of_a_panel_and_a_time_series_are_of_different_number():
     index = pd.MultiIndex.from_product([range(202001, 202005), ["a", "b"]], names=["date", "asset"])
     X = pd.DataFrame({"x": np.arange(8.0)}, index)

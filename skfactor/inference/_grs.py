@@ -28,7 +28,7 @@ from skfactor._validation import (
     raise_if_sparse,
     target_names,
 )
-from skfactor.inference._long_run import LongRun
+from skfactor.inference._long_run import LongRun, names_newey_west
 from skfactor.inference._premia import PremiaInference, TestResult
 from skfactor.inference._small_sample import SmallSample, covariances_of_many, warn_of_limits
 
@@ -429,7 +429,11 @@ def grs_test(
     H0: the alphas of all 6 assets are zero
     """
     if not is_one_of(covariance, ("homoskedastic", "robust")):
-        raise ValueError(f"covariance={covariance!r} is neither 'homoskedastic' nor 'robust'.")
+        meant = " Newey and West's are 'robust' with kernel='bartlett'."
+        raise ValueError(
+            f"covariance={covariance!r} is neither 'homoskedastic' nor 'robust'."
+            f"{meant if names_newey_west(covariance) else ''}"
+        )
     if covariance == "homoskedastic" and (kernel is not None or bandwidth is not None or prewhiten):
         raise ValueError("A kernel or bandwidth is for covariance='robust'; leave it out here.")
     form = SmallSample(small_sample, n_draws, random_state)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from numbers import Integral
+from reprlib import Repr
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,6 +21,10 @@ from skfactor._typing import BoolArray, Float64Array, FloatArray, RowLabels
 from skfactor._validation import which_columns
 from skfactor._warn import warn_user
 from skfactor.exceptions import RankDeficientWarning
+
+# So many columns of ``against`` are named.
+_NAMES = Repr()
+_NAMES.maxlist = 12
 
 
 class FactorNeutralizer(PanelTransformer):
@@ -271,9 +276,12 @@ class FactorNeutralizer(PanelTransformer):
         if not flags.any():
             return
         fewest = "" if self.min_assets is None else f", or than min_assets={self.min_assets}"
+        which = f"drop one of {_NAMES.repr(self.against_features_)}"
+        if self.fit_intercept:
+            which += ", or if they are dummies of all groups, set fit_intercept=False"
         causes = (
             f"with fewer assets than coefficients{fewest}",
-            "with columns of against that are collinear or constant within groups",
+            f"with columns of against that are collinear or constant within groups ({which})",
             "with a group all of whose weights are zero",
         )
         counts = zip(flags.any(axis=1).sum(axis=0), causes, strict=True)

@@ -318,7 +318,11 @@ def test_repeated_columns_raise():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"covariance": "hac"}, "'hac' is neither 'homoskedastic' nor 'robust'"),
+        ({"covariance": "white"}, r"'white' is neither 'homoskedastic' nor 'robust'\.$"),
+        (
+            {"covariance": "hac"},
+            r"'hac' is neither .* nor 'robust'\. Newey and West's are 'robust' with kernel='bartl",
+        ),
         ({"kernel": "bartlett"}, "is for covariance='robust'"),
         ({"bandwidth": 3}, "is for covariance='robust'"),
         ({"small_sample": True}, "small_sample=True is for covariance='robust'"),

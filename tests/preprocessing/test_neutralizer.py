@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 
 import numpy as np
@@ -238,6 +239,26 @@ def test_collinear_and_thin_dates_are_counted_in_one_warning(panel):
     assert record[0].filename == __file__
     assert_array_equal(result["x0"].isna(), collinear | few)
     assert_frame_equal(result[["x1", "x2"]], complete[["x1", "x2"]])
+
+
+def test_dummies_of_all_groups_are_named_with_what_to_type(panel):
+    X = panel.join(pd.get_dummies(pd.Series(industries(panel), panel.index), dtype=float))
+    dummies = [name for name in X if name not in panel]
+    named = re.escape(
+        f"(drop one of {dummies}, or if they are dummies of all groups, set fit_inter"
+    )
+    with pytest.warns(RankDeficientWarning, match=named):
+        lost = FactorNeutralizer(against=dummies).fit_transform(X)
+    assert lost[panel.columns].isna().all(axis=None)
+    with_groups = FactorNeutralizer().fit_transform(panel, groupby=industries(panel))
+    for typed in ({"against": dummies[1:]}, {"against": dummies, "fit_intercept": False}):
+        used = X.drop(columns=dummies[0]) if typed["against"] != dummies else X
+        found = FactorNeutralizer(**typed).fit_transform(used)[panel.columns]
+        assert_frame_equal(found, with_groups, atol=1e-12)
+    singular = X.assign(same=2.0 * X["x0"])[["x0", "x1", "same"]]
+    without = FactorNeutralizer(against=["x0", "same"], fit_intercept=False)
+    with pytest.warns(RankDeficientWarning, match=r"\(drop one of \['x0', 'same'\]\)\.$"):
+        without.fit_transform(singular)
 
 
 def test_thinner_dates_than_asked_for_are_missing(panel):
