@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import pandas as pd
@@ -84,11 +85,15 @@ class ForecastScorer(BaseScorer):  # type: ignore[misc]  # scikit-learn is untyp
             raise TypeError(f"{metric.__name__} has no groupby, so it cannot look within groups.")
         self._accepts = set(parameters)
         self._usable = {*_METADATA, *self._accepts} - {"y_true", "y_pred"}
+        self._requests: dict[str, object] = dict.fromkeys(_METADATA, True)
         with config_context(enable_metadata_routing=True):
-            self.set_score_request(**dict.fromkeys(_METADATA, True))
+            super().set_score_request(**self._requests)
 
     def set_score_request(self, **kwargs: object) -> ForecastScorer:
-        """Say which metadata the scorer asks for.
+        """Make a scorer that asks for more or other metadata; this one stays as it is.
+
+        The scorers of this package are shared, as ``ic_scorer`` is: a request that one
+        cross-validation needs must not weight the scores of others.
 
         Parameters
         ----------
@@ -98,7 +103,7 @@ class ForecastScorer(BaseScorer):  # type: ignore[misc]  # scikit-learn is untyp
         Returns
         -------
         ForecastScorer
-            The scorer itself.
+            A copy with these requests, and those of this scorer for other names.
 
         Raises
         ------
@@ -106,7 +111,9 @@ class ForecastScorer(BaseScorer):  # type: ignore[misc]  # scikit-learn is untyp
             If neither the metric nor ``predict`` uses a name.
         """
         self._raise_if_useless([name for name, request in kwargs.items() if request])
-        requested: ForecastScorer = super().set_score_request(**kwargs)
+        requested = deepcopy(self)
+        requested._requests = self._requests | kwargs  # scikit-learn forgets earlier ones
+        super(ForecastScorer, requested).set_score_request(**requested._requests)
         return requested
 
     def _raise_if_useless(self, names: list[str]) -> None:

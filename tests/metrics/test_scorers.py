@@ -222,6 +222,19 @@ def test_weights_are_scored_with_only_if_requested(routing):
     assert_allclose(weighted[0], expected, rtol=1e-9)
 
 
+def test_a_request_leaves_the_shared_scorer_as_it_is(routing):
+    weight = np.random.default_rng(0).random(len(Y)) ** 3
+    params = {"dates": DATES, "sample_weight": weight}
+    model = FamaMacBeth().set_fit_request(sample_weight=False)
+    scoring = {"weighted": ic_scorer.set_score_request(sample_weight=True), "plain": ic_scorer}
+    scores = cross_validate(model, *ARRAYS, cv=FOLDS, scoring=scoring, params=params)
+    train, test = FOLDS[0]
+    predicted = FamaMacBeth().fit(X.iloc[train], Y.iloc[train]).predict(X.iloc[test])
+    expected = ic(Y.iloc[test], predicted, sample_weight=weight[test])
+    assert_allclose(scores["test_weighted"][0], expected, rtol=1e-9)
+    assert_allclose(scores["test_plain"][0], ic(Y.iloc[test], predicted), rtol=1e-9)
+
+
 @pytest.mark.parametrize("metric", [ic, rank_ic, icir, long_short_sharpe, r2_zero])
 def test_a_requested_weight_is_used(metric, routing):
     options = {"n_quantiles": 3} if metric is long_short_sharpe else {}
