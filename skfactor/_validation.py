@@ -266,7 +266,7 @@ def _explain_text(X: ArrayLike, error: Exception) -> None:
     raise ValueError(f"The columns {text} of X do not hold numbers ({error}). {advice}") from error
 
 
-def _text_of_polars(X: object) -> list[str]:
+def _text_of_polars(X: object) -> list[Hashable]:
     """Columns of a polars frame that hold neither numbers nor truth values, else none."""
     if type(X).__module__.partition(".")[0] != "polars":
         return []

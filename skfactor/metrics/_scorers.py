@@ -85,9 +85,8 @@ class ForecastScorer(BaseScorer):  # type: ignore[misc]  # scikit-learn is untyp
             raise TypeError(f"{metric.__name__} has no groupby, so it cannot look within groups.")
         self._accepts = set(parameters)
         self._usable = {*_METADATA, *self._accepts} - {"y_true", "y_pred"}
-        self._requests: dict[str, object] = dict.fromkeys(_METADATA, True)
         with config_context(enable_metadata_routing=True):
-            super().set_score_request(**self._requests)
+            self._ask_for(dict.fromkeys(_METADATA, True))
 
     def set_score_request(self, **kwargs: object) -> ForecastScorer:
         """Make a scorer that asks for more or other metadata; this one stays as it is.
@@ -112,9 +111,12 @@ class ForecastScorer(BaseScorer):  # type: ignore[misc]  # scikit-learn is untyp
         """
         self._raise_if_useless([name for name, request in kwargs.items() if request])
         requested = deepcopy(self)
-        requested._requests = self._requests | kwargs  # scikit-learn forgets earlier ones
-        super(ForecastScorer, requested).set_score_request(**requested._requests)
+        requested._ask_for(self._requests | kwargs)
         return requested
+
+    def _ask_for(self, requests: dict[str, object]) -> None:
+        self._requests = requests  # kept, since scikit-learn forgets those of earlier calls
+        super().set_score_request(**requests)
 
     def _raise_if_useless(self, names: list[str]) -> None:
         useless = sorted(set(names) - self._usable)
