@@ -20,8 +20,8 @@ _BATCH = 2_000_000
 
 def random_signs(n_draws: int, n_dates: int, seed: int) -> Float64Array:
     """Independent signs (n_draws, n_dates), 1 or -1 with equal probability."""
-    signs: Float64Array = np.random.default_rng(seed).choice([-1.0, 1.0], size=(n_draws, n_dates))
-    return signs
+    signs = np.random.default_rng(seed).choice(np.array([-1.0, 1.0]), size=(n_draws, n_dates))
+    return signs.astype(np.float64, copy=False)
 
 
 def share_as_large(

@@ -187,8 +187,8 @@ class LinearFactorGMM(ExpectedReturns):
         self.intercept_ = float(gamma[0]) if self.fit_intercept else 0.0
         expected = self.intercept_ + betas @ self.coef_
         self.expected_returns_ = pd.Series(expected, index=assets, name="expected_return")
-        errors = returns.mean(axis=0) - self.expected_returns_
-        self.pricing_errors_ = errors.rename("pricing_error")
+        errors = returns.mean(axis=0) - expected
+        self.pricing_errors_ = pd.Series(errors, index=assets, name="pricing_error")
         return self
 
     def _check_size(
@@ -230,7 +230,9 @@ class LinearFactorGMM(ExpectedReturns):
             return value / 2.0, solve_triangular(scale, gradient / 2.0, trans="T")
 
         options: Any = {"gtol": self.tol, "maxiter": self.max_iter}
-        found = minimize(half_j, np.zeros(len(theta)), method="BFGS", jac=True, options=options)
+        found: Any = minimize(
+            half_j, np.zeros(len(theta)), method="BFGS", jac=True, options=options
+        )
         self.n_iter_ = max(int(found.nit), 1)
         self.converged_ = bool(np.abs(found.jac).max() <= self.tol)
         return theta + solve_triangular(scale, found.x), 2.0 * float(found.fun)

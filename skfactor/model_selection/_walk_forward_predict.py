@@ -209,7 +209,7 @@ def _check_splits(splits: list[tuple[IntArray, IntArray]], rows: DatedRows) -> N
     place = rows.places()
     tested = np.zeros(len(rows.dates), dtype=bool)
     for train, test in splits:
-        last, first = place[train].max(), place[test].min()
+        last, first = int(place[train].max()), int(place[test].min())
         if last >= first:
             raise ValueError(
                 f"cv trains on rows up to {rows.dates[last]} to predict from {rows.dates[first]} "

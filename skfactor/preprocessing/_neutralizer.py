@@ -160,7 +160,7 @@ class FactorNeutralizer(PanelTransformer):
         self.against_features_ = chosen
         self._against = np.array([names.index(name) for name in chosen], dtype=np.intp)
         self._targets = np.setdiff1d(np.arange(len(names)), self._against)
-        self._target_names = [names[k] for k in self._targets]
+        self._target_names = [names[k] for k in self._targets.tolist()]
 
     def _without_variation(self) -> str:
         return "their residuals are 0" if self.fit_intercept else ""
