@@ -51,6 +51,7 @@ ESTIMATORS.append(FormulaRegressor("x1 + x2", FamaMacBeth()))
 # The form of the data on which an estimator with its default parameters can be fitted.
 FORMS = {"FactorBetas": LONG}
 FORMS |= dict.fromkeys(["BiasCorrectedFamaMacBeth", "LinearFactorGMM", "TradedFactorModel"], WIDE)
+FORMS |= dict.fromkeys(["ReturnPCA", "RiskPremiumPCA"], (WIDE[1], WIDE[1]))
 
 
 def _per_date(*steps):
