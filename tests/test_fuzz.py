@@ -356,7 +356,8 @@ def test_what_nobody_expects_gives_documented_errors_and_changes_nothing():
 
 @pytest.mark.slow
 def test_and_so_do_many_more_calls():
-    seconds = float(os.environ.get("SKFACTOR_FUZZ_SECONDS", "40"))
+    # As many calls on every machine, unless one asks for longer.
+    asked = os.environ.get("SKFACTOR_FUZZ_SECONDS")
     seed = int(os.environ.get("SKFACTOR_FUZZ_SEED", "1"))
-    fuzzer = run(seed=seed, seconds=seconds, most=10**9)
+    fuzzer = run(seed=seed, seconds=float(asked or "inf"), most=10**9 if asked else 500)
     assert not fuzzer.faults, "\n\n".join(fuzzer.faults.values())
