@@ -277,7 +277,7 @@ HOLED = WIDE[0], WIDE[1].where(np.random.default_rng(0).random(WIDE[1].shape) > 
 @pytest.mark.parametrize(
     ("model", "data", "reason"),
     [
-        (FamaMacBeth(), _panel(), r"needs betas estimated by the model itself.*one column an"),
+        (FamaMacBeth(), _panel(), r"needs betas estimated by the model itself.*one column per"),
         (FamaMacBeth(premia_window=30), WIDE, r"without premia_window or premia_halflife"),
         (FamaMacBeth(premia_halflife=30.0), WIDE, r"without premia_window or premia_halflife"),
         (FamaMacBeth(betas=FactorBetas(fit_intercept=False)), WIDE, r"with an intercept in the f"),

@@ -183,7 +183,7 @@ def test_a_mistake_raises_and_says_what_to_do(arguments, message):
 @pytest.mark.parametrize(
     ("expected", "returns", "error", "message"),
     [
-        (EXPECTED, EXPECTED.to_frame().T, ValueError, r"returns has to have one value a"),
+        (EXPECTED, EXPECTED.to_frame().T, ValueError, r"returns has to have one value per"),
         (
             EXPECTED,
             EXPECTED.iloc[:1],
