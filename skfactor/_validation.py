@@ -288,7 +288,9 @@ def raise_if_infinite(values: FloatArray, names: Any, what: str) -> None:
     if not np.issubdtype(values.dtype, np.floating):
         return
     limit = min(LARGEST, float(np.finfo(values.dtype).max))
-    if (np.abs(values) > limit).any():
+    # Two reductions that pass over NaN, and no second table of absolute values.
+    largest = np.fmax.reduce(values, axis=None, initial=0.0)
+    if largest > limit or np.fmin.reduce(values, axis=None, initial=0.0) < -limit:
         _raise_for_large(values, names, what)
 
 

@@ -26,7 +26,7 @@ def test_a_step_of_a_pipeline_in_a_cross_validation_warns_at_the_line_that_valid
     model = make_pipeline(FactorZScorer(), FamaMacBeth())
     with pytest.warns(NoDatesWarning) as seen:
         cross_validate(model, X.to_numpy(), y.to_numpy(), cv=KFold(3), error_score="raise")
-    assert [warning.filename for warning in seen] == [__file__] * 3
+    assert [warning.filename for warning in seen] == [__file__] * 6  # both steps, in each fold
 
 
 def test_a_plain_warning_is_one_of_the_user():
