@@ -197,7 +197,7 @@ def read_rows(
         raise NeedsRowsError(f"panels of {type(model).__name__} are not fitted from moments")
     values = validate_features(holder, X, reset=True)
     target = validate_target(holder, X, y).reshape(-1)
-    if model.betas is not None or model.weighting != "ols":
+    if type(model) is FamaMacBeth and (model.betas is not None or model.weighting != "ols"):
         raise NeedsRowsError("betas= and weighting= are of the wide form")
     given = {name: value for name, value in params.items() if value is not None}
     panel = find_panel(
