@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from inspect import signature
 from typing import Any, ClassVar, Self
@@ -20,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 from skfactor._dates import is_dated
 from skfactor._fitting import fitting, sub_fit_task
 from skfactor._known_targets import unknown_left_out
+from skfactor._limits import muted
 from skfactor._panel import only_numbers_rows, time_index
 from skfactor._sklearn import CallbackSupportMixin, Estimator, HasMethods
 from skfactor._typing import Float64Array
@@ -270,16 +270,16 @@ class CrossSectionalTargetRegressor(
                     )
         column = pd.DataFrame({"y": target.reshape(-1)}, index=cells)
         if fit:
-            with warnings.catch_warnings():
-                if passed.get("dates") is None and not _says_dates(cells):
-                    if getattr(self.transformer_, "date_level", "auto") is not None:
-                        warn_undated(
-                            X,
-                            "the target is transformed over all rows together",
-                            " of the transformer",
-                        )
-                    warnings.simplefilter("ignore", NoDatesWarning)  # the transformer says so too
-                self.transformer_.fit(column, **given["fit"])
+            fit_transformer = self.transformer_.fit
+            if passed.get("dates") is None and not _says_dates(cells):
+                if getattr(self.transformer_, "date_level", "auto") is not None:
+                    warn_undated(
+                        X,
+                        "the target is transformed over all rows together",
+                        " of the transformer",
+                    )
+                fit_transformer = muted(fit_transformer, NoDatesWarning)  # it would say so too
+            fit_transformer(column, **given["fit"])
         result = np.asarray(self.transformer_.transform(column, **given["transform"]))
         if result.size != target.size:
             raise ValueError(

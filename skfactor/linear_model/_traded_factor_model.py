@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -14,6 +13,7 @@ from statsmodels.iolib.summary import Summary
 
 from skfactor._dates import calendar_positions
 from skfactor._fitting import fitting
+from skfactor._limits import muted
 from skfactor._panel import find_panel, time_index
 from skfactor._passes.slopes import describe_dates
 from skfactor._sklearn import StrOptions
@@ -155,14 +155,13 @@ class TradedFactorModel(ExpectedReturns):
                 warn_of_columns_left(X)
                 index = pd.RangeIndex(len(values))
             order = index.argsort()
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", NoDatesWarning)  # said just now, of X itself
-                self.first_pass_ = first_pass.fit(
-                    pd.DataFrame(values[order], index=index[order], columns=self._names),
-                    pd.DataFrame(
-                        target.reshape(len(target), -1)[order], index=index[order], columns=names
-                    ),
-                )
+            # Said just now, of X itself.
+            self.first_pass_ = muted(first_pass.fit, NoDatesWarning)(
+                pd.DataFrame(values[order], index=index[order], columns=self._names),
+                pd.DataFrame(
+                    target.reshape(len(target), -1)[order], index=index[order], columns=names
+                ),
+            )
         self._store()
         return self
 

@@ -10,7 +10,8 @@ import pandas as pd
 from skfactor._dates import calendar_positions
 from skfactor._panel import Panel
 from skfactor._typing import IntArray
-from skfactor.metrics._pairs import is_whole, named_dates
+from skfactor._validation import is_whole
+from skfactor.metrics._pairs import named_dates
 
 # A table of all dates and assets is faster than a search unless it has this many cells per row.
 _MOST_CELLS = 16

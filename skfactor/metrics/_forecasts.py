@@ -13,6 +13,7 @@ from skfactor._kernels.correlations import segment_pair_moments
 from skfactor._kernels.rank_correlations import segment_rank_correlations
 from skfactor._kernels.segments import segments_from_codes
 from skfactor._typing import Float64Array, IntArray, RowLabels
+from skfactor._validation import is_whole
 from skfactor.metrics._asset_rows import AssetRows, asset_rows
 from skfactor.metrics._forecast_evaluation import ForecastEvaluation
 from skfactor.metrics._ic import run_correlations
@@ -25,7 +26,6 @@ from skfactor.metrics._mean_inference import (
 from skfactor.metrics._pairs import (
     Pairs,
     defined_values,
-    is_whole,
     panel_of,
     read_column,
     read_pairs,

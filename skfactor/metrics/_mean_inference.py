@@ -12,9 +12,8 @@ from scipy import stats
 from skfactor._dates import calendar_positions, check_dates
 from skfactor._kernels.rounding import EPSILON, ROUNDING_UNITS
 from skfactor._typing import Float64Array, IntArray
-from skfactor._validation import check_level, numbers
+from skfactor._validation import check_level, is_whole, numbers
 from skfactor.inference._long_run import LongRun
-from skfactor.metrics._pairs import is_whole
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -58,11 +57,6 @@ class Pairs:
         table = np.full((len(self.dates), values.shape[1]), np.nan)
         table[self.run_dates] = values
         return table
-
-
-def is_whole(number: object) -> bool:
-    """Whether a parameter is a whole number; True and False are not."""
-    return isinstance(number, Integral) and not isinstance(number, bool)
 
 
 def read_column(values: object, name: str, metric: str) -> Float64Array:

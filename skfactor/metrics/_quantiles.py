@@ -9,11 +9,11 @@ from numpy.typing import ArrayLike
 from skfactor._kernels.portfolios import cell_means
 from skfactor._kernels.quantile_numbers import quantile_numbers
 from skfactor._typing import Float64Array, IntArray, RowLabels
+from skfactor._validation import is_whole
 from skfactor.metrics._ic import mean_over_deviation
 from skfactor.metrics._pairs import (
     Pairs,
     defined_values,
-    is_whole,
     read_pairs,
     warn_of_dates,
 )

@@ -18,6 +18,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.parallel import Parallel, delayed
 
 from skfactor._kernels.threads import Done, report_nothing
+from skfactor._limits import muted
 from skfactor._panel import Panel, find_panel, time_index
 from skfactor._sklearn import safe_indexing, take_params
 from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray, RowLabels, ScoringLike
@@ -396,12 +397,10 @@ class RefitSets:
             X, parts = self._take(row), []
             for train, test in sample.splits:
                 params = take_params(X, sample.params, train)
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    model = clone(self._estimator).fit(
-                        safe_indexing(X, train), safe_indexing(sample.y, train), **params
-                    )
-                    predicted = np.asarray(model.predict(safe_indexing(X, test)))
+                model = muted(clone(self._estimator).fit)(
+                    safe_indexing(X, train), safe_indexing(sample.y, train), **params
+                )
+                predicted = np.asarray(muted(model.predict)(safe_indexing(X, test)))
                 parts.append(_errors_by_date(y[test], predicted, test, panel))
             rows.append(np.concatenate(parts))
         return np.array(rows)
