@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -364,23 +363,23 @@ class RefitSets:
     def _fit_one(self, row: BoolArray) -> tuple[Float64Array, Any, Exception | None]:
         sample = self._sample
         X = self._take(row)
-        with warnings.catch_warnings():
-            # They are counted for all sets together.
-            for category in (RankDeficientWarning, FitFailedWarning, NoDatesWarning):
-                warnings.simplefilter("ignore", category)
-            try:
-                scores = cross_validate(
-                    self._estimator,
-                    X,
-                    sample.y,
-                    cv=list(sample.splits),
-                    scoring=self._scorer,
-                    params=sample.params or None,
-                    error_score="raise",
-                )["test_score"]
-                fitted = clone(self._estimator).fit(X, sample.y, **sample.params)
-            except (ValueError, np.linalg.LinAlgError) as error:
-                return np.empty(0), None, error
+        score, fit = cross_validate, clone(self._estimator).fit
+        # They are counted for all sets together.
+        for category in (RankDeficientWarning, FitFailedWarning, NoDatesWarning):
+            score, fit = muted(score, category), muted(fit, category)
+        try:
+            scores = score(
+                self._estimator,
+                X,
+                sample.y,
+                cv=list(sample.splits),
+                scoring=self._scorer,
+                params=sample.params or None,
+                error_score="raise",
+            )["test_score"]
+            fitted = fit(X, sample.y, **sample.params)
+        except (ValueError, np.linalg.LinAlgError) as error:
+            return np.empty(0), None, error
         return scores, fitted, None
 
     def losses(self, members: BoolArray) -> Float64Array:
