@@ -6,6 +6,7 @@ scratch of a fixed size must not count.
 
 from __future__ import annotations
 
+import gc
 import sys
 import tracemalloc
 from collections.abc import Callable
@@ -60,11 +61,14 @@ def n_calls(call: Callable[[], Any]) -> int:
         del frame, argument
         count += event in ("call", "c_call")
 
+    gc.collect()  # what other tests left is not this call's, nor are callbacks of the collector
+    gc.disable()
     sys.setprofile(note)
     try:
         call()
     finally:
         sys.setprofile(None)
+        gc.enable()
     return count
 
 

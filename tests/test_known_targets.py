@@ -102,8 +102,10 @@ def by_hand(regressor, cv):
     return pd.concat(found)
 
 
-@pytest.mark.parametrize("regressor", [ZeroForMissing(), LinearRegression()])
-@pytest.mark.parametrize("n_jobs", [None, 2])
+# Processes cannot import a class of this file by its name.
+@pytest.mark.parametrize(
+    ("regressor", "n_jobs"), [(ZeroForMissing(), None), (LinearRegression(), None), (Ridge(), 2)]
+)
 def test_walking_forward_predicts_all_rows_from_those_with_a_target(regressor, n_jobs):
     cv = WalkForwardSplit(2)
     pipeline = make_pipeline(FactorRanker(), regressor)
