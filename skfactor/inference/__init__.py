@@ -1,6 +1,7 @@
 """From estimates to errors and tests: influence series, covariances, frozen results."""
 
-from skfactor.inference._covariance import PremiaCovariance, register_covariance
+from skfactor.inference._covariance import register_covariance
+from skfactor.inference._covariance_kind import PremiaCovariance
 from skfactor.inference._covariance_risk import (
     FactorScreen,
     price_of_covariance_risk,

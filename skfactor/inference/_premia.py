@@ -121,6 +121,8 @@ class PremiaInference:
         What the reader has to know about these errors.
     n_dates : int or None
         Dates that the errors are from, if that is known.
+    is_hotelling : bool
+        Whether the F distribution of joint tests is Hotelling's.
     on_common_dates : callable or None
         Where premia rest on different dates: the same for a list of them, over the dates that they
         have in common.
@@ -145,6 +147,7 @@ class PremiaInference:
     describe: Callable[[], dict[str, str]] = dict
     notes: tuple[str, ...] = ()
     n_dates: int | None = None
+    is_hotelling: bool = True
     on_common_dates: Callable[[list[Hashable]], PremiaInference] | None = None
 
     @property
@@ -263,7 +266,7 @@ class PremiaInference:
             return replace(found, null=f"{found.null}, over the {common.n_dates} dates of all")
         premia = self.premia[chosen].to_numpy()
         k, df = len(chosen), float(self._free)
-        free = df + 1.0 - k
+        free = df + 1.0 - k if self.is_hotelling else df
         if free <= 0:
             raise ValueError(f"{k} premia need more than {k} dates, found {df + 1.0:g}.")
         wald = quadratic_form(
@@ -275,7 +278,7 @@ class PremiaInference:
         null = f"the premia of {', '.join(map(str, chosen))} are zero"
         if not self._is_t:
             return TestResult(wald, float(stats.chi2.sf(wald, k)), (k,), "chi2", null)
-        statistic = wald * free / (k * df)
+        statistic = wald * free / (k * df)  # free is df if it is not Hotelling's
         return TestResult(statistic, float(stats.f.sf(statistic, k, free)), (k, free), "F", null)
 
     def to_frame(self) -> pd.DataFrame:
