@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from numbers import Integral
 from typing import Any, ClassVar, Self
@@ -19,11 +20,8 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 from statsmodels.iolib.summary import Summary
-from statsmodels.iolib.table import SimpleTable
 
 from skfactor._fitting import fit_task, fitting
-from skfactor._kernels.rounding import TIED
-from skfactor._kernels.threads import Done
 from skfactor._panel import check_same_rows, find_panel, time_index
 from skfactor._sklearn import (
     CallbackSupportMixin,
@@ -50,8 +48,8 @@ from skfactor.model_selection._set_choices import (
     all_sets,
     backward,
     beam,
-    forward,
     labels_of,
+    most_steps,
     read_candidates,
     read_units,
 )
@@ -68,20 +66,22 @@ from skfactor.model_selection._set_engines import (
     read_rows,
 )
 from skfactor.model_selection._set_moments import DateMoments
+from skfactor.model_selection._set_results import (
+    TriedSets,
+    choose,
+    ranked,
+    results_table,
+    summary_of_search,
+)
 from skfactor.model_selection._set_tests import (
     ConfidenceSet,
     SuperiorityTest,
+    common_losses,
     confidence_set,
     superiority_test,
 )
 from skfactor.model_selection._walk_forward_split import WalkForwardSplit
 from skfactor.preprocessing import FactorSelector
-
-_BIAS = (
-    "The best score of a search is biased upwards: it is the largest of {n_sets} scores. What the "
-    "search is worth is the score of cross_val_score(search, X, y, cv=...), which searches again "
-    "in every fold."
-)
 
 
 def _can_predict(self: FactorSetSearchCV) -> bool:
@@ -522,35 +522,30 @@ class FactorSetSearchCV(
         selector: Callable[[BoolArray], Any] | None,
     ) -> None:
         """Try the sets, and store what came of them."""
-        found = _Found(engine, self.n_splits_)
+        tried = TriedSets(engine)
         labels, units = None, None
         if self.candidates is not None:
             labels, given = self._read_candidates(names)
             with fit_task(self, *data, len(given), "set") as done:
-                found.add(given, done)
+                tried.add(given, done)
         else:
             units = self._read_units(names, most_assets)
-            self._walk(units, found, data)
+            self._walk(units, tried, data)
+        members, fits = tried.members_and_fits(units)
+        self.n_sets_ = len(members)
         by_moments = not isinstance(engine, RefitSets)
         self.engine_ = "moments" if by_moments else "refit"
-        eligible = np.ones(len(found.members), dtype=bool)
-        if units is not None:
-            eligible = _eligible(units, found.members)
-        fits, members = found.fits(eligible), found.members[eligible]
-        tried = members
         if by_moments and not scored:
             assert sample is not None
             assert selector is not None
+            screened = [row.tobytes() for row in members]
             members, fits = self._refit_the_best(members, fits, sample, selector)
+            if labels is not None:
+                labels = [labels[screened.index(row.tobytes())] for row in members]
             self.engine_ = "moments, then refit"
         self._raise_if_nothing(fits, engine)
-        kept = None
-        if labels is not None:
-            place = {row.tobytes(): label for row, label in zip(tried, labels, strict=True)}
-            kept = [place[row.tobytes()] for row in members]
-        self.n_sets_ = len(tried)
         self._engine_used = engine
-        self._store(members, fits, names, units, kept)
+        self._store(members, fits, names, units, labels)
 
     def _read_candidates(self, names: list[Hashable]) -> tuple[list[Hashable], BoolArray]:
         for name, default in (("strategy", "all"), ("max_size", None), ("min_size", 1)):
@@ -580,33 +575,24 @@ class FactorSetSearchCV(
             )
         return units
 
-    def _n_steps(self, units: Units) -> int:
-        """Sets that a greedy strategy tries at most."""
-        n_free = len(units.free)
-        width = self.beam_width if self.strategy == "beam" else 1
-        n_steps = units.largest - units.n_always
-        if self.strategy == "backward":
-            n_steps = n_free - max(units.smallest, 1) + units.n_always
-        return 1 + sum(width * (n_free - step) for step in range(n_steps))
-
-    def _walk(self, units: Units, found: _Found, data: tuple[Any, Any]) -> None:
+    def _walk(self, units: Units, tried: TriedSets, data: tuple[Any, Any]) -> None:
         """Try the sets that the strategy leads to."""
         if self.strategy == "all":
             members = units.members(all_sets(units))
             with fit_task(self, *data, len(members), "set") as done:
-                found.add(members, done)
+                tried.add(members, done)
             return
-        with fit_task(self, *data, self._n_steps(units), "set") as done:
+        width = self.beam_width if self.strategy == "beam" else 1
+        n_steps = most_steps(units, self.strategy, width)
+        with fit_task(self, *data, n_steps, "set") as done:
 
             def evaluate(chosen: BoolArray) -> Float64Array:
-                return found.add(units.members(chosen), done)
+                return tried.add(units.members(chosen), done)
 
-            if self.strategy == "forward":
-                forward(units, evaluate)
-            elif self.strategy == "backward":
+            if self.strategy == "backward":
                 backward(units, evaluate)
             else:
-                beam(units, evaluate, self.beam_width)
+                beam(units, evaluate, width)
 
     def _refit_the_best(
         self,
@@ -622,10 +608,10 @@ class FactorSetSearchCV(
         again = engine.fit(members[order])
         if np.isnan(again.scores).all() and engine.errors:
             raise engine.errors[0]
-        extras = {name: values[order] for name, values in fits.extras.items()}
-        extras["screening"] = screened[order]
-        return members[order], SetFits(
-            again.scores, fits.premia[order], fits.n_dates[order], extras
+        kept = fits.take(order)
+        extras = kept.extras | {"screening": screened[order]}
+        return members[order], replace(
+            again, premia=kept.premia, n_dates=kept.n_dates, extras=extras
         )
 
     def _raise_if_nothing(self, fits: SetFits, engine: SetEngine) -> None:
@@ -654,32 +640,16 @@ class FactorSetSearchCV(
         units: Units | None,
         labels: list[Hashable] | None,
     ) -> None:
-        means = fits.scores.mean(axis=1)
-        sizes = members.sum(axis=1) if units is None else _sizes(units, members)
-        order = _ranked(means, sizes)
-        members, means, sizes = members[order], means[order], sizes[order]
-        scores = fits.scores[order]
-        errors = np.full(len(scores), np.nan)
-        if scores.shape[1] > 1:
-            errors = scores.std(axis=1, ddof=1) / np.sqrt(scores.shape[1])
-        text = labels_of(members, names) if labels is None else [labels[i] for i in order]
-        premia = np.where(members, fits.premia[order, 1:], np.nan)
-        columns: dict[tuple[str, Any], Any] = {
-            ("set", "size"): sizes,
-            ("set", "n_dates"): fits.n_dates[order],
-            ("score", "mean"): means,
-            ("score", "std_error"): errors,
-            **{("score", f"split{f}"): column for f, column in enumerate(scores.T)},
-        }
-        columns |= {_EXTRA_COLUMNS[name]: fits.extras[name][order] for name in fits.extras}
-        columns |= {("premium", name): premia[:, k] for k, name in enumerate(names)}
-        self.results_ = pd.DataFrame(columns, index=pd.Index(text, tupleize_cols=False))
-        self.results_.columns = pd.MultiIndex.from_tuples(list(columns))
+        sizes = members.sum(axis=1) if units is None else units.sizes_of_members(members)
+        order = ranked(fits.scores.mean(axis=1), sizes)
+        text = labels_of(members, names) if labels is None else labels
+        members, fits, sizes = members[order], fits.take(order), sizes[order]
+        self.results_ = results_table(members, fits, sizes, [text[i] for i in order], names)
         self._members = members
         self.sets_ = [tuple(names[k] for k in np.flatnonzero(row)) for row in members]
-        place = _choose(means, errors, sizes, self.rule)
-        self.best_set_, self.best_score_ = self.sets_[place], float(means[place])
-        self.best_index_ = place
+        self.best_index_ = place = choose(self.results_, self.rule)
+        self.best_set_ = self.sets_[place]
+        self.best_score_ = float(self.results_["score", "mean"].iloc[place])
 
     # --- what follows from it ---------------------------------------------------------------------
 
@@ -874,35 +844,15 @@ class FactorSetSearchCV(
             Prints, and renders as LaTeX and HTML.
         """
         check_is_fitted(self)
-        table = self.results_.head(n_best)
-        scoring = self.scoring if isinstance(self.scoring, str) else _scoring_name(self.scoring)
-        facts = [
-            ["Sets tried:", f"{self.n_sets_:,}"],
-            ["Folds:", str(self.n_splits_)],
-            ["Score:", scoring],
-            ["Chosen:", " + ".join(map(str, self.best_set_))],
-            ["Fitted by:", self.engine_ + (f" ({self.reason_})" if self.reason_ else "")],
-        ]
-        body = [
-            [f"{int(size)}", f"{mean:.5g}", f"{error:.3g}"]
-            for size, mean, error in zip(
-                table[("set", "size")],
-                table[("score", "mean")],
-                table[("score", "std_error")],
-                strict=True,
-            )
-        ]
-        summary = Summary()
-        summary.tables = [
-            SimpleTable(
-                [[value] for _, value in facts],
-                stubs=[name for name, _ in facts],
-                title="Search of Factor Sets",
-            ),
-            SimpleTable(body, ["size", "score", "std err"], [str(label) for label in table.index]),
-        ]
-        summary.add_extra_txt([_BIAS.format(n_sets=f"{self.n_sets_:,}")])
-        return summary
+        scoring = "the estimator's own" if self.scoring is None else str(self.scoring)
+        facts = {
+            "Sets tried:": f"{self.n_sets_:,}",
+            "Folds:": str(self.n_splits_),
+            "Score:": scoring,
+            "Chosen:": " + ".join(map(str, self.best_set_)),
+            "Fitted by:": self.engine_ + (f" ({self.reason_})" if self.reason_ else ""),
+        }
+        return summary_of_search(self.results_.head(n_best), facts, self.n_sets_)
 
     def _best(self) -> BaseEstimator:
         check_is_fitted(self)
@@ -928,7 +878,7 @@ class FactorSetSearchCV(
         )
 
     def _losses(self, most: int | None = None) -> tuple[Float64Array, list[int]]:
-        """Losses (T, n) of the sets that have them on each tested date, and which sets."""
+        """Losses (T, n) of the sets that have them, on each tested date, and which sets."""
         check_is_fitted(self)
         if self._engine_used is None:
             raise ValueError("The search was pickled, and its moments were left behind. Fit it.")
@@ -946,23 +896,7 @@ class FactorSetSearchCV(
                 "search, chosen on other dates."
             )
         losses = self._engine_used.losses(self._members)
-        dates = np.concatenate(self._tested)
-        # A date that is tested in several folds counts once, with its average.
-        unique, place = np.unique(dates, return_inverse=True)
-        if len(unique) < len(dates):
-            count = np.bincount(place)
-            losses = np.array([np.bincount(place, row) / count for row in losses])
-        else:
-            losses = losses[:, np.argsort(dates)]
-        known = np.isfinite(losses)
-        kept = np.flatnonzero(known.any(axis=1))
-        common = known[kept].all(axis=0)
-        if np.count_nonzero(common) < 10:
-            raise ValueError(
-                f"Only {np.count_nonzero(common)} tested dates have losses of all sets; a "
-                "bootstrap of dates needs at least 10."
-            )
-        return losses[kept][:, common].T, kept.tolist()
+        return common_losses(losses, np.concatenate(self._tested))
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything but the moments, which may be large."""
@@ -988,54 +922,6 @@ class FactorSetSearchCV(
         tags.target_tags = inner.target_tags
         tags.regressor_tags = inner.regressor_tags
         return tags
-
-
-class _Found:
-    """Sets that were tried, each once, and what came of them."""
-
-    def __init__(self, engine: SetEngine, n_folds: int) -> None:
-        self._engine, self._n_folds = engine, n_folds
-        self._members: list[BoolArray] = []
-        self._fits: list[SetFits] = []
-        self._known: dict[bytes, float] = {}
-
-    def add(self, members: BoolArray, done: Done) -> Float64Array:
-        """Mean scores (n_sets,) of sets, of which those that are new are fitted."""
-        keys = [row.tobytes() for row in members]
-        new = [i for i, key in enumerate(keys) if key not in self._known]
-        if new:
-            fits = self._engine.fit(members[new], done)
-            self._members.append(members[new])
-            self._fits.append(fits)
-            for i, mean in zip(new, fits.scores.mean(axis=1), strict=True):
-                self._known[keys[i]] = float(mean)
-        return np.array([self._known[key] for key in keys])
-
-    @property
-    def members(self) -> BoolArray:
-        """All sets (n_sets, K)."""
-        return np.concatenate(self._members)
-
-    def fits(self, which: BoolArray) -> SetFits:
-        """What came of the sets that are chosen."""
-        extras = {
-            name: np.concatenate([fits.extras[name] for fits in self._fits])[which]
-            for name in self._fits[0].extras
-        }
-        return SetFits(
-            np.concatenate([fits.scores for fits in self._fits])[which],
-            np.concatenate([fits.premia for fits in self._fits])[which],
-            np.concatenate([fits.n_dates for fits in self._fits])[which],
-            extras,
-        )
-
-
-_EXTRA_COLUMNS: dict[str, tuple[str, str]] = {
-    "screening": ("score", "screening"),
-    "sharpe2": ("sharpe2", "estimate"),
-    "grs": ("grs", "statistic"),
-    "grs_p_value": ("grs", "p_value"),
-}
 
 
 def _model_of(estimator: BaseEstimator) -> BaseEstimator:
@@ -1071,39 +957,3 @@ def _most_assets(X: ArrayLike, y: Any, dates: RowLabels | None) -> int:
         return int(np.shape(y)[1])
     panel = find_panel(X, y, n_rows=len(y), dates=dates)
     return len(y) if panel is None else int(panel.segments.lengths.max())
-
-
-def _eligible(units: Units, members: BoolArray) -> BoolArray:
-    sizes = _sizes(units, members)
-    eligible: BoolArray = (sizes >= max(units.smallest, 1)) & (sizes <= units.largest)
-    return eligible
-
-
-def _sizes(units: Units, members: BoolArray) -> IntArray:
-    """Columns and groups in each set (n_sets,)."""
-    first = units.free.argmax(axis=1)
-    sizes: IntArray = members[:, first].sum(axis=1) + units.n_always
-    return sizes
-
-
-def _ranked(means: Float64Array, sizes: IntArray) -> IntArray:
-    """Sets from the best to the worst, of those that tie the smaller first; NaN comes last."""
-    order = np.lexsort((sizes, -means))
-    ranked = means[order]
-    # Neighbours within rounding are one group, which is sorted by size.
-    apart = ~(np.abs(np.diff(ranked)) <= TIED * np.maximum(1.0, np.abs(ranked[1:])))
-    group = np.concatenate([[0], np.cumsum(apart)])
-    found: IntArray = order[np.lexsort((sizes[order], group))]
-    return found
-
-
-def _choose(means: Float64Array, errors: Float64Array, sizes: IntArray, rule: str) -> int:
-    """Place of the chosen set among those from the best to the worst."""
-    if rule == "best" or not np.isfinite(errors[0]):
-        return 0
-    close = np.flatnonzero(means >= means[0] - errors[0])
-    return int(close[np.argmin(sizes[close])])
-
-
-def _scoring_name(scoring: ScoringLike | None) -> str:
-    return "the estimator's own" if scoring is None else str(scoring)

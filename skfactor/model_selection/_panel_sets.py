@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -76,6 +76,21 @@ class SetFits:
     premia: Float64Array  # (n_sets, 1 + K) of all dates, the zero-beta rate first; 0 if not in it
     n_dates: IntArray  # (n_sets,) that have slopes
     extras: dict[str, Float64Array] = field(default_factory=dict)  # other figures (n_sets,)
+
+    def take(self, places: IntArray) -> SetFits:
+        """The fits of some of the sets, in this order."""
+        extras = {name: values[places] for name, values in self.extras.items()}
+        return SetFits(self.scores[places], self.premia[places], self.n_dates[places], extras)
+
+    @classmethod
+    def joined(cls, parts: Sequence[SetFits]) -> SetFits:
+        """The fits of the sets of all parts."""
+        return cls(
+            np.concatenate([part.scores for part in parts]),
+            np.concatenate([part.premia for part in parts]),
+            np.concatenate([part.n_dates for part in parts]),
+            {name: np.concatenate([p.extras[name] for p in parts]) for name in parts[0].extras},
+        )
 
 
 @dataclass(frozen=True)

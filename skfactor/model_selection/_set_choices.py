@@ -37,9 +37,16 @@ class Units:
 
     def are_eligible(self, chosen: BoolArray) -> BoolArray:
         """Whether sets (n_sets, U) are of an allowed size and not empty (n_sets,)."""
-        sizes = self.sizes(chosen)
-        eligible: BoolArray = (sizes >= max(self.smallest, 1)) & (sizes <= self.largest)
-        return eligible
+        return self.allow(self.sizes(chosen))
+
+    def allow(self, sizes: IntArray) -> BoolArray:
+        """Whether sizes (n_sets,) are allowed."""
+        allowed: BoolArray = (sizes >= max(self.smallest, 1)) & (sizes <= self.largest)
+        return allowed
+
+    def sizes_of_members(self, members: BoolArray) -> IntArray:
+        """Columns and groups in each set (n_sets,), told from its columns (n_sets, K)."""
+        return self.sizes(members[:, self.free.argmax(axis=1)])
 
     def sizes(self, chosen: BoolArray) -> IntArray:
         """Columns and groups in each set (n_sets,)."""
@@ -182,6 +189,15 @@ def all_sets(units: Units) -> BoolArray:
             chosen[rows, places] = True
         start += count
     return chosen
+
+
+def most_steps(units: Units, strategy: str, width: int) -> int:
+    """Sets that a greedy strategy tries at most."""
+    n_free = len(units.free)
+    n_steps = units.largest - units.n_always
+    if strategy == "backward":
+        n_steps = n_free - max(units.smallest, 1) + units.n_always
+    return 1 + sum(width * (n_free - step) for step in range(n_steps))
 
 
 def forward(units: Units, evaluate: Evaluate) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skfactor._typing import Float64Array
+from skfactor._typing import Float64Array, IntArray
 from skfactor._validation import check_level, is_one_of, is_whole
 
 
@@ -102,6 +102,34 @@ class ConfidenceSet:
     def __contains__(self, label: object) -> bool:
         """Whether a set is included."""
         return label in self.included
+
+
+def common_losses(losses: Float64Array, dates: IntArray) -> tuple[Float64Array, list[int]]:
+    """Losses (T, n) on the dates on which all sets have them, and which sets have any.
+
+    Parameters
+    ----------
+    losses : ndarray of shape (n_sets, n_tested)
+        Of each set on each tested date, fold after fold.
+    dates : ndarray of shape (n_tested,)
+        Positions of these dates.
+    """
+    # A date that is tested in several folds counts once, with its average.
+    unique, place = np.unique(dates, return_inverse=True)
+    if len(unique) < len(dates):
+        count = np.bincount(place)
+        losses = np.array([np.bincount(place, row) / count for row in losses])
+    else:
+        losses = losses[:, np.argsort(dates)]
+    known = np.isfinite(losses)
+    kept = np.flatnonzero(known.any(axis=1))
+    common = known[kept].all(axis=0)
+    if np.count_nonzero(common) < 10:
+        raise ValueError(
+            f"Only {np.count_nonzero(common)} tested dates have losses of all sets; a "
+            "bootstrap of dates needs at least 10."
+        )
+    return losses[kept][:, common].T, kept.tolist()
 
 
 def superiority_test(

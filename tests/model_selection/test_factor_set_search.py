@@ -118,10 +118,6 @@ def test_ties_go_to_the_smaller_set(panel):
     with pytest.warns(RankDeficientWarning, match="2 of 3 sets"):
         search = FactorSetSearchCV(model, cv=CV).fit(X, y)
     assert search.best_set_ == ("x1",)
-    from skfactor.model_selection._factor_set_search import _ranked
-
-    order = _ranked(np.array([0.5, 0.5 + 1e-14, np.nan, 0.7, 0.5]), np.array([2, 3, 1, 4, 1]))
-    assert order.tolist() == [3, 4, 0, 1, 2]
 
 
 def test_given_sets_keep_their_names(french):
