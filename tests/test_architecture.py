@@ -227,7 +227,7 @@ def relative_complaints(module: str, source: str) -> list[str]:
 
 def rounding_complaints(module: str, source: str) -> list[str]:
     """Thresholds of rounding that a module keeps for itself."""
-    if module in {f"{PACKAGE}._kernels.rounding", f"{PACKAGE}.inference._weighted_chi2"}:
+    if module in {f"{PACKAGE}._kernels.rounding", f"{PACKAGE}._kernels.weighted_chi2"}:
         return []  # the place for them, and the grid of an integral
     return [
         f"{module}:{node.lineno} keeps a threshold; _kernels/rounding.py is for those"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from scipy.linalg import lapack, qr, solve_triangular, svdvals
@@ -19,7 +20,8 @@ from skfactor._kernels.collinear import Collinear, find_collinear
 from skfactor._kernels.cross_moments import CrossMoments
 from skfactor._kernels.records import Record
 from skfactor._kernels.rounding import RANK_UNITS, SAFE_PIVOT, SAFE_SPREAD
-from skfactor._typing import BoolArray, Float64Array, IntArray
+from skfactor._kernels.segments import Segments
+from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray
 
 # Above this many regressors a factorization for each segment beats one over arrays of segments.
 _MANY_REGRESSORS = 16
@@ -315,3 +317,21 @@ def slope_weights(
         return slopes
     shares = factors.root**2 / (factors.root**2).sum()
     return np.vstack([shares - factors.mean @ slopes, slopes])
+
+
+def segment_slope_weights(
+    values: FloatArray, segments: Segments, weights: Float64Array | None, fit_intercept: bool
+) -> Float64Array:
+    """`slope_weights` (n_rows, P) of the segments of values (n_rows, K); 0 for incomplete rows."""
+    out = np.zeros((len(values), values.shape[1] + fit_intercept))
+    resolution = float(np.finfo(values.dtype).eps)
+    for start, stop in pairwise(segments.offsets):
+        rows = np.arange(start, stop) if segments.order is None else segments.order[start:stop]
+        complete = np.isfinite(values[rows]).all(axis=1)
+        if weights is not None:
+            complete &= weights[rows] > 0.0
+        kept = rows[complete]
+        w = None if weights is None else weights[kept]
+        x = values[kept].astype(np.float64)
+        out[kept] = slope_weights(x.T, w, fit_intercept, resolution).T if len(kept) else np.nan
+    return out

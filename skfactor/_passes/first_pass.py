@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 from sklearn.base import BaseEstimator
 
 from skfactor._collinear import describe_collinear
@@ -191,6 +192,16 @@ def _regressions(
     squared = masked_cross_moments(common, targets, weights**2)
     variances, spent, free = forgetting_variances(fits, moments, squared, fit_intercept)
     return _Regressions(fits, means, variances, moments.weight - spent, free)
+
+
+def table_of_betas(
+    betas: Float64Array, errors: Float64Array, free: float, factors: pd.Index
+) -> pd.DataFrame:
+    """Betas (K,) with their errors (K,) and t tests of ``free`` degrees of freedom."""
+    t_values = betas / errors
+    p_values = 2.0 * stats.t.sf(np.abs(t_values), free)
+    columns = {"beta": betas, "std_error": errors, "t_value": t_values, "p_value": p_values}
+    return pd.DataFrame(columns, index=factors.rename("factor"))
 
 
 def report_failures(fits: LeastSquares, series: TimeSeries, fewest: int) -> None:

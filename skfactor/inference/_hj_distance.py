@@ -12,13 +12,13 @@ from scipy import stats
 from scipy.linalg import qr, solve_triangular
 
 from skfactor._kernels.rounding import LOADING
+from skfactor._kernels.weighted_chi2 import weighted_chi2_sf, weighted_f_sf
 from skfactor._kernels.wild_pricing import squared_distances, unleveraged
 from skfactor._typing import Float64Array
 from skfactor._validation import check_level
 from skfactor.inference._grs import FactorSample, is_singular, read_factor_sample
 from skfactor.inference._long_run import LongRun
 from skfactor.inference._small_sample import SmallSample
-from skfactor.inference._weighted_chi2 import weighted_chi2_sf, weighted_f_sf
 
 _DISTRIBUTIONS = {
     "exact": "weighted F",

@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator
 
 from skfactor._definite import quadratic_form
 from skfactor._kernels.rounding import FACTORS_LEFT
+from skfactor._kernels.weighted_chi2 import weighted_chi2_sf, weighted_f_sf
 from skfactor._passes.two_pass import TwoPass
 from skfactor._typing import Float64Array
 from skfactor._validation import check_flag, check_level
@@ -20,7 +21,6 @@ from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import PremiaInference, TestResult
 from skfactor.inference._small_sample import check_small_sample
 from skfactor.inference._two_pass import influence_of_errors, two_pass_of
-from skfactor.inference._weighted_chi2 import weighted_chi2_sf, weighted_f_sf
 
 
 @dataclass(frozen=True)

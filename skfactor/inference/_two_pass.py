@@ -12,10 +12,10 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from skfactor._fitted import find_fitted, fitted_parts
+from skfactor._kernels.unbalanced_influence import unbalanced_influence
 from skfactor._passes.slopes import PremiaRecord
 from skfactor._passes.two_pass import TwoPass, TwoPassFit
 from skfactor._typing import Float64Array
-from skfactor.inference._unbalanced import unbalanced_influence
 
 INCOMPLETE = (
     "is for complete returns, and some are missing. Drop the assets or dates that miss some."

@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from skfactor._fitting import fit_task, fitting
+from skfactor._kernels.least_squares import segment_slope_weights
 from skfactor._kernels.segments import one_segment
 from skfactor._panel import find_panel
 from skfactor._passes.second_pass import second_pass
@@ -25,7 +26,6 @@ from skfactor._validation import (
 )
 from skfactor.inference._diagnostics import Diagnostics, diagnose
 from skfactor.linear_model._panel_fit import PanelRegression, PanelRows
-from skfactor.linear_model._portfolios import slope_portfolios
 from skfactor.linear_model._two_pass_model import TWO_PASS_CONSTRAINTS, TwoPassModel, WideData
 
 
@@ -319,7 +319,7 @@ class FamaMacBeth(TwoPassModel, PanelRegression):
         check_is_fitted(self)
         values = validate_features(self, X, reset=False)
         panel = find_panel(X, n_rows=len(values), dates=dates, date_level=self.date_level)
-        weights = slope_portfolios(
+        weights = segment_slope_weights(
             values,
             one_segment(len(values)) if panel is None else panel.segments,
             check_row_weights(sample_weight, X, len(values), "sample_weight"),

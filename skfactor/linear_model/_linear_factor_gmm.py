@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Sequence
+from dataclasses import replace
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
-from scipy.linalg import lapack, matmul_toeplitz, solve_triangular
-from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 from statsmodels.iolib.summary import Summary
@@ -21,11 +19,17 @@ from skfactor._collinear import describe_collinear
 from skfactor._dates import calendar_positions
 from skfactor._fitting import fitting
 from skfactor._kernels.collinear import find_collinear
-from skfactor._kernels.long_run import KERNELS, lag_weights, long_run_covariance, on_calendar
+from skfactor._kernels.factor_moments import (
+    FactorMoments,
+    SingularMomentsError,
+    UnidentifiedError,
+    estimate,
+)
+from skfactor._kernels.long_run import KERNELS
 from skfactor._kernels.rounding import MOMENT_PIVOT, TINY
 from skfactor._panel import time_index
 from skfactor._sklearn import Interval, StrOptions
-from skfactor._typing import Float64Array, IntArray, RowLabels
+from skfactor._typing import Float64Array, RowLabels
 from skfactor._undated import warn_of_columns_left
 from skfactor._validation import (
     feature_names,
@@ -163,15 +167,34 @@ class LinearFactorGMM(ExpectedReturns):
         self.dates_, assets = index[order], target_names(y, returns.shape[1])
         raise_if_repeated(assets, "y")
         data, positions = (returns[order], factors[order]), calendar_positions(self.dates_)
-        self._moments = _Moments(
-            *data, self.fit_intercept, positions, self.kernel, names=(*names, *assets)
-        )
-        start = self._moments.two_pass()
-        series = self._moments.series(start)
+        moments = FactorMoments(*data, self.fit_intercept, positions, self.kernel)
+        start = moments.two_pass()
+        series = moments.series(start)
         scaled = (series - series.mean(axis=0)) / np.maximum(series.std(axis=0), TINY)
         _, lags = LongRun(self.kernel, self.bandwidth).covariance(scaled, positions)
-        self._moments = replace(self._moments, lags=lags)
-        self._theta, self._j = self._estimate(start)
+        self._moments = replace(moments, lags=lags)
+        try:
+            found = estimate(self._moments, start, self.steps, self.max_iter, self.tol)
+        except SingularMomentsError:
+            columns = find_collinear(
+                np.hstack([data[1], data[0]]).T, fit_intercept=True, tolerance=MOMENT_PIVOT
+            )
+            which = describe_collinear(columns, (*names, *assets), intercept_is_optional=False)
+            raise ValueError(
+                "The moments' covariance is singular: an asset or a factor follows from others"
+                f"{f'; {which}' if which else ''}."
+            ) from None
+        except UnidentifiedError as error:
+            alike = find_collinear(
+                error.betas.T, fit_intercept=self.fit_intercept, tolerance=MOMENT_PIVOT
+            )
+            which = describe_collinear(alike, names)
+            raise ValueError(
+                "The premia are not identified: betas are collinear or alike"
+                f"{f', {which}' if which else '. Drop a factor'}."
+            ) from None
+        self._theta, self._j = found.theta, found.j
+        self.n_iter_, self.converged_ = found.n_iter, found.converged
         self._form = f"{self.steps} GMM"
         if not self.converged_:
             warn_user(
@@ -210,32 +233,6 @@ class LinearFactorGMM(ExpectedReturns):
                 f"{n} assets and {k} factors make {n_moments} moments, which need at least "
                 f"{n_moments + 1} periods; found {t}. Pass fewer assets, or use FamaMacBeth."
             )
-
-    def _estimate(self, theta: Float64Array) -> tuple[Float64Array, float]:
-        """Parameters and J statistic; stores ``n_iter_`` and ``converged_``."""
-        moments, iterated, updates, enough = self._moments, self.steps == "iterated", 0, False
-        while updates < (self.max_iter if iterated else 2) and not enough:
-            before, whiten = theta, moments.whitening(theta)
-            theta, j, settled = _gauss_newton(moments, theta, whiten, self.max_iter, self.tol)
-            change = np.linalg.norm(whiten(moments.jacobian(theta)) @ (theta - before))
-            enough, updates = iterated and bool(change < self.tol), updates + 1
-        self.n_iter_, self.converged_ = updates, settled and enough == iterated
-        if self.steps != "continuously-updated":
-            return theta, j
-        # With parameters in units of standard errors the Hessian of J / 2 is about one.
-        scale = np.linalg.qr(moments.whitening(theta)(moments.jacobian(theta)), mode="r")
-
-        def half_j(z: Float64Array) -> tuple[float, Float64Array]:
-            value, gradient = moments.continuously_updated(theta + solve_triangular(scale, z))
-            return value / 2.0, solve_triangular(scale, gradient / 2.0, trans="T")
-
-        options: Any = {"gtol": self.tol, "maxiter": self.max_iter}
-        found: Any = minimize(
-            half_j, np.zeros(len(theta)), method="BFGS", jac=True, options=options
-        )
-        self.n_iter_ = max(int(found.nit), 1)
-        self.converged_ = bool(np.abs(found.jac).max() <= self.tol)
-        return theta + solve_triangular(scale, found.x), 2.0 * float(found.fun)
 
     def inference(self, *, debiased: bool = True) -> PremiaInference:
         """Standard errors, tests and intervals of the premia, normal and for a correct model.
@@ -330,112 +327,3 @@ class LinearFactorGMM(ExpectedReturns):
 
 # Of the F distribution of J, by simulation.
 _FEWEST_DATES = 240
-
-Whiten = Callable[[Float64Array], Float64Array]
-
-
-@dataclass(frozen=True)
-class _Moments:
-    """Moments eps (x) [1, f] and f - mu as functions of theta: betas (N K), gamma (P), mu (K)."""
-
-    returns: Float64Array  # (T, N)
-    factors: Float64Array  # (T, K)
-    zero_beta: bool
-    positions: IntArray  # (T,) on the calendar
-    kernel: str | None
-    lags: float = 0.0
-    names: tuple[Hashable, ...] = ()  # (K + N,) of factors and assets
-
-    def unpack(self, theta: Float64Array) -> tuple[Float64Array, Float64Array, Float64Array]:
-        n, k = self.returns.shape[1], self.factors.shape[1]
-        return theta[: n * k].reshape(n, k), theta[n * k : -k], theta[-k:]
-
-    def two_pass(self) -> Float64Array:
-        """Least-squares estimates, the start."""
-        mean = self.factors.mean(axis=0)
-        betas = np.linalg.lstsq(self.factors - mean, self.returns, rcond=None)[0].T
-        exposures = np.hstack([np.ones((len(betas), int(self.zero_beta))), betas])
-        gamma = np.linalg.lstsq(exposures, self.returns.mean(axis=0), rcond=None)[0]
-        return np.concatenate([betas.ravel(), gamma, mean])
-
-    def series(self, theta: Float64Array) -> Float64Array:
-        """Moments of each period (T, M)."""
-        betas, gamma, mu = self.unpack(theta)
-        instruments = np.insert(self.factors, 0, 1.0, axis=1)
-        expected = (self.factors - mu + gamma[-len(mu) :]) @ betas.T + gamma[0] * self.zero_beta
-        products = (self.returns - expected)[:, :, None] * instruments[:, None, :]
-        return np.hstack([products.reshape(len(products), -1), self.factors - mu])
-
-    def jacobian(self, theta: Float64Array, weights: Any = 1.0) -> Float64Array:
-        """Average (M, P) over time of the weighted derivatives of the moments."""
-        betas, gamma, mu = self.unpack(theta)
-        (n, k), t = betas.shape, len(self.factors)
-        instruments = np.insert(self.factors, 0, 1.0, axis=1) * np.reshape(weights, (-1, 1)) / t
-        own = instruments.T @ (self.factors - mu + gamma[-k:])
-        loadings = np.hstack([np.ones((n, int(self.zero_beta))), betas, -betas])
-        level = instruments.sum(axis=0)
-        top = np.hstack([np.kron(np.eye(n), own), np.kron(loadings, level[:, None])])
-        bottom = np.hstack([np.zeros((k, top.shape[1] - k)), level[0] * np.eye(k)])
-        return -np.vstack([top, bottom])
-
-    def covariance(self, series: Float64Array) -> Float64Array:
-        series = series - series.mean(axis=0)
-        return long_run_covariance(series, self.positions, self.kernel, self.lags)
-
-    def whitening(self, theta: Float64Array) -> Whiten:
-        """Function that gives averages of the moments unit covariance."""
-        covariance = self.covariance(self.series(theta))
-        scale = np.maximum(np.sqrt(np.diag(covariance)), TINY)
-        factor, failed = lapack.dpotrf(covariance / scale / scale[:, None], lower=1)
-        if failed or np.diagonal(factor).min() < MOMENT_PIVOT:
-            columns = np.hstack([self.factors, self.returns]).T
-            found = find_collinear(columns, fit_intercept=True, tolerance=MOMENT_PIVOT)
-            which = describe_collinear(found, self.names, intercept_is_optional=False)
-            raise ValueError(
-                "The moments' covariance is singular: an asset or a factor follows from others"
-                f"{f'; {which}' if which else ''}."
-            )
-        scale /= np.sqrt(len(self.returns))
-        return lambda x: solve_triangular(factor, (x.T / scale).T, lower=True)
-
-    def continuously_updated(self, theta: Float64Array) -> tuple[float, Float64Array]:
-        """J (scalar) with the weights at theta too, and its gradient (P,)."""
-        series, t = self.series(theta), len(self.returns)
-        mean = series.mean(axis=0)
-        weighed = np.linalg.solve(self.covariance(series), mean)
-        smooth = (series - mean) @ weighed
-        if self.kernel is not None:
-            calendar = on_calendar(smooth[:, None], self.positions)
-            window = lag_weights(self.kernel, self.lags, len(calendar) - 1)
-            places = self.positions - self.positions[0]
-            smooth = matmul_toeplitz((window, window), calendar)[places, 0]
-        slopes = self.jacobian(theta, 1.0 + smooth.mean() - smooth)
-        return t * float(mean @ weighed), 2.0 * t * (weighed @ slopes)
-
-
-def _gauss_newton(
-    moments: _Moments, theta: Float64Array, whiten: Whiten, max_iter: int, tol: float
-) -> tuple[Float64Array, float, bool]:
-    """Minimize the squares of whitened averages: parameters, minimum, and whether it settled."""
-    average = whiten(moments.series(theta).mean(axis=0))
-    for _ in range(max_iter):
-        slopes = whiten(moments.jacobian(theta))
-        norm = np.sqrt(np.einsum("mp,mp->p", slopes, slopes))
-        if not norm.all() or (rank := np.linalg.lstsq(slopes / norm, average))[2] < len(norm):
-            betas, _, _ = moments.unpack(theta)
-            found = find_collinear(betas.T, fit_intercept=moments.zero_beta, tolerance=MOMENT_PIVOT)
-            which = describe_collinear(found, moments.names)
-            raise ValueError(
-                "The premia are not identified: betas are collinear or alike"
-                f"{f', {which}' if which else '. Drop a factor'}."
-            )
-        step, size = -rank[0] / norm, 1.0
-        while size > 1e-6:
-            trial = whiten(moments.series(theta + size * step).mean(axis=0))
-            if trial @ trial <= average @ average * (1.0 + 1e-12) + 1e-20:
-                break
-            size /= 2.0
-        theta, average = theta + size * step, trial
-        if np.linalg.norm(slopes @ step) < tol:
-            return theta, float(average @ average), True
-    return theta, float(average @ average), False

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
+from skfactor._kernels.portfolio_betas import portfolio_beta_covariance
 from skfactor._panel import time_index
-from skfactor._passes.first_pass import FirstPass, first_pass_of
+from skfactor._passes.first_pass import FirstPass, first_pass_of, table_of_betas
 from skfactor._passes.slopes import Slopes
 from skfactor._passes.two_pass import TwoPassFit
 from skfactor._sklearn import HasMethods, StrOptions
@@ -19,7 +21,6 @@ from skfactor._typing import Float64Array, RowLabels
 from skfactor._undated import warn_of_columns_left
 from skfactor._validation import column_index, kept_frame, target_names
 from skfactor.linear_model._factor_betas import FactorBetas, fit_first_pass
-from skfactor.linear_model._portfolios import portfolio_betas
 from skfactor.linear_model._premia_model import PREMIA_CONSTRAINTS, PremiaModel
 
 TWO_PASS_CONSTRAINTS: dict[str, list[Any]] = {
@@ -105,7 +106,21 @@ class TwoPassModel(PremiaModel):
             In panel form, or if an asset is unknown, has no betas, or a weight is missing.
         """
         fit = self._wide_form("portfolio_betas")
-        return portfolio_betas(fit.first, fit.factors, weights)
+        if fit.first.special:
+            raise ValueError(
+                "portfolio_betas needs betas of the whole sample, with equal weights, and these "
+                f"are {fit.first.special}. Regress the portfolio's own return instead."
+            )
+        fit.first.raise_if_collinear("portfolio_betas")
+        if isinstance(weights, pd.Series):
+            return _one_portfolio(fit, weights)
+        if not isinstance(weights, pd.DataFrame):
+            raise ValueError(
+                f"weights is a {type(weights).__name__}; pass a Series or DataFrame indexed by "
+                "asset, so that it is known which asset a weight belongs to."
+            )
+        tables = [_one_portfolio(fit, column) for _, column in weights.items()]
+        return pd.concat(tables, keys=list(weights.columns), names=["portfolio", "factor"])
 
     def _wide_form(self, what: str) -> TwoPassFit:
         check_is_fitted(self)
@@ -115,3 +130,34 @@ class TwoPassModel(PremiaModel):
                 "on a panel, whose exposures are given."
             )
         return self.record_.two_pass
+
+
+def _one_portfolio(fit: TwoPassFit, weights: pd.Series) -> pd.DataFrame:
+    first, factors = fit.first, fit.factors
+    unknown = weights.index.difference(first.betas.index)
+    if len(unknown):
+        raise ValueError(f"The assets {list(unknown)} of the weights were not in fit.")
+    if not np.isfinite(weights.to_numpy(dtype=np.float64)).all():
+        raise ValueError("The weights hold NaN or infinite values; pass 0 for no position.")
+    held = weights[weights != 0.0]
+    betas = first.betas.loc[held.index]
+    if betas.isna().to_numpy().any():
+        missing = list(betas.index[betas.isna().any(axis=1)])
+        raise ValueError(f"The assets {missing} have no betas: too few observations in fit.")
+    beta = held.to_numpy() @ betas.to_numpy()
+    residuals = first.residuals()[held.index].to_numpy()
+    variance, free = portfolio_beta_covariance(
+        residuals, factors.to_numpy(), held.to_numpy(), first.fit_intercept
+    )
+    if free <= 0:
+        needed = factors.shape[1] + first.fit_intercept + 1
+        raise ValueError(
+            f"Some assets of the portfolio have fewer than {needed} dates in common, so their "
+            "residuals' covariance is unknown."
+        )
+    if (np.diag(variance) < 0.0).any():
+        raise ValueError(
+            "The residual covariances of the pairs of assets, each over their common dates, do not "
+            "make a covariance matrix. Use assets with more dates in common."
+        )
+    return table_of_betas(beta, np.sqrt(np.diag(variance)), free, factors.columns)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 from sklearn.base import BaseEstimator, clone
 
 from skfactor._panel import time_index
+from skfactor._passes.first_pass import table_of_betas
 from skfactor._risk_model import RiskModel
 from skfactor._typing import IntArray
 from skfactor._validation import numbers, raise_if_repeated
@@ -174,8 +174,8 @@ def hedge(
         positions=positions,
         returns=hedged.rename("hedged"),
         unhedged=portfolio.rename("unhedged"),
-        betas=_table(fits[0]),
-        remaining=_table(fits[1]),
+        betas=_table_of(fits[0]),
+        remaining=_table_of(fits[1]),
         comparison=pd.DataFrame(
             {
                 "mean": [portfolio[known].mean(), hedged[known].mean()],
@@ -239,16 +239,7 @@ def _known(
     return pd.DataFrame(values, index=factors.index, columns=factors.columns)
 
 
-def _table(fit: FactorBetas) -> pd.DataFrame:
+def _table_of(fit: FactorBetas) -> pd.DataFrame:
     """Betas of the one series with their errors and tests."""
-    beta, error = fit.betas_.iloc[0], fit.std_errors_.iloc[0]
-    free = fit.n_periods_.iloc[0] - len(beta) - fit.fit_intercept
-    t_value = beta / error
-    return pd.DataFrame(
-        {
-            "beta": beta,
-            "std_error": error,
-            "t_value": t_value,
-            "p_value": 2.0 * stats.t.sf(np.abs(t_value), free),
-        }
-    ).rename_axis("factor")
+    betas, errors = fit.betas_.to_numpy()[0], fit.std_errors_.to_numpy()[0]
+    return table_of_betas(betas, errors, float(fit.df_.iloc[0]), fit.betas_.columns)

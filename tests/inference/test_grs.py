@@ -14,9 +14,10 @@ from scipy.signal import lfilter
 from statsmodels.multivariate.manova import MANOVA
 
 import skfactor
+from skfactor._kernels.alpha_influence import alpha_influence
 from skfactor.exceptions import SmallSampleWarning
 from skfactor.inference import j_test
-from skfactor.inference._grs import alpha_influence, grs_test, read_factor_sample
+from skfactor.inference._grs import grs_test, read_factor_sample
 
 ROBUST = {"covariance": "robust"}
 LARGE = {**ROBUST, "small_sample": False}
@@ -109,30 +110,6 @@ def test_months_that_are_absent_widen_the_lags():
     assert_allclose(test.statistic, expected, rtol=1e-10)
     together = grs_test(factors, returns, **LARGE, kernel="bartlett", bandwidth=4)
     assert abs(test.statistic / together.statistic - 1.0) > 1e-3
-
-
-def test_influence_is_the_derivative_of_the_alphas_by_the_weight_of_a_period():
-    factors, returns = _draw(n_periods=30)
-    returns[:7, 0] = np.nan
-    sample = np.full(30, 1.0 / 30.0)
-
-    def alphas(weights):
-        fits = []
-        for y in returns.T:
-            known = ~np.isnan(y)
-            x = sm.add_constant(factors[known])
-            fits.append(sm.WLS(y[known], x, weights=weights[known]).fit().params[0])
-        return np.array(fits)
-
-    residuals = np.full_like(returns, np.nan)
-    for i, y in enumerate(returns.T):
-        known = ~np.isnan(y)
-        residuals[known, i] = sm.OLS(y[known], sm.add_constant(factors[known])).fit().resid
-    influence = alpha_influence(factors, residuals)
-    for t in (0, 6, 7, 29):
-        step = 1e-5 * (np.eye(30)[t] - sample)
-        numerical = (alphas(sample + step) - alphas(sample - step)) / 2e-5
-        assert_allclose(influence[t], numerical, rtol=1e-6, atol=1e-9)
 
 
 # --- laws ---------------------------------------------------------------------------------------

@@ -12,9 +12,9 @@ from numpy.testing import assert_allclose
 from reference_premia import french_two_pass, long_run_by_pairs
 from scipy import optimize, stats
 
+from skfactor._kernels.weighted_chi2 import weighted_chi2_sf, weighted_f_sf
 from skfactor.exceptions import SmallSampleWarning
 from skfactor.inference._hj_distance import hj_distance
-from skfactor.inference._weighted_chi2 import weighted_chi2_sf, weighted_f_sf
 
 
 @pytest.fixture(scope="module")

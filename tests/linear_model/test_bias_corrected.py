@@ -8,7 +8,6 @@ import pytest
 import statsmodels.api as sm
 from numpy.testing import assert_allclose
 from pandas.testing import assert_index_equal, assert_series_equal
-from reference_premia import random_two_pass
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import check_estimator
 
@@ -16,7 +15,7 @@ from skfactor import FactorBetas, FamaMacBeth
 from skfactor.datasets import make_two_pass
 from skfactor.exceptions import RankDeficientWarning
 from skfactor.inference._pricing_tests import j_test
-from skfactor.linear_model._bias_corrected import BiasCorrectedFamaMacBeth, beta_covariances
+from skfactor.linear_model._bias_corrected import BiasCorrectedFamaMacBeth
 
 METHODS = ["instrumental", "litzenberger-ramaswamy"]
 _ignore_weak = pytest.mark.filterwarnings("ignore::skfactor.exceptions.RankDeficientWarning")
@@ -81,24 +80,12 @@ def test_slopes_agree_with_a_loop(method, weighting, fit_intercept, missing):
     assert model.reliability_.between(0.05, 1.0).all()
 
 
-@pytest.mark.parametrize("fit_intercept", [True, False])
-def test_covariances_of_betas_are_those_of_statsmodels(fit_intercept):
-    X, y = random_two_pass(np.random.default_rng(0), missing=0.3)
-    X.iloc[3, 0] = np.nan
-    first_pass = FactorBetas(fit_intercept=fit_intercept).fit(X, y)
-    design = sm.add_constant(X) if fit_intercept else X
-    for i, covariance in enumerate(beta_covariances(first_pass.record_, X.to_numpy())):
-        expected = sm.OLS(y.iloc[:, i], design, missing="drop").fit().cov_params()
-        assert_allclose(covariance, expected.loc[X.columns, X.columns], rtol=1e-10)
-
-
 def test_an_asset_without_a_degree_of_freedom_has_no_covariance_and_is_left_out():
     X, y = noisy(missing=0.0)
     y.iloc[3:, 5] = np.nan
     model = BiasCorrectedFamaMacBeth(method="litzenberger-ramaswamy")
     with pytest.warns(RankDeficientWarning, match="1 of .* left out: no more returns"):
         model.fit(X, y)
-    assert np.isnan(beta_covariances(model.record_.two_pass.first, X.to_numpy())[5]).all()
     others = clone(model).fit(X, y.drop(columns=y.columns[5]))
     assert_series_equal(model.premia_, others.premia_)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -132,18 +130,6 @@ def test_the_jacobian_is_the_numerical_derivative_of_the_averages(data, zero_bet
     theta = theta + 0.1
     numerical = approx_fprime(theta, lambda x: moments.series(x).mean(axis=0), 1e-6)
     assert_allclose(moments.jacobian(theta), numerical, atol=1e-5)
-
-
-@pytest.mark.parametrize(("kernel", "lags"), [(None, 0.0), ("parzen", 5.0)])
-def test_the_gradient_of_continuous_updating_is_the_numerical_one(data, kernel, lags):
-    moments, theta = moments_and_parameters(LinearFactorGMM().fit(*data))
-    gap = np.r_[:90, 95 : len(data[0]) + 5]
-    moments = replace(moments, kernel=kernel, lags=lags, positions=gap)
-    theta = theta * (1.0 + 0.1 * np.random.default_rng(0).normal(size=len(theta)))
-    _, gradient = moments.continuously_updated(theta)
-    step = 1e-6 * np.eye(len(theta))
-    value = [[moments.continuously_updated(theta + s * h)[0] for s in (1, -1)] for h in step]
-    assert_allclose(gradient, -np.diff(value)[:, 0] / 2e-6, rtol=1e-5)
 
 
 def test_the_iterated_estimate_is_stationary_with_its_own_weights(data):

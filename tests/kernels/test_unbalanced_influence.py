@@ -8,12 +8,12 @@ from numpy.testing import assert_allclose
 from reference_premia import jackknife, random_two_pass
 
 from skfactor import FamaMacBeth
+from skfactor._kernels.unbalanced_influence import unbalanced_influence
 from skfactor._passes.two_pass import TwoPass
 from skfactor.inference._two_pass import (
     correctly_specified_influence,
     misspecification_robust_influence,
 )
-from skfactor.inference._unbalanced import unbalanced_influence
 
 each_model = pytest.mark.parametrize("zero_beta", [True, False])
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy import integrate, special, stats
 
-from skfactor.inference._weighted_chi2 import weighted_chi2_sf
+from skfactor._kernels.weighted_chi2 import weighted_chi2_sf
 
 
 def _by_imhofs_integral(x, weights):

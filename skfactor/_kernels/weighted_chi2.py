@@ -54,7 +54,7 @@ def weighted_chi2_sf(x: float, weights: ArrayLike) -> float:
     --------
     The first entry of Imhof's table:
 
-    >>> from skfactor.inference._weighted_chi2 import weighted_chi2_sf
+    >>> from skfactor._kernels.weighted_chi2 import weighted_chi2_sf
     >>> round(weighted_chi2_sf(0.1, [0.6, 0.3, 0.1]), 4)
     0.9458
     """
@@ -140,7 +140,7 @@ def weighted_f_sf(x: float, weights: ArrayLike, df: int) -> float:
     Examples
     --------
     >>> from scipy import stats
-    >>> from skfactor.inference._weighted_chi2 import weighted_f_sf
+    >>> from skfactor._kernels.weighted_chi2 import weighted_f_sf
     >>> f = stats.f.sf(0.5 * 30 / (3 * 2.0), 3, 30)
     >>> bool(abs(weighted_f_sf(0.5, [2.0, 2.0, 2.0], 30) / f - 1.0) < 1e-9)
     True
