@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import re
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -19,6 +18,7 @@ from statsmodels.iolib.tableformatting import fmt_params
 
 from skfactor._fitted import find_fitted
 from skfactor._validation import is_one_of, is_whole
+from skfactor._warn import with_warnings
 from skfactor.inference import PremiaInference, cross_sectional_r2, j_test
 
 __all__ = ["PremiaTable", "full_summary", "premia_table"]
@@ -381,13 +381,11 @@ def _fit_rows(
 
     def ask(test: Callable[..., Any], **given: object) -> Any:
         try:
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always")
-                result = test(model, **given)
+            result, said = with_warnings(lambda: test(model, **given))
         except ValueError as error:
             notes.append(f"Not computed: {error}")
             return None
-        notes.extend(str(warning.message) for warning in caught)
+        notes.extend(said)
         return result
 
     r2 = ask(cross_sectional_r2, debiased=debiased, **options)

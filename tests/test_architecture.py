@@ -271,6 +271,23 @@ def private_complaints(module: str, source: str) -> list[str]:
     ]
 
 
+def warning_complaints(module: str, source: str) -> list[str]:
+    """`warnings.catch_warnings` and filters: they are those of all threads of the process."""
+    if module == f"{PACKAGE}._limits":
+        return []  # where a filter is set once and asks which thread it is in
+    return [
+        f"{module}:{node.lineno} has {name}; use muted or with_warnings, which know their thread"
+        for node in ast.walk(ast.parse(source))
+        for name in (getattr(node, "attr", ""), getattr(node, "id", ""))
+        if name in {"catch_warnings", "simplefilter", "filterwarnings"}
+    ]
+
+
+def n_names(name: str, source: str) -> int:
+    """How often a name stands in the code."""
+    return sum(isinstance(x, ast.Name) and x.id == name for x in ast.walk(ast.parse(source)))
+
+
 def import_graph(sources: dict[str, str]) -> dict[str, set[str]]:
     """Modules of the package that each module imports when it is imported itself."""
     graph: dict[str, set[str]] = {module: set() for module in sources}
@@ -302,7 +319,10 @@ RULES = [
     relative_complaints,
     rounding_complaints,
     private_complaints,
+    warning_complaints,
 ]
+# Fewer places than this have no type.
+MOST_ANY = 450
 
 
 # --- the source ---------------------------------------------------------------------------------
@@ -332,6 +352,11 @@ def test_the_source_follows_the_rules():
         for rule in RULES
         for complaint in rule(module, source)
     ] == []
+
+
+def test_few_places_have_no_type():
+    assert n_names("Any", "x: Any = f(Any, 'Any')  # Any") == 2
+    assert sum(n_names("Any", source) for source in SOURCES.values()) < MOST_ANY
 
 
 def test_the_table_has_every_part_and_no_circle():
@@ -454,6 +479,8 @@ def test_rules_notice_violations():
         (private_complaints, "inference._grs", "self.first_pass_._factors"),
         (private_complaints, "inference._grs", "getattr(model, '_factors', None)"),
         (private_complaints, "inference._grs", "FamaMacBeth._parameter_constraints"),
+        (warning_complaints, "summary", "with warnings.catch_warnings(record=True): f()"),
+        (warning_complaints, "summary", "from warnings import simplefilter\nsimplefilter('error')"),
     ]:
         assert len(rule(f"{PACKAGE}.{module}", source)) == 1, source
 

@@ -32,6 +32,7 @@ from skfactor._kernels.quantiles import clip_segments, segment_quantiles
 from skfactor._kernels.ranks import rank_segments, uniform_score
 from skfactor._kernels.segments import Segments
 from skfactor._validation import COPY_ON_WRITE
+from skfactor.datasets import make_two_pass
 from skfactor.metrics import ic, rank_ic
 
 N_DATES, N_ASSETS, N_FEATURES = 150, 8_000, 10  # 96 MB
@@ -239,3 +240,35 @@ def test_many_small_dates_are_not_worked_on_one_by_one(call):
         counts.append(n_calls(lambda X=X, y=y: call(X, y)))
     for few, many in pairwise(counts):
         assert many - few < 0.2 * 6_000
+
+
+# --- inference ----------------------------------------------------------------------------------
+
+
+def crossings(call: Callable[[], Any]) -> list[str]:
+    """Calls from a function of one of linear_model and inference to one of the other."""
+    found = []
+
+    def part(frame: Any) -> str:
+        module = "" if frame is None else frame.f_globals.get("__name__", "")
+        return module.split(".")[1] if module.startswith("skfactor.") else ""
+
+    def note(frame: Any, event: str, argument: Any) -> None:
+        del argument
+        if event == "call" and {part(frame), part(frame.f_back)} == {"linear_model", "inference"}:
+            found.append(f"{frame.f_back.f_code.co_name} -> {frame.f_code.co_name}")
+
+    sys.setprofile(note)
+    try:
+        call()
+    finally:
+        sys.setprofile(None)
+    return found
+
+
+def test_models_and_inference_meet_in_records_and_not_in_calls():
+    model = FamaMacBeth().fit(*make_two_pass(random_state=0, return_X_y=True))
+    for kind in ("auto", "fama-macbeth", "shanken", "gmm"):
+        assert crossings(lambda kind=kind: model.inference(kind)) == ["inference -> infer"]
+    assert len(crossings(model.summary)) <= 3
+    assert len(crossings(model.diagnostics)) == 1

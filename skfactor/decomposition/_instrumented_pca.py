@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from itertools import pairwise
 from numbers import Integral, Real
@@ -9,10 +10,11 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, RegressorMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 from sklearn.metrics import r2_score
-from sklearn.utils import check_random_state
+from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skfactor._calendar import rows_of_dates
@@ -40,7 +42,7 @@ from skfactor._sklearn import (
     StrOptions,
     feature_names_in,
 )
-from skfactor._typing import BoolArray, Float64Array, FloatArray
+from skfactor._typing import BoolArray, Float64Array, FloatArray, RowLabels
 from skfactor._undated import warn_undated
 from skfactor._validation import (
     check_row_weights,
@@ -260,10 +262,10 @@ class InstrumentedPCA(
     @fitting(one_task=False)
     def fit(
         self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
-        dates: Any = None,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        dates: RowLabels | None = None,
         factors: pd.DataFrame | pd.Series | None = None,
     ) -> Self:
         """Estimate coefficients and latent factors.
@@ -315,10 +317,10 @@ class InstrumentedPCA(
     @fitting(forget=False, one_task=False)
     def partial_fit(
         self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
-        dates: Any = None,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        dates: RowLabels | None = None,
         factors: pd.DataFrame | pd.Series | None = None,
     ) -> Self:
         """Add whole dates to those of earlier calls, for a panel that is not in memory at once.
@@ -383,7 +385,15 @@ class InstrumentedPCA(
             parts.append(self.gamma_alpha_.to_numpy()[:, None])
         return np.hstack([*parts, self.gamma_observed_.to_numpy()])
 
-    def _read_rows(self, X: Any, y: Any, sample_weight: Any, dates: Any, *, reset: bool) -> _Rows:
+    def _read_rows(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None,
+        dates: RowLabels | None,
+        *,
+        reset: bool,
+    ) -> _Rows:
         values = validate_features(self, X, reset=reset)
         target = validate_target(self, X, y)
         if target.ndim == 2 and target.shape[1] > 1:
@@ -410,7 +420,9 @@ class InstrumentedPCA(
         panel = self._find_panel(X, y, len(values), dates)
         return _Rows(values, target.reshape(-1), weights, panel)
 
-    def _find_panel(self, X: Any, y: Any, n_rows: int, dates: Any) -> Panel | None:
+    def _find_panel(
+        self, X: ArrayLike, y: ArrayLike, n_rows: int, dates: RowLabels | None
+    ) -> Panel | None:
         panel = find_panel(X, y, n_rows=n_rows, dates=dates, date_level=self.date_level)
         if panel is None:
             raise_if_time_series(X, y)
@@ -529,7 +541,7 @@ class InstrumentedPCA(
             weights @ both.astype(np.float64), [*columns, *observed.columns], name="premium"
         )
 
-    def _check_sums(self, sums: DateSums, labels: pd.Index, names: list[Any]) -> bool:
+    def _check_sums(self, sums: DateSums, labels: pd.Index, names: list[Hashable]) -> bool:
         """Raise or warn of what makes the fit impossible, or its result doubtful.
 
         False if there is no fit: rows without dates, of which scikit-learn's checks fit any number.
@@ -667,7 +679,7 @@ class InstrumentedPCA(
             product = product + coefficients[-1]
         return np.asarray(product, dtype=np.float64)
 
-    def predict(self, X: Any) -> Float64Array:
+    def predict(self, X: ArrayLike) -> Float64Array:
         """Expected returns, at the average factors; no returns are needed.
 
         Parameters
@@ -714,7 +726,7 @@ class InstrumentedPCA(
             index = characteristics.index
         return pd.Series(expected, index, name="expected_return")
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """R squared of `predict` over the rows without NaN.
 
         Parameters
@@ -741,7 +753,7 @@ class InstrumentedPCA(
     def _n_features_out(self) -> int:
         return int(self.gamma_.shape[1] + self.gamma_observed_.shape[1])
 
-    def get_feature_names_out(self, input_features: Any = None) -> Any:
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> Any:
         """Names of the factors: instrumentedpca0, ..., and those of the observed ones.
 
         Parameters
@@ -757,7 +769,7 @@ class InstrumentedPCA(
         feature_names_in(self, input_features)
         return np.array([str(name) for name in self.premia_.index], dtype=object)
 
-    def transform(self, X: Any) -> Any:
+    def transform(self, X: ArrayLike) -> Any:
         """Exposures of each row to the factors.
 
         Parameters
@@ -778,10 +790,10 @@ class InstrumentedPCA(
 
     def fit_transform(
         self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
-        dates: Any = None,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        dates: RowLabels | None = None,
         factors: pd.DataFrame | pd.Series | None = None,
     ) -> Any:
         """Fit and transform the same rows; see `fit` and `transform` for the parameters."""
@@ -789,10 +801,10 @@ class InstrumentedPCA(
 
     def factor_returns(
         self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
-        dates: Any = None,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        dates: RowLabels | None = None,
         factors: pd.DataFrame | pd.Series | None = None,
     ) -> pd.DataFrame:
         """Latent factors of any dates, given the coefficients of `fit`.
@@ -829,7 +841,7 @@ class InstrumentedPCA(
         return pd.DataFrame(out, labels, self.gamma_.columns)
 
     def slope_portfolios(
-        self, X: Any, dates: Any = None, sample_weight: Any = None
+        self, X: ArrayLike, dates: RowLabels | None = None, sample_weight: ArrayLike | None = None
     ) -> pd.DataFrame:
         """Weights of the portfolios whose returns are the latent factors.
 
@@ -881,7 +893,7 @@ class InstrumentedPCA(
         rows = X.index if isinstance(X, pd.DataFrame) else pd.RangeIndex(len(values))
         return pd.DataFrame(out, rows, self.gamma_.columns)
 
-    def risk_model(self, X: Any = None) -> RiskModel:
+    def risk_model(self, X: ArrayLike | None = None) -> RiskModel:
         """Exposures of the rows of one date, covariance of the factors, variances of residuals.
 
         Parameters
@@ -949,7 +961,7 @@ class InstrumentedPCA(
             date=date,
         )
 
-    def __sklearn_tags__(self) -> Any:
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.target_tags.required = True

@@ -34,6 +34,15 @@ def premia_html(model: BaseEstimator) -> str:
         return str(model.premia_.to_frame().to_html())
 
 
+def raise_for_kind(model: BaseEstimator, method: str, covariance: object, instead: str) -> None:
+    """Raise ``ValueError`` for a kind of covariance, where a model has one kind only."""
+    if covariance != "auto":
+        raise ValueError(
+            f"{type(model).__name__}.{method} has one kind of covariance, and "
+            f"covariance={covariance!r} is none of its own. Leave it out; {instead}"
+        )
+
+
 class ExpectedReturns(CallbackSupportMixin, RegressorMixin, Estimator):  # type: ignore[misc]  # scikit-learn is untyped
     """A model that predicts expected returns; its `fit` stores ``expected_returns_`` of assets."""
 

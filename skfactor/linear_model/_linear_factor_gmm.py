@@ -43,7 +43,7 @@ from skfactor.exceptions import SmallSampleWarning
 from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import PremiaInference, TestResult
 from skfactor.inference._small_sample import check_small_sample
-from skfactor.linear_model._expected_returns import ExpectedReturns
+from skfactor.linear_model._expected_returns import ExpectedReturns, raise_for_kind
 
 
 class LinearFactorGMM(ExpectedReturns):
@@ -234,21 +234,32 @@ class LinearFactorGMM(ExpectedReturns):
                 f"{n_moments + 1} periods; found {t}. Pass fewer assets, or use FamaMacBeth."
             )
 
-    def inference(self, *, debiased: bool = True) -> PremiaInference:
+    def inference(self, covariance: str = "auto", *, debiased: bool = True) -> PremiaInference:
         """Standard errors, tests and intervals of the premia, normal and for a correct model.
 
-        ``debiased=True`` multiplies the variance by T / (T - K).
+        Parameters
+        ----------
+        covariance : {"auto"}, default="auto"
+            That of efficient GMM is the only kind; its kernel is a parameter of the model.
+        debiased : bool, default=True
+            Multiply the variance by T / (T - K).
+
+        Returns
+        -------
+        PremiaInference
         """
         check_is_fitted(self)
+        instead = "a kernel is chosen before fit, LinearFactorGMM(kernel='bartlett')."
+        raise_for_kind(self, "inference", covariance, instead)
         moments = self._moments
         t, k = moments.factors.shape
         scaled = moments.whitening(self._theta)(moments.jacobian(self._theta))
         inverse = np.linalg.inv(np.linalg.qr(scaled, mode="r"))
-        covariance = inverse @ inverse.T * (t / (t - k) if debiased else 1.0)
+        cov = inverse @ inverse.T * (t / (t - k) if debiased else 1.0)
         names, which = self.premia_.index, slice(self.betas_.size, -k)
         return PremiaInference(
             premia=self.premia_.copy(),
-            cov=pd.DataFrame(covariance[which, which], index=names, columns=names),
+            cov=pd.DataFrame(cov[which, which], index=names, columns=names),
             df=np.inf,
             covariance="efficient gmm",
             kernel=moments.kernel,
@@ -262,9 +273,9 @@ class LinearFactorGMM(ExpectedReturns):
             }.copy,
         )
 
-    def summary(self, *, debiased: bool = True) -> Summary:
-        """Table of `inference`: prints, and renders as LaTeX and HTML."""
-        return self.inference(debiased=debiased).summary()
+    def summary(self, covariance: str = "auto", *, debiased: bool = True) -> Summary:
+        """Table of `inference`, with the same parameters: prints, and renders as LaTeX and HTML."""
+        return self.inference(covariance, debiased=debiased).summary()
 
     def j_test(self, *, small_sample: bool | str = "auto") -> TestResult:
         """Test that all pricing errors are zero, by the overidentifying restrictions.

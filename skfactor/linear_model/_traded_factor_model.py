@@ -29,8 +29,13 @@ from skfactor.exceptions import NoDatesWarning
 from skfactor.inference._grs import AlphaInference, AlphaSample, grs_test
 from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import PremiaInference, TestResult
-from skfactor.linear_model._expected_returns import ExpectedReturns
+from skfactor.linear_model._expected_returns import ExpectedReturns, raise_for_kind
 from skfactor.linear_model._factor_betas import FactorBetas
+
+# What to type for errors that know of serial dependence.
+_KERNELS = (
+    "those of Newey and West are kernel='bartlett', with bandwidth= a number of lags or a rule."
+)
 
 
 class TradedFactorModel(ExpectedReturns):
@@ -195,6 +200,7 @@ class TradedFactorModel(ExpectedReturns):
 
     def inference(
         self,
+        covariance: str = "auto",
         *,
         kernel: str | None = None,
         bandwidth: float | str | None = None,
@@ -205,12 +211,10 @@ class TradedFactorModel(ExpectedReturns):
 
         Parameters
         ----------
-        kernel : {None, "bartlett", "parzen", "quadratic-spectral"}, default=None
-            Kernel of the long-run variance; None assumes no serial dependence.
-        bandwidth : float, str or None, default=None
-            Number of lags, or the name of a rule; as in `skfactor.FamaMacBeth.inference`.
-        prewhiten : bool, default=False
-            Take a first-order vector autoregression out before and put it back after.
+        covariance : {"auto"}, default="auto"
+            There is one kind.
+        kernel, bandwidth, prewhiten
+            Long-run variance, as in `skfactor.FamaMacBeth.inference`.
         debiased : bool, default=True
             Multiply the variance by T / (T - 1).
 
@@ -225,6 +229,7 @@ class TradedFactorModel(ExpectedReturns):
             If there is only one period, or the kernel or bandwidth is unknown.
         """
         check_is_fitted(self)
+        raise_for_kind(self, "inference", covariance, _KERNELS)
         long_run, n_dates = LongRun(kernel, bandwidth, prewhiten), len(self._factors)
         if n_dates < 2:
             raise ValueError("Errors come from the variation over periods, and there is only one.")
@@ -245,6 +250,7 @@ class TradedFactorModel(ExpectedReturns):
 
     def alpha_inference(
         self,
+        covariance: str = "auto",
         *,
         kernel: str | None = None,
         bandwidth: float | str | None = None,
@@ -257,12 +263,10 @@ class TradedFactorModel(ExpectedReturns):
 
         Parameters
         ----------
-        kernel : {None, "bartlett", "parzen", "quadratic-spectral"}, default=None
-            Kernel of the long-run variance; None assumes no serial dependence.
-        bandwidth : float, str or None, default=None
-            Number of lags, or the name of a rule; as in `skfactor.FamaMacBeth.inference`.
-        prewhiten : bool, default=False
-            Take a first-order vector autoregression out before and put it back after.
+        covariance : {"auto"}, default="auto"
+            There is one kind.
+        kernel, bandwidth, prewhiten
+            Long-run variance, as in `skfactor.FamaMacBeth.inference`.
         debiased : bool, default=True
             Multiply the variance by T / (T - K - 1), with the number of periods of each asset.
 
@@ -278,6 +282,7 @@ class TradedFactorModel(ExpectedReturns):
             unknown.
         """
         check_is_fitted(self)
+        raise_for_kind(self, "alpha_inference", covariance, _KERNELS)
         self.first_pass_.record_.raise_if_collinear("alpha_inference")
         long_run = LongRun(kernel, bandwidth, prewhiten)
         residuals = self.residuals_.to_numpy()[self._known]
@@ -356,6 +361,7 @@ class TradedFactorModel(ExpectedReturns):
 
     def summary(
         self,
+        covariance: str = "auto",
         *,
         kernel: str | None = None,
         bandwidth: float | str | None = None,
@@ -364,7 +370,7 @@ class TradedFactorModel(ExpectedReturns):
     ) -> Summary:
         """Table of `inference`, with the same parameters: prints, and renders as LaTeX and HTML."""
         return self.inference(
-            kernel=kernel, bandwidth=bandwidth, prewhiten=prewhiten, debiased=debiased
+            covariance, kernel=kernel, bandwidth=bandwidth, prewhiten=prewhiten, debiased=debiased
         ).summary()
 
     def _positions(self) -> Any:

@@ -32,7 +32,7 @@ from skfactor.model_selection._set_engines import (
 from skfactor.model_selection._walk_forward_split import WalkForwardSplit
 
 _GROUPS = ("score", "difference", "t_value", "r2", "grs", "sharpe2")
-_Sets = Mapping[Hashable, Sequence[Any]] | Sequence[Sequence[Any]]
+_Sets = Mapping[Hashable, Sequence[Hashable]] | Sequence[Sequence[Hashable]]
 
 
 def compare_factor_sets(
@@ -45,7 +45,7 @@ def compare_factor_sets(
     scoring: ScoringLike | None = None,
     horizon: int = 1,
     reference: Hashable | None = None,
-    traded: bool | Sequence[Any] = True,
+    traded: bool | Sequence[Hashable] = True,
     n_jobs: int | None = None,
 ) -> pd.DataFrame:
     """Compare sets of factors by one estimator: scores by fold, premia, pricing tests.
@@ -190,7 +190,7 @@ def compare_factor_sets(
 
 
 def _scores_from_moments(
-    named: dict[Hashable, list[Any]],
+    named: dict[Hashable, list[Hashable]],
     X: pd.DataFrame,
     y: ArrayLike | None,
     estimator: BaseEstimator,
@@ -217,7 +217,7 @@ def _scores_from_moments(
     return found, "" if known.all() else "some sets have no score from moments"
 
 
-def _read_sets(sets: _Sets, X: ArrayLike) -> dict[Hashable, list[Any]]:
+def _read_sets(sets: _Sets, X: ArrayLike) -> dict[Hashable, list[Hashable]]:
     if not isinstance(X, pd.DataFrame):
         raise ValueError(
             f"X has to be a DataFrame, whose columns the sets name; found {type(X).__name__}."
@@ -231,7 +231,7 @@ def _read_sets(sets: _Sets, X: ArrayLike) -> dict[Hashable, list[Any]]:
         pairs = [(None if isinstance(s, str) else " + ".join(map(str, s)), s) for s in sets]
     if not pairs:
         raise ValueError("There are no sets to compare; pass at least one.")
-    named: dict[Hashable, list[Any]] = {}
+    named: dict[Hashable, list[Hashable]] = {}
     for name, columns in pairs:
         if isinstance(columns, str) or not len(columns):
             raise ValueError(f"Each set is a list of columns of X; found {columns!r}.")
@@ -244,7 +244,7 @@ def _read_sets(sets: _Sets, X: ArrayLike) -> dict[Hashable, list[Any]]:
     return named
 
 
-def _read_traded(traded: bool | Sequence[Any], X: pd.DataFrame) -> list[Hashable]:
+def _read_traded(traded: bool | Sequence[Hashable], X: pd.DataFrame) -> list[Hashable]:
     if isinstance(traded, bool | np.bool_):
         return list(X.columns) if traded else []
     unknown = [name for name in traded if name not in X.columns]
@@ -256,7 +256,9 @@ def _read_traded(traded: bool | Sequence[Any], X: pd.DataFrame) -> list[Hashable
     return list(traded)
 
 
-def _read_splits(cv: Any, X: pd.DataFrame, y: Any) -> list[tuple[IntArray, IntArray]]:
+def _read_splits(
+    cv: SplitterLike | None, X: pd.DataFrame, y: ArrayLike
+) -> list[tuple[IntArray, IntArray]]:
     """Folds as arrays of rows; raise if one has the same date in train and test."""
     splits = list(check_cv(cv).split(X, y))
     if not (np.ndim(y) == 2 and np.shape(y)[1] > 1):

@@ -204,7 +204,7 @@ def _leaks(
 class _Sample:
     """Data that a step is given, and the dates of its rows."""
 
-    X: Any
+    X: ArrayLike
     y: Any
     dates: pd.Index
     places: IntArray  # of each row's date, (n_rows,)

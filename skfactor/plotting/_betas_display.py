@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -93,11 +93,11 @@ class BetasDisplay:
 
     def plot(
         self,
-        ax: Any = None,
+        ax: Axes | None = None,
         *,
         kind: str = "points",
-        assets: Sequence[Any] | None = None,
-        factors: Sequence[Any] | None = None,
+        assets: Sequence[Hashable] | None = None,
+        factors: Sequence[Hashable] | None = None,
         level: float = 0.95,
         **kwargs: Any,
     ) -> Self:
@@ -140,7 +140,12 @@ class BetasDisplay:
         return self
 
     def _points(
-        self, ax: Any, assets: list[Any], factors: list[Any], level: float, kwargs: dict[str, Any]
+        self,
+        ax: Any,
+        assets: list[Any],
+        factors: list[Any],
+        level: float,
+        kwargs: dict[str, Any],
     ) -> None:
         size = (max(2.2, 7.0 / len(factors)), row_height(len(assets)))
         panels = get_panels(self, ax, len(factors), size=size, columns=True)
@@ -170,7 +175,11 @@ class BetasDisplay:
         self.figure_ = own_figure(panels[0])
 
     def _heatmap(
-        self, ax: Axes | None, assets: list[Any], factors: list[Any], kwargs: dict[str, Any]
+        self,
+        ax: Axes | None,
+        assets: list[Hashable],
+        factors: list[Hashable],
+        kwargs: dict[str, Any],
     ) -> None:
         axes = get_axes(self, ax, (2.5 + 0.7 * len(factors), row_height(len(assets))))
         betas = self.betas.loc[assets, factors].to_numpy(dtype=np.float64)
@@ -190,7 +199,7 @@ class BetasDisplay:
         self.ax_, self.figure_ = axes, own_figure(axes)
 
     def _rolling(
-        self, ax: Any, assets: list[Any], factors: list[Any], kwargs: dict[str, Any]
+        self, ax: Any, assets: list[Hashable], factors: list[Hashable], kwargs: dict[str, Any]
     ) -> None:
         if self.rolling_betas is None:
             raise ValueError(
@@ -226,7 +235,12 @@ class BetasDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator: BaseEstimator, *, kind: str = "points", ax: Any = None, **kwargs: Any
+        cls,
+        estimator: BaseEstimator,
+        *,
+        kind: str = "points",
+        ax: Axes | None = None,
+        **kwargs: Any,
     ) -> Self:
         """Draw the betas of a fitted model.
 
@@ -263,7 +277,7 @@ class BetasDisplay:
         return display.plot(ax, kind=kind, **kwargs)
 
 
-def _chosen(index: pd.Index, wanted: Sequence[Any] | None, what: str) -> list[Any]:
+def _chosen(index: pd.Index, wanted: Sequence[Hashable] | None, what: str) -> list[Hashable]:
     if wanted is None:
         return list(index)
     unknown = [name for name in wanted if name not in index]

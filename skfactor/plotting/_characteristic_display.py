@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -87,7 +87,7 @@ class CharacteristicDisplay:
         ax: Axes | Iterable[Axes] | None = None,
         *,
         kind: str = "by_date",
-        bins: Any = 60,
+        bins: int | str | Sequence[float] = 60,
         **kwargs: object,
     ) -> Self:
         """Draw the distribution before and after.
@@ -155,7 +155,11 @@ class CharacteristicDisplay:
         self.ax_, self.figure_ = np.array(panels), own_figure(panels[0])
 
     def _plot_histograms(
-        self, ax: Any, stages: list[Float64Array], bins: Any, kwargs: dict[str, Any]
+        self,
+        ax: Any,
+        stages: list[Float64Array],
+        bins: int | str | Sequence[float],
+        kwargs: dict[str, Any],
     ) -> None:
         panels = get_panels(self, ax, 2, size=(4.0, 3.5), columns=True, share=False)
         self.histograms_ = []
@@ -176,12 +180,12 @@ class CharacteristicDisplay:
     def from_estimator(
         cls,
         estimator: BaseEstimator,
-        X: Any,
-        feature: Any,
+        X: ArrayLike,
+        feature: Hashable,
         *,
         dates: RowLabels | None = None,
         transform_kwargs: dict[str, Any] | None = None,
-        ax: Any = None,
+        ax: Axes | None = None,
         **kwargs: Any,
     ) -> Self:
         """Draw a column of X before and after a fitted transformer.

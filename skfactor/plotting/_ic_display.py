@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -83,7 +83,7 @@ class ICDisplay:
         *,
         kind: str = "all",
         window: int = 12,
-        bins: Any = 30,
+        bins: int | str | Sequence[float] = 30,
         level: float = 0.95,
         **kwargs: object,
     ) -> Self:
@@ -159,7 +159,7 @@ class ICDisplay:
         panel.margins(y=0.25)
         date_axis(panel, ic.index)
 
-    def _draw_histogram(self, panel: Any, bins: Any) -> None:
+    def _draw_histogram(self, panel: Any, bins: int | str | Sequence[float]) -> None:
         values = self.ic.dropna().to_numpy()
         style = {"color": COLORS[5], "edgecolor": "white", "linewidth": 0.5}
         _, _, self.histogram_ = panel.hist(values, bins=bins, **style)
@@ -198,7 +198,7 @@ class ICDisplay:
         method: str = "spearman",
         dates: RowLabels | None = None,
         groupby: RowLabels | None = None,
-        ax: Any = None,
+        ax: Axes | None = None,
         **kwargs: Any,
     ) -> Self:
         """Correlate predictions or signals with outcomes on each date, and draw it.
@@ -227,7 +227,9 @@ class ICDisplay:
         return cls(ic).plot(ax, **kwargs)
 
     @classmethod
-    def from_estimator(cls, estimator: BaseEstimator, X: Any, y: Any, **kwargs: Any) -> Self:
+    def from_estimator(
+        cls, estimator: BaseEstimator, X: ArrayLike, y: ArrayLike, **kwargs: Any
+    ) -> Self:
         """Correlate what a fitted model predicts with outcomes on each date, and draw it.
 
         Parameters
@@ -247,7 +249,7 @@ class ICDisplay:
 
     @classmethod
     def from_evaluation(
-        cls, evaluation: ForecastEvaluation, *, ax: Any = None, **kwargs: Any
+        cls, evaluation: ForecastEvaluation, *, ax: Axes | None = None, **kwargs: Any
     ) -> Self:
         """Draw the rank ICs of evaluated forecasts, with their decay.
 

@@ -221,11 +221,7 @@ class PremiaDisplay:
         )
         kinds = [covariance] if isinstance(covariance, str) else list(covariance)
         extra = dict(inference_kwargs or {})
-        # Models with one kind of covariance have no such argument.
-        inferences = [
-            model.inference(**extra) if kind == "auto" else model.inference(kind, **extra)
-            for kind in kinds
-        ]
+        inferences = [model.inference(kind, **extra) for kind in kinds]
         return cls.from_inference(inferences, names=names, level=level, ax=ax, **kwargs)
 
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from skfactor._panel import find_panel, only_numbers_rows, time_index
-from skfactor._typing import IntArray, RowLabels
+from skfactor._typing import IntArray, RowLabels, Splitter
 from skfactor.plotting._axes import (
     date_axis,
     date_values,
@@ -111,10 +112,10 @@ class SplitDisplay:
     @classmethod
     def from_splitter(
         cls,
-        cv: Any,
-        X: Any,
-        y: Any = None,
-        groups: Any = None,
+        cv: Splitter,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        groups: RowLabels | None = None,
         *,
         dates: RowLabels | None = None,
         ax: Axes | None = None,

@@ -12,9 +12,11 @@ from pandas.testing import assert_frame_equal, assert_index_equal, assert_series
 from reference_premia import FACTORS, french_two_pass
 from sklearn.metrics import r2_score
 
+from skfactor.datasets import make_two_pass
 from skfactor.exceptions import RankDeficientWarning
 from skfactor.inference._grs import grs_test
 from skfactor.linear_model._factor_betas import FactorBetas
+from skfactor.linear_model._linear_factor_gmm import LinearFactorGMM
 from skfactor.linear_model._traded_factor_model import TradedFactorModel
 
 COVARIANCES = [
@@ -324,3 +326,19 @@ def test_the_summary_counts_the_assets_with_alphas():
     with pytest.warns(RankDeficientWarning, match="betas of 1 of 3 assets"):
         model = TradedFactorModel().fit(pd.DataFrame({"f": rng.normal(size=60)}), y)
     assert model.inference().describe()["Assets:"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("model", "methods", "instead"),
+    [
+        (TradedFactorModel(), ("inference", "summary", "alpha_inference"), "kernel='bartlett'"),
+        (LinearFactorGMM(), ("inference", "summary"), r"LinearFactorGMM\(kernel='bartlett'\)"),
+    ],
+)
+def test_errors_of_another_kind_say_what_to_type(model, methods, instead):
+    X, y = make_two_pass(120, 5, 1, random_state=0, return_X_y=True)
+    model.fit(X, y)
+    for method in methods:
+        with pytest.raises(ValueError, match=f"covariance='newey-west' is none .*{instead}"):
+            getattr(model, method)("newey-west")
+        assert str(getattr(model, method)("auto")) == str(getattr(model, method)())
