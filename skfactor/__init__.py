@@ -18,6 +18,7 @@ from skfactor.preprocessing import (
     FactorRanker,
     FactorSelector,
     FactorZScorer,
+    Trimmer,
     Winsorizer,
 )
 
@@ -39,6 +40,7 @@ __all__ = [
     "RidgeFamaMacBeth",
     "RiskPremiumPCA",
     "TradedFactorModel",
+    "Trimmer",
     "Winsorizer",
 ]
 __version__ = "0.1.0"

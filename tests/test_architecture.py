@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 # The parts of the package, each a module or a subpackage right below it, and what each may import
 # from beside itself.
 ARRAYS = "_typing exceptions _kernels _definite _collinear"
-ROWS = f"{ARRAYS} _warn _limits _dates _calendar _panel _undated _validation _sklearn"
+ROWS = f"{ARRAYS} _warn _limits _dates _calendar _spans _panel _undated _validation _sklearn"
 FITS = (
     f"{ROWS} _known_targets _fitting _per_date _base _passes _risk_model _fitted preprocessing "
     "inference"
@@ -38,6 +38,7 @@ MAY_IMPORT = {
         # is on which date; numbers or a clear error; how a fit runs.
         "_dates": "_typing exceptions",
         "_calendar": "_typing exceptions _dates",
+        "_spans": "_typing exceptions _dates _calendar",
         "_sklearn": "_typing exceptions _kernels",
         "_known_targets": "_typing _sklearn",
         "_panel": "_typing exceptions _kernels _warn _limits _dates _calendar",

@@ -27,6 +27,7 @@ from skfactor import (
     FactorRanker,
     FactorZScorer,
     FamaMacBeth,
+    Trimmer,
     Winsorizer,
 )
 from skfactor._kernels import segments
@@ -49,6 +50,10 @@ def z_score(known: np.ndarray, weights: np.ndarray, x: np.ndarray) -> np.ndarray
 def mad_score(known: np.ndarray, weights: np.ndarray, x: np.ndarray) -> np.ndarray:
     median = np.median(known)
     return (x - median) / (MAD_TO_STD * np.median(np.abs(known - median)))
+
+
+def trim_quantiles(known: np.ndarray, weights: np.ndarray, x: np.ndarray) -> np.ndarray:
+    return np.where(x == clip_quantiles(known, weights, x), x, np.nan)
 
 
 def clip_quantiles(known: np.ndarray, weights: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -120,6 +125,7 @@ CASES: dict[str, tuple[Any, Callable[..., np.ndarray]]] = {
     "z-score by mad": (FactorZScorer(center="median", scale="mad"), by_cell(mad_score)),
     "winsorizer": (Winsorizer(0.2, 0.9), by_cell(clip_quantiles)),
     "winsorizer by std": (Winsorizer(-1, 0.5, rule="std"), by_cell(clip_deviations)),
+    "trimmer": (Trimmer(0.2, 0.9), by_cell(trim_quantiles)),
     "ranker": (FactorRanker(output="normal"), by_cell(normal_rank)),
     "imputer": (FactorImputer(strategy="mean"), by_cell(fill_mean)),
     "neutralizer": (FactorNeutralizer(against=["x0"]), residuals),

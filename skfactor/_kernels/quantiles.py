@@ -192,6 +192,27 @@ def segment_median(
     return segment_quantiles(values, segments, [(0.5, "lower")], "linear", deviations_from)[0]
 
 
+def trim_segments(
+    values: FloatArray,
+    segments: Segments,
+    lower: Float64Array,
+    upper: Float64Array,
+    out: FloatArray,
+) -> None:
+    """Values (n_columns, n_rows) with NaN for those beyond bounds (n_segments, n_columns)."""
+    lower, upper = lower.astype(values.dtype), upper.astype(values.dtype)
+
+    def write(
+        block: FloatArray, offsets: IntArray, columns: slice, which: slice, target: FloatArray
+    ) -> None:
+        beyond = block < spread(lower[which, columns], offsets)
+        beyond |= block > spread(upper[which, columns], offsets)
+        np.copyto(target, block)
+        np.copyto(target, np.nan, where=beyond)
+
+    map_segments(write, values, segments, out)
+
+
 def clip_segments(
     values: FloatArray,
     segments: Segments,

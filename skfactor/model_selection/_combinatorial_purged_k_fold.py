@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from skfactor._spans import Size, check_count, check_size
 from skfactor._typing import BoolArray, IntArray, RowLabels
 from skfactor.model_selection._date_splitter import DateSplitter, purged_training
 from skfactor.model_selection._purged_k_fold import consecutive_folds
-from skfactor.model_selection._spans import Size, check_count, check_size
 
 # Splits that are listed in an array.
 _MOST_LISTED = 10**6

@@ -18,9 +18,9 @@ from skfactor._dates import calendar_positions
 from skfactor._kernels.segments import Segments
 from skfactor._panel import find_panel, only_numbers_rows, time_index
 from skfactor._sklearn import num_samples
+from skfactor._spans import Size, make_gap
 from skfactor._typing import BoolArray, IntArray, RowLabels
 from skfactor._undated import columns_left
-from skfactor.model_selection._spans import Size, make_gap
 
 
 class DateSplitter(BaseCrossValidator):  # type: ignore[misc]  # scikit-learn is untyped

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from skfactor._spans import Size, check_count, check_size
 from skfactor._typing import BoolArray, IntArray, RowLabels
 from skfactor.model_selection._date_splitter import (
     DateSplitter,
     purged_training,
     raise_if_one_date,
 )
-from skfactor.model_selection._spans import Size, check_count, check_size
 
 
 class PurgedKFold(DateSplitter):

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from skfactor._spans import Size, Span, check_count, check_size, make_gap, make_span
 from skfactor._typing import BoolArray, RowLabels
 from skfactor.model_selection._date_splitter import DateSplitter, raise_if_one_date
-from skfactor.model_selection._spans import Size, Span, check_count, check_size, make_gap, make_span
 
 
 class WalkForwardSplit(DateSplitter):

@@ -4,6 +4,7 @@ from skfactor.preprocessing._imputer import FactorImputer
 from skfactor.preprocessing._neutralizer import FactorNeutralizer
 from skfactor.preprocessing._ranker import FactorRanker
 from skfactor.preprocessing._selector import FactorSelector
+from skfactor.preprocessing._trimmer import Trimmer
 from skfactor.preprocessing._winsorizer import Winsorizer
 from skfactor.preprocessing._z_scorer import FactorZScorer
 
@@ -13,5 +14,6 @@ __all__ = [
     "FactorRanker",
     "FactorSelector",
     "FactorZScorer",
+    "Trimmer",
     "Winsorizer",
 ]

@@ -1,8 +1,4 @@
-"""From what people have, prices and wide frames, to what the estimators take.
-
-Dates are matched by period: a month that one input stamps with its first day and another with its
-last, or as a Period, is one month.
-"""
+"""Prices to returns, returns to targets, wide frames to panels, dates to common ones."""
 
 from __future__ import annotations
 
@@ -26,15 +22,6 @@ from skfactor._calendar import (
 )
 from skfactor._dates import calendar_positions, find_date_level, has_every_period
 from skfactor._validation import is_one_of, numbers
-
-__all__ = [
-    "align_dates",
-    "excess_returns",
-    "forward_returns",
-    "repeat_factors",
-    "returns_from_prices",
-    "stack_characteristics",
-]
 
 Frame = TypeVar("Frame", pd.DataFrame, pd.Series)
 Frames = TypeVarTuple("Frames")

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from skfactor._spans import check_count, check_size, make_span
 from skfactor.model_selection import WalkForwardSplit
-from skfactor.model_selection._spans import check_count, check_size, make_span
 
 DAYS = pd.date_range("2000-01-01", "2012-12-31", freq="D")
 law = settings(deadline=None, max_examples=50)

@@ -72,7 +72,7 @@ def check_size(size: object, name: str, *, minimum: int) -> None:
         if size < minimum:
             raise ValueError(f"{name}={size} has to be at least {minimum}.")
     elif isinstance(size, str | pd.offsets.BaseOffset | datetime.timedelta):
-        _unit(size, name)
+        unit_of(size, name)
     else:
         raise TypeError(
             f"{name} takes a number of dates, or an offset such as '24ME'; found {size!r} of type "
@@ -84,7 +84,7 @@ def make_span(size: Size, name: str, dates: pd.Index) -> Span:
     """The span of a size among unique, ascending dates."""
     if isinstance(size, int | np.integer):
         return Span(np.arange(len(dates)), min(int(size), _MANY))
-    unit, length = _unit(size, name)
+    unit, length = unit_of(size, name)
     if not is_time(dates):
         form = calendar_format(dates)
         how = "" if form is None else f"(dates, format={form!r})"
@@ -108,7 +108,7 @@ def make_gap(size: Size, name: str, dates: pd.Index) -> Span:
     return make_span(size, name, dates)
 
 
-def _unit(size: Offset, name: str) -> tuple[str, int]:
+def unit_of(size: Offset, name: str) -> tuple[str, int]:
     """Frequency of the periods that an offset counts, and their number."""
     try:
         if isinstance(size, str) and not set(_LETTERS.findall(size)) <= set(_UNITS):
