@@ -234,12 +234,12 @@ def test_missing_returns_are_masked_block_by_block():
 @pytest.mark.usefixtures("one_thread")
 def test_many_small_dates_are_not_worked_on_one_by_one(call):
     counts = []
-    for n_dates in (6_000, 12_000, 24_000):
+    for n_dates in (3_000, 6_000, 12_000):
         X, y = draw(n_dates, 22, 3)
         call(X, y)
         counts.append(n_calls(lambda X=X, y=y: call(X, y)))
     for few, many in pairwise(counts):
-        assert many - few < 0.2 * 6_000
+        assert many - few < 0.2 * 3_000
 
 
 # --- inference ----------------------------------------------------------------------------------

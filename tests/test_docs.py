@@ -101,12 +101,25 @@ def rows_of_calls(text):
     return rows
 
 
-@pytest.mark.parametrize("page", sorted(DOCS.glob("from_*.md")), ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(
+            page,
+            id=page.stem,
+            # Its minimizer takes seconds.
+            marks=[pytest.mark.slow] if page.stem == "from_linearmodels" else [],
+        )
+        for page in sorted(DOCS.glob("from_*.md"))
+    ],
+)
 def test_calls_side_by_side_give_the_same_numbers(page):
     text = page.read_text(encoding="utf-8")
     pieces = re.split(r"```python\n.*?```\n", text, flags=re.DOTALL)[1:]
     namespace, n_rows = {}, 0
-    for _, piece in zip(run(page, namespace), pieces, strict=True):
+    for (said, printed), piece in zip(run(page, namespace), pieces, strict=True):
+        if said:
+            assert printed.split() == said.split()
         for program, what, theirs, ours in rows_of_calls(piece):
             number = eval(ours, namespace)
             n_rows += 1

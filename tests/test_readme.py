@@ -10,11 +10,12 @@ from skfactor.datasets import make_panel
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 # Pages about what not every supported release of a library has.
 NEEDS = {"progress.md": "sklearn.callback"}
-SLOW = {"from_linearmodels.md", "scaling.md"}
+SLOW = {"scaling.md"}
+# Pages about other programs are run where their calls are compared, by the tests of the docs.
 SHOWN = [
     pytest.param(page, id=page.stem, marks=[pytest.mark.slow] if page.name in SLOW else [])
     for page in PAGES
-    if blocks(page)
+    if blocks(page) and not page.name.startswith("from_")
 ]
 
 

@@ -122,7 +122,7 @@ def test_betas_errors_and_r2_are_those_of_statsmodels_rolling_ols(
 def test_expanding_and_weighted_betas_are_those_of_regressions_one_by_one(
     window, halflife, fit_intercept
 ):
-    X, y = unbalanced(n_periods=40)
+    X, y = unbalanced(n_periods=32)
     X = X + 0.5  # a mean that errors without an intercept have to see
     model = FactorBetas(
         window,
@@ -133,8 +133,8 @@ def test_expanding_and_weighted_betas_are_those_of_regressions_one_by_one(
     )
     model.fit(X, y)
     statistics = model.rolling_statistics()
-    for asset in y.columns[:3]:
-        expected = wls_loop(X, y[asset], window or 40, 8, halflife, fit_intercept)
+    for asset in y.columns[:2]:
+        expected = wls_loop(X, y[asset], window or 32, 8, halflife, fit_intercept)
         assert_allclose(statistics.df.xs(asset, level="asset"), expected["df"], rtol=1e-8)
         tables = {
             "beta": by_asset(model, asset),
