@@ -11,9 +11,9 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from skfactor._panel import Panel, find_panel, only_numbers_rows, time_index
-from skfactor._typing import Float64Array
+from skfactor._typing import Float64Array, FloatArray, RowLabels
 from skfactor._undated import warn_of_columns_left
-from skfactor._validation import column_index, raise_if_repeated, target_names
+from skfactor._validation import column_index, kept_frame, raise_if_repeated, target_names
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,41 @@ class TimeSeries:
             factors=self.factors[rows],
             returns=self.returns[rows],
             periods=self.periods[rows],
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class WideData:
+    """Factors (T, K) and returns (T, N) of the wide form, by ascending date where there are any."""
+
+    factors: pd.DataFrame
+    returns: pd.DataFrame
+    dates: pd.Index | None
+
+    @classmethod
+    def read(
+        cls,
+        X: ArrayLike,
+        y: ArrayLike,
+        factors: FloatArray,
+        returns: Float64Array,
+        names: list[Hashable],
+        dates: RowLabels | None = None,
+        date_level: str | int | None = "auto",
+    ) -> WideData:
+        """Name and order validated values of X and y."""
+        periods = time_index(X, y, dates, date_level)
+        if periods is None:
+            warn_of_columns_left(X)
+        index = pd.RangeIndex(len(factors)) if periods is None else periods
+        if not index.is_monotonic_increasing:
+            order = index.argsort()
+            index, factors, returns = index[order], factors[order], returns[order]
+        assets = target_names(y, returns.shape[1])
+        return cls(
+            pd.DataFrame(factors, index=index, columns=column_index(names), copy=False),
+            kept_frame(returns, y, index, assets),
+            None if periods is None else index,
         )
 
 

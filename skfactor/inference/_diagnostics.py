@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from html import escape
 
 import numpy as np
 import pandas as pd
@@ -23,7 +22,7 @@ from skfactor._passes.two_pass import TwoPassFit
 from skfactor._typing import BoolArray, Float64Array, IntArray
 from skfactor._validation import check_significance
 from skfactor.inference._covariance import infer, obstacle_to
-from skfactor.inference._premia import TestResult
+from skfactor.inference._premia import Preformatted, TestResult
 from skfactor.inference._rank import rank_test
 from skfactor.inference._two_pass import two_pass_record_of
 
@@ -38,7 +37,7 @@ _SINGULAR = (
 
 
 @dataclass(frozen=True, eq=False)
-class Diagnostics:
+class Diagnostics(Preformatted):
     """Warning signs of a two-pass model.
 
     Attributes
@@ -112,9 +111,6 @@ class Diagnostics:
             *(self.warnings or ["No warning signs."]),
         ]
         return "\n".join(lines)
-
-    def _repr_html_(self) -> str:
-        return "<pre>" + escape(str(self)) + "</pre>"
 
 
 def describe_useless(names: Sequence[Hashable]) -> str:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy import stats
 from sklearn.utils.validation import check_array, check_consistent_length
 
 from skfactor._collinear import describe_collinear
@@ -275,8 +274,7 @@ class AlphaSample:
         covariance, lags = self.covariance(chosen == "asymptotic" and self.debiased)
         wald = quadratic_form(alphas, covariance[np.ix_(places, places)], refusal)
         if chosen == "asymptotic":
-            p_value = float(stats.chi2.sf(wald, n_assets))
-            return TestResult(wald, p_value, (n_assets,), "chi2", null)
+            return TestResult.chi2(wald, n_assets, null)
         if chosen == "exact":
             free = n_dates - n_factors - n_assets
             if free <= 0:
@@ -289,8 +287,7 @@ class AlphaSample:
             sharpe = float(mean @ np.linalg.solve(centred.T @ centred / len(centred), mean))
             warn_of_limits(what, n_dates, n_assets, sharpe)
             statistic = wald * free / (n_assets * n_dates)
-            p_value = float(stats.f.sf(statistic, n_assets, free))
-            return TestResult(statistic, p_value, (n_assets, free), "F", null)
+            return TestResult.f(statistic, n_assets, free, null)
         if not observed.all():
             raise ValueError(
                 "small_sample='wild' needs complete returns, and some are missing. Drop the assets "
@@ -351,16 +348,10 @@ def grs_test(
         T / (T - K - 1) times as large is chi-square, which rejects true models too often unless
         there are many dates for each asset. ``"auto"`` is True without a kernel; with a kernel it
         is False, and warns.
-    kernel : {None, "bartlett", "parzen", "quadratic-spectral"}, default=None
-        Kernel of the long-run variance; for ``covariance="robust"`` only.
-    bandwidth : float, str or None, default=None
-        Number of lags, or the name of a rule; as in `skfactor.FamaMacBeth.inference`.
-    prewhiten : bool, default=False
-        Take a first-order vector autoregression out before and put it back after; needs a kernel.
-    n_draws : int, default=999
-        Samples of the wild bootstrap; the smallest p-value is 1 / (n_draws + 1).
-    random_state : int, default=0
-        Seed of the draws: the same data have the same p-value.
+    kernel, bandwidth, prewhiten
+        Long-run variance, as in `skfactor.FamaMacBeth.inference`; for ``covariance="robust"`` only.
+    n_draws, random_state
+        As in `j_test`.
 
     Returns
     -------
@@ -424,5 +415,4 @@ def grs_test(
     sharpe = float(mean @ np.linalg.solve(sample.factor_covariance, mean))
     distance = float(alphas @ np.linalg.solve(residuals.T @ residuals / n_dates, alphas))
     statistic = free / n_assets * distance / (1.0 + sharpe)
-    p_value = float(stats.f.sf(statistic, n_assets, free))
-    return TestResult(statistic, p_value, (n_assets, free), "F", null)
+    return TestResult.f(statistic, n_assets, free, null)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
 
 import numpy as np
 import pandas as pd
@@ -18,6 +17,7 @@ from skfactor._typing import Float64Array
 from skfactor._validation import check_level
 from skfactor.inference._grs import FactorSample, is_singular, read_factor_sample
 from skfactor.inference._long_run import LongRun
+from skfactor.inference._premia import Preformatted
 from skfactor.inference._small_sample import SmallSample
 
 _DISTRIBUTIONS = {
@@ -28,7 +28,7 @@ _DISTRIBUTIONS = {
 
 
 @dataclass(frozen=True)
-class HJDistance:
+class HJDistance(Preformatted):
     """Hansen-Jagannathan distance with its standard error and test; see `hj_distance`.
 
     Attributes
@@ -111,9 +111,6 @@ class HJDistance:
             "H0: the distance is zero, the factors price all assets"
         )
 
-    def _repr_html_(self) -> str:
-        return "<pre>" + escape(str(self)) + "</pre>"
-
 
 def hj_distance(
     factors: ArrayLike,
@@ -153,15 +150,11 @@ def hj_distance(
         get one random sign a date, or with a kernel are paths of a first-order autoregression of
         each asset whose innovations have random signs; that needs 120 dates and warns below.
         ``"auto"`` is True without a kernel; with a kernel it is False, and warns.
-    kernel : {None, "bartlett", "parzen", "quadratic-spectral"}, default=None
-        Kernel of the long-run variances; None assumes no serial dependence.
-    bandwidth : float, str or None, default=None
-        Number of lags, or the name of a rule, as in `skfactor.FamaMacBeth.inference`. A rule
-        chooses from the influence of the periods on the squared distance.
-    n_draws : int, default=999
-        Samples of the wild bootstrap; the smallest p-value is 1 / (n_draws + 1).
-    random_state : int, default=0
-        Seed of the draws: the same data have the same p-value.
+    kernel, bandwidth
+        Long-run variances, as in `skfactor.FamaMacBeth.inference`. A rule chooses lags from the
+        influence of the periods on the squared distance.
+    n_draws, random_state
+        As in `j_test`.
 
     Returns
     -------

@@ -49,8 +49,15 @@ class TablesSummary(Summary):  # type: ignore[misc]  # statsmodels is untyped
         return str(twin.as_html())
 
 
+class Preformatted:
+    """A result whose HTML is its text."""
+
+    def _repr_html_(self) -> str:
+        return "<pre>" + escape(str(self)) + "</pre>"
+
+
 @dataclass(frozen=True)
-class TestResult:
+class TestResult(Preformatted):
     """A test statistic with its distribution under the null hypothesis.
 
     Attributes
@@ -88,8 +95,15 @@ class TestResult:
         head = f"{name} = {self.statistic:.4f}, p-value = {self.p_value:.4f}"
         return f"{head}\nH0: {self.null}"
 
-    def _repr_html_(self) -> str:
-        return "<pre>" + escape(str(self)) + "</pre>"
+    @classmethod
+    def chi2(cls, statistic: float, df: int, null: str) -> TestResult:
+        """Test by the chi-square distribution."""
+        return cls(statistic, float(stats.chi2.sf(statistic, df)), (df,), "chi2", null)
+
+    @classmethod
+    def f(cls, statistic: float, df: int, free: float, null: str) -> TestResult:
+        """Test by the F distribution."""
+        return cls(statistic, float(stats.f.sf(statistic, df, free)), (df, free), "F", null)
 
 
 @dataclass(frozen=True, eq=False)
@@ -277,9 +291,9 @@ class PremiaInference:
         )
         null = f"the premia of {', '.join(map(str, chosen))} are zero"
         if not self._is_t:
-            return TestResult(wald, float(stats.chi2.sf(wald, k)), (k,), "chi2", null)
+            return TestResult.chi2(wald, k, null)
         statistic = wald * free / (k * df)  # free is df if it is not Hotelling's
-        return TestResult(statistic, float(stats.f.sf(statistic, k, free)), (k, free), "F", null)
+        return TestResult.f(statistic, k, free, null)
 
     def to_frame(self) -> pd.DataFrame:
         """One row an estimate: itself, standard error, t, p-value and 95% interval."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from inspect import signature
 
 import numpy as np
-from scipy import stats
 from sklearn.base import BaseEstimator
 
 from skfactor._definite import are_explained, quadratic_form
@@ -120,12 +119,12 @@ def j_test(
     statistic = t * quadratic_form(errors, variance, refusal)
     chosen = form.choose("j_test", long_run, t, two_pass=True)
     if chosen == "asymptotic":
-        return TestResult(statistic, float(stats.chi2.sf(statistic, free)), (free,), "chi2", _NULL)
+        return TestResult.chi2(statistic, free, _NULL)
     if chosen == "exact":
         warn_of_limits("j_test", t, n, passes.errors_in_variables)
         left = t - k - free
         scaled = statistic * left / (t * free)
-        return TestResult(scaled, float(stats.f.sf(scaled, free, left)), (free, left), "F", _NULL)
+        return TestResult.f(scaled, free, left, _NULL)
     test = PricingErrorStatistics(
         passes.centred_factors,
         passes.weighting,
@@ -195,12 +194,11 @@ def shanken_test(model: BaseEstimator, *, small_sample: bool = True) -> TestResu
     free = len(errors)
     if not small_sample:
         statistic = t * q_statistic
-        return TestResult(statistic, float(stats.chi2.sf(statistic, free)), (free,), "chi2", _NULL)
+        return TestResult.chi2(statistic, free, _NULL)
     # T - N + 1 with a zero-beta rate, T - N without.
     left = t - passes.factors.shape[1] - free
     statistic = q_statistic * left / free
-    p_value = float(stats.f.sf(statistic, free, left))
-    return TestResult(statistic, p_value, (free, left), "F", _NULL)
+    return TestResult.f(statistic, free, left, _NULL)
 
 
 def _check_residuals(passes: TwoPass, what: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
 
 import numpy as np
 import pandas as pd
@@ -18,13 +17,13 @@ from skfactor._typing import Float64Array
 from skfactor._validation import check_flag, check_level
 from skfactor.inference._covariance_risk import price_of_covariance_risk
 from skfactor.inference._long_run import LongRun
-from skfactor.inference._premia import PremiaInference, TestResult
+from skfactor.inference._premia import Preformatted, PremiaInference, TestResult
 from skfactor.inference._small_sample import check_small_sample
 from skfactor.inference._two_pass import influence_of_errors, two_pass_of
 
 
 @dataclass(frozen=True)
-class CrossSectionalR2:
+class CrossSectionalR2(Preformatted):
     """Cross-sectional R squared of a two-pass model, with its tests.
 
     Attributes
@@ -84,9 +83,6 @@ class CrossSectionalR2:
             f"Cross-sectional R2 = {self.r2:.4f} ({self.std_error:.4f}), {interval}"
             f"\np-value of R2 = 0: {self.zero.p_value:.4f}, of R2 = 1: {self.one.p_value:.4f}"
         )
-
-    def _repr_html_(self) -> str:
-        return "<pre>" + escape(str(self)) + "</pre>"
 
 
 def cross_sectional_r2(
@@ -257,7 +253,7 @@ def _test_nested(small: TwoPass, large: TwoPass, prices: PremiaInference) -> Tes
     free = k - n_small
     said = ", ".join(extra) if len(extra) == free else "what the larger model has beside the other"
     null = f"{said} {'adds' if free == 1 or len(extra) != free else 'add'} nothing to the R2"
-    return TestResult(wald, float(stats.chi2.sf(wald, free)), (free,), "chi2", null)
+    return TestResult.chi2(wald, free, null)
 
 
 def compare_r2(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 from scipy.linalg import helmert
 
 from skfactor._kernels.wild_bootstrap import RankDeficiency, random_signs, share_as_large
@@ -64,13 +63,9 @@ def rank_test(
         the statistic is compared with those of returns drawn from the best fit of the rank, its
         residuals times one random sign per date. The chi-square distribution, False, rejects too
         often unless there are many dates for each asset.
-    kernel : {None, "bartlett", "parzen", "quadratic-spectral"}, default=None
-        Kernel of the long-run variance; for kleibergen-paap only, whose distribution is chi-square
-        then.
-    bandwidth : float, str or None, default=None
-        Number of lags, or the name of a rule; as in `skfactor.FamaMacBeth.inference`.
-    prewhiten : bool, default=False
-        Take a first-order vector autoregression out before and put it back after; needs a kernel.
+    kernel, bandwidth, prewhiten
+        Long-run variance, as in `skfactor.FamaMacBeth.inference`; for kleibergen-paap only, whose
+        distribution is chi-square then.
     n_draws : int, default=199
         Samples of the wild bootstrap; the smallest p-value is 1 / (n_draws + 1).
     random_state : int, default=0
@@ -160,7 +155,7 @@ def rank_test(
                 max(n_assets, df),
             )
             return TestResult(statistic, p_value, (df,), "wild bootstrap", null)
-    return TestResult(statistic, float(stats.chi2.sf(statistic, df)), (df,), "chi2", null)
+    return TestResult.chi2(statistic, df, null)
 
 
 def _with_kernel(

@@ -22,13 +22,14 @@ from skfactor._limits import muted, single_blas_thread
 from skfactor._passes.cross_sections import regress_wide, weigh_assets
 from skfactor._passes.first_pass import FirstPass
 from skfactor._passes.slopes import Slopes
+from skfactor._passes.time_series import WideData
 from skfactor._passes.two_pass import TwoPassFit
 from skfactor._sklearn import Interval, StrOptions
 from skfactor._typing import BoolArray, Float64Array, RowLabels
 from skfactor._validation import raise_if_empty
 from skfactor._warn import warn_user
 from skfactor.exceptions import RankDeficientWarning
-from skfactor.linear_model._two_pass_model import TWO_PASS_CONSTRAINTS, TwoPassModel, WideData
+from skfactor.linear_model._two_pass_model import TWO_PASS_CONSTRAINTS, TwoPassModel
 
 _CORRECTED = "is for least-squares slopes, and these are corrected for the errors of the betas."
 _INFLUENCE_NOTE = "Slopes and estimated betas add to the errors, as in a correctly specified model."
@@ -210,7 +211,8 @@ class BiasCorrectedFamaMacBeth(TwoPassModel):
                 "corrects for the errors of the betas that it estimates itself, and in a panel the "
                 "exposures are given, with errors that are unknown. Use FamaMacBeth for a panel."
             )
-        self._fit_wide(self._wide_data(values.astype(np.float64), target, X, y, dates))
+        factors = values.astype(np.float64)
+        self._fit_wide(WideData.read(X, y, factors, target, self._names, dates, self.date_level))
         return self
 
     def _fit_wide(self, data: WideData) -> None:

@@ -16,6 +16,7 @@ from skfactor._kernels.segments import one_segment
 from skfactor._panel import find_panel
 from skfactor._passes.second_pass import second_pass
 from skfactor._passes.slopes import Slopes
+from skfactor._passes.time_series import WideData
 from skfactor._passes.two_pass import TwoPassFit
 from skfactor._typing import RowLabels
 from skfactor._validation import (
@@ -26,7 +27,7 @@ from skfactor._validation import (
 )
 from skfactor.inference._diagnostics import Diagnostics, diagnose
 from skfactor.linear_model._panel_fit import PanelRegression, PanelRows
-from skfactor.linear_model._two_pass_model import TWO_PASS_CONSTRAINTS, TwoPassModel, WideData
+from skfactor.linear_model._two_pass_model import TWO_PASS_CONSTRAINTS, TwoPassModel
 
 
 class FamaMacBeth(TwoPassModel, PanelRegression):
@@ -212,7 +213,10 @@ class FamaMacBeth(TwoPassModel, PanelRegression):
                     "row is a period. Leave it out."
                 )
             with fit_task(self, X, y, len(target), "date") as done:
-                self._fit_wide(self._wide_data(values.astype(np.float64), target, X, y, dates))
+                factors = values.astype(np.float64)
+                self._fit_wide(
+                    WideData.read(X, y, factors, target, self._names, dates, self.date_level)
+                )
                 done(len(target))
         else:
             self._fit_panel(values, target, X, y, sample_weight, dates)

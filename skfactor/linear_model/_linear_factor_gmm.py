@@ -10,7 +10,6 @@ from typing import ClassVar, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy import stats
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 from statsmodels.iolib.summary import Summary
@@ -27,14 +26,12 @@ from skfactor._kernels.factor_moments import (
 )
 from skfactor._kernels.long_run import KERNELS
 from skfactor._kernels.rounding import MOMENT_PIVOT, TINY
-from skfactor._panel import time_index
+from skfactor._passes.time_series import WideData
 from skfactor._sklearn import Interval, StrOptions
 from skfactor._typing import Float64Array, RowLabels
-from skfactor._undated import warn_of_columns_left
 from skfactor._validation import (
     feature_names,
     raise_if_repeated,
-    target_names,
     validate_features,
     validate_target,
 )
@@ -159,14 +156,13 @@ class LinearFactorGMM(ExpectedReturns):
         returns = validate_target(self, X, y)
         names, self._target_shape = feature_names(self, X), returns.shape[1:]
         self._check_size(factors, returns, names)
-        index = time_index(X, y, dates)
-        if index is None:
-            warn_of_columns_left(X)
-        index = pd.RangeIndex(len(factors)) if index is None else index
-        order = index.argsort()
-        self.dates_, assets = index[order], target_names(y, returns.shape[1])
+        wide = WideData.read(X, y, factors, returns, names, dates)
+        self.dates_, assets = wide.returns.index, wide.returns.columns
         raise_if_repeated(assets, "y")
-        data, positions = (returns[order], factors[order]), calendar_positions(self.dates_)
+        data, positions = (
+            (wide.returns.to_numpy(), wide.factors.to_numpy()),
+            calendar_positions(self.dates_),
+        )
         moments = FactorMoments(*data, self.fit_intercept, positions, self.kernel)
         start = moments.two_pass()
         series = moments.series(start)
@@ -329,11 +325,10 @@ class LinearFactorGMM(ExpectedReturns):
                 SmallSampleWarning,
             )
         if not form or self.kernel is not None:
-            return TestResult(self._j, float(stats.chi2.sf(self._j, df)), (df,), "chi2", null)
+            return TestResult.chi2(self._j, df, null)
         free = t - k - df
         statistic = self._j * free / (t * df)
-        p_value = float(stats.f.sf(statistic, df, free))
-        return TestResult(statistic, p_value, (df, free), "F", null)
+        return TestResult.f(statistic, df, free, null)
 
 
 # Of the F distribution of J, by simulation.

@@ -57,15 +57,9 @@ class PanelRegression(PremiaModel):
 
         Parameters
         ----------
-        X : array-like of shape (n_rows, n_features)
-            Exposures of each row; the features are those of the first call.
-        y : array-like of shape (n_rows,)
-            Returns, in decimals.
-        sample_weight : array-like of shape (n_rows,), optional
-            Weight of each row in its date's regression.
-        dates : array-like of shape (n_rows,) or scalar, optional
-            Date of each row, if it is not in the index of X or y. A scalar: one cross-section.
-            Without dates anywhere each call is one cross-section, and they are numbered.
+        X, y, sample_weight, dates
+            As in `fit`, the rows of a panel with the features of the first call. Without dates
+            anywhere each call is one cross-section, and they are numbered.
 
         Returns
         -------

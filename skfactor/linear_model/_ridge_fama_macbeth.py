@@ -39,42 +39,22 @@ class RidgeFamaMacBeth(PanelRegression):
     fit_intercept : bool, default=True
         Whether to estimate the zero-beta rate, the column ``"const"``; it is not penalized.
         Without it exposures are divided by their root mean squares and not centred.
-    premia_window : int or None, default=None
-        Number of last dates over which slopes are averaged. None is all dates.
-    premia_halflife : float or None, default=None
-        Half-life, in dates, of exponential weights of the slopes. None is equal weights.
     min_assets : int or None, default=None
         Fewest assets on a date; thinner dates get NaN. None is 2, or 1 without an intercept, and
         with ``alpha=0`` the number of coefficients.
-    missing : {"drop", "raise"}, default="drop"
-        ``"drop"`` leaves out rows that are missing.
-    rank_deficient : {"nan", "raise"}, default="nan"
-        What to do about dates that are too thin or on which no exposure varies: NaN slopes and one
-        warning that counts them, or an error.
-    date_level : str, int or None, default="auto"
-        Name or position of the date level of a (date, asset) index. None says that the rows have no
-        dates; with dates it raises.
+    premia_window, premia_halflife, missing, rank_deficient, date_level
+        As in `FamaMacBeth`. Dates on which no exposure varies are those that are deficient.
 
     Attributes
     ----------
     lambdas_ : DataFrame of shape (n_dates, n_premia)
         Slopes of each date, in the units of the returns per unit of the exposures as they were
         passed; ``"const"`` first. Dates that could not be estimated are NaN.
-    premia_ : Series of shape (n_premia,)
-        Their average.
-    coef_ : ndarray of shape (n_features,)
-        Premia of the exposures.
-    intercept_ : float
-        The zero-beta rate, 0 with ``fit_intercept=False``.
     cross_sections_ : DataFrame
         For each date ``n_assets``, ``r2``, ``adj_r2`` with the effective number of coefficients,
         and the ``condition_number`` of the standardized exposures together with the penalty.
-    dates_ : Index of shape (n_dates,)
-        All dates of the fit, ascending.
-    n_features_in_ : int
-        Number of features.
-    feature_names_in_ : ndarray of shape (n_features,)
-        Their names, if X was a DataFrame with text for names.
+    premia_, coef_, intercept_, dates_, n_features_in_, feature_names_in_
+        As in `FamaMacBeth`.
 
     See Also
     --------

@@ -14,14 +14,13 @@ from statsmodels.iolib.summary import Summary
 from skfactor._dates import calendar_positions
 from skfactor._fitting import fitting
 from skfactor._limits import muted
-from skfactor._panel import find_panel, time_index
+from skfactor._panel import find_panel
 from skfactor._passes.slopes import describe_dates
+from skfactor._passes.time_series import WideData
 from skfactor._sklearn import StrOptions
 from skfactor._typing import Float64Array, FloatArray, RowLabels
-from skfactor._undated import warn_of_columns_left
 from skfactor._validation import (
     feature_names,
-    target_names,
     validate_features,
     validate_target,
 )
@@ -154,19 +153,13 @@ class TradedFactorModel(ExpectedReturns):
         if self._is_long:
             self.first_pass_ = first_pass.fit(X, y, dates=dates)
         else:
-            names = target_names(y, target.shape[1]) if target.ndim == 2 else [_series_name(y)]
-            index = time_index(X, y, dates, self.date_level)
-            if index is None:
-                warn_of_columns_left(X)
-                index = pd.RangeIndex(len(values))
-            order = index.argsort()
+            returns = target.reshape(len(target), -1)
+            wide = WideData.read(X, y, values, returns, self._names, dates, self.date_level)
+            if target.ndim == 1:
+                wide.returns.columns = [_series_name(y)]
             # Said just now, of X itself.
-            self.first_pass_ = muted(first_pass.fit, NoDatesWarning)(
-                pd.DataFrame(values[order], index=index[order], columns=self._names),
-                pd.DataFrame(
-                    target.reshape(len(target), -1)[order], index=index[order], columns=names
-                ),
-            )
+            fit = muted(first_pass.fit, NoDatesWarning)
+            self.first_pass_ = fit(wide.factors, wide.returns)
         self._store()
         return self
 

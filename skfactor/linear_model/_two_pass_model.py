@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
 from skfactor._kernels.portfolio_betas import portfolio_beta_covariance
-from skfactor._panel import time_index
 from skfactor._passes.first_pass import FirstPass, first_pass_of, table_of_betas
 from skfactor._passes.slopes import Slopes
 from skfactor._passes.two_pass import TwoPassFit
 from skfactor._sklearn import HasMethods, StrOptions
-from skfactor._typing import Float64Array, RowLabels
-from skfactor._undated import warn_of_columns_left
-from skfactor._validation import column_index, kept_frame, target_names
 from skfactor.linear_model._factor_betas import FactorBetas, fit_first_pass
 from skfactor.linear_model._premia_model import PREMIA_CONSTRAINTS, PremiaModel
 
@@ -28,15 +22,6 @@ TWO_PASS_CONSTRAINTS: dict[str, list[Any]] = {
     "betas": [HasMethods(["fit", "get_params"]), None],
     "weighting": [StrOptions({"ols", "wls", "gls"})],
 }
-
-
-@dataclass(frozen=True, eq=False)
-class WideData:
-    """Factors (T, K) and returns (T, N), by ascending date where there are dates."""
-
-    factors: pd.DataFrame
-    returns: pd.DataFrame
-    dates: pd.Index | None
 
 
 class TwoPassModel(PremiaModel):
@@ -48,29 +33,6 @@ class TwoPassModel(PremiaModel):
     weighting: str
     betas_: pd.DataFrame
     pricing_errors_: pd.Series
-
-    def _wide_data(
-        self,
-        factors: Float64Array,
-        returns: Float64Array,
-        X: ArrayLike,
-        y: Any,
-        dates: RowLabels | None,
-    ) -> WideData:
-        periods = time_index(X, y, dates, self.date_level)
-        if periods is None:
-            warn_of_columns_left(X)
-        index = pd.RangeIndex(len(factors)) if periods is None else periods
-        if periods is not None and not index.is_monotonic_increasing:
-            order = index.argsort()
-            index, factors, returns = index[order], factors[order], returns[order]
-            periods = index
-        names, assets = column_index(self._names), target_names(y, returns.shape[1])
-        return WideData(
-            pd.DataFrame(factors, index=index, columns=names, copy=False),
-            kept_frame(returns, y, index, assets),
-            periods,
-        )
 
     def _first_pass(
         self, factors: pd.DataFrame, returns: pd.DataFrame

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from pandas.testing import assert_frame_equal, assert_index_equal, assert_series_equal
@@ -344,6 +344,7 @@ def test_the_default_needs_full_windows_and_an_expanding_one_only_its_coefficien
 @law
 def test_long_rows_in_any_order_give_the_betas_of_the_wide_form(seed, expanding, halflife):
     X, y = unbalanced(seed, n_periods=30)
+    assume(y.notna().any(axis=1).all())  # long rows have no date without a return
     model = FactorBetas(
         None if expanding else 12, expanding=expanding, min_periods=6, halflife=halflife
     )
