@@ -9,6 +9,7 @@ from skfactor.linear_model import (
     FamaMacBeth,
     LinearFactorGMM,
     RidgeFamaMacBeth,
+    ThreePassPremia,
     TradedFactorModel,
 )
 from skfactor.portfolios import PortfolioSorter
@@ -39,6 +40,7 @@ __all__ = [
     "ReturnPCA",
     "RidgeFamaMacBeth",
     "RiskPremiumPCA",
+    "ThreePassPremia",
     "TradedFactorModel",
     "Trimmer",
     "Winsorizer",

@@ -13,7 +13,7 @@ from sklearn.metrics._scorer import _BaseScorer as BaseScorer
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils import estimator_html_repr
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_feature_names_in as feature_names_in
 from sklearn.utils.validation import _check_method_params
@@ -43,6 +43,7 @@ __all__ = [
     "Estimator",
     "HasMethods",
     "Interval",
+    "RealNotInt",
     "StrOptions",
     "begin_callbacks",
     "callback_management_context",

@@ -61,8 +61,8 @@ MAY_IMPORT = {
         "preprocessing": f"{ROWS} _fitting _per_date _base",
         "inference": f"{ROWS} _fitting _fitted _passes",
         "metrics": f"{ROWS} _fitting _fitted inference",
-        "linear_model": FITS,
         "decomposition": FITS,
+        "linear_model": f"{FITS} decomposition",
         # Risk of portfolios; sorts, positions, hedges and attribution; splits by date, predictions
         # out of sample, the leak test.
         "risk": f"{FITS} linear_model decomposition",

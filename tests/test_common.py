@@ -151,6 +151,7 @@ WIDE = {
     "FactorBetas",
     "ReturnPCA",
     "RiskPremiumPCA",
+    "ThreePassPremia",
 }
 _METHODS = ("predict", "transform", "expected_returns", "score")
 

@@ -245,6 +245,8 @@ class PremiaRecord(Record):
     # (T, P), T dates as in the slopes: influence of each date on the premia where the estimator
     # knows it; else it follows from the slopes, and the two passes where there are such.
     influence: Float64Array | None = None
+    own_errors: str = ""  # the kind of covariance that is the only one for such an influence
+    n_used: int = 0  # degrees of freedom that each premium takes there
     facts: dict[str, str] = field(default_factory=dict)  # what else a summary says of the fit
     note: str = ""  # what errors leave out that come from the variation of the slopes alone
 
@@ -387,7 +389,6 @@ def premia_record(
         pd.Series(premia, index=slopes.lambdas.columns, name="premium"),
         window is None and halflife is None,
         two_pass,
-        None,
-        {} if facts is None else facts,
-        note,
+        facts={} if facts is None else facts,
+        note=note,
     )

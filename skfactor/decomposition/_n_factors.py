@@ -201,6 +201,11 @@ def check_methods(methods: str | Iterable[str]) -> list[str]:
     return chosen
 
 
+def eigenvalues_beyond(method: str) -> int:
+    """How many eigenvalues beyond the largest number of factors a rule looks at."""
+    return _BEYOND.get(method, 1)
+
+
 def find_number(
     values: Float64Array,
     methods: list[str],
@@ -213,7 +218,7 @@ def find_number(
     t, n = values.shape
     if not is_whole(max_factors) or max_factors < 1:
         raise ValueError(f"max_factors={max_factors!r} has to be a whole number from 1 on.")
-    beyond = max(_BEYOND.get(name, 1) for name in methods)
+    beyond = max(map(eigenvalues_beyond, methods))
     if min(t - demean, n) < max_factors + beyond:
         raise ValueError(
             f"max_factors={max_factors} needs {max_factors + beyond + demean} periods and "

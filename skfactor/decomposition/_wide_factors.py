@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Hashable, Sequence
 from numbers import Integral
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -31,7 +31,7 @@ from skfactor._sklearn import CallbackSupportMixin, Estimator, Interval, StrOpti
 from skfactor._typing import Float64Array
 from skfactor._validation import feature_names, like_input, numbers, validate_features
 from skfactor._warn import warn_user
-from skfactor.decomposition._n_factors import METHODS, find_number
+from skfactor.decomposition._n_factors import METHODS, eigenvalues_beyond, find_number
 from skfactor.exceptions import RankDeficientWarning
 
 # Of the parameters that both have.
@@ -56,6 +56,9 @@ class WideFactors(
     Estimator,
 ):
     """Eigenvectors of X'X / T + gamma m m', m the means of the returns X."""
+
+    # What messages call the returns, where they are an argument of another name elsewhere.
+    _returns_name: ClassVar = "X"
 
     n_components: int | str
     scale: bool
@@ -102,8 +105,8 @@ class WideFactors(
         empty = np.isnan(x).all(axis=0)
         if empty.any():
             raise ValueError(
-                f"The columns {[names[i] for i in np.flatnonzero(empty)[:5]]} of X have no return "
-                "at all. Drop them."
+                f"The columns {[names[i] for i in np.flatnonzero(empty)[:5]]} of "
+                f"{self._returns_name} have no return at all. Drop them."
             )
         n = self._number(x)
         center = self._weight_of_means == -1.0
@@ -155,9 +158,10 @@ class WideFactors(
         missing = np.isnan(values)
         if self.missing == "raise" and missing.any():
             raise ValueError(
-                f"X contains NaN in {int(missing.sum())} cells of {int(missing.any(axis=0).sum())} "
-                "columns. missing='pairwise' uses what each pair of assets has in common, 'em' "
-                "and 'project' fill them by the factors; or drop assets, as X.dropna(axis=1) does."
+                f"{self._returns_name} contains NaN in {int(missing.sum())} cells of "
+                f"{int(missing.any(axis=0).sum())} columns. missing='pairwise' uses what each pair "
+                "of assets has in common, 'em' and 'project' fill them by the factors; or drop "
+                f"assets, as {self._returns_name}.dropna(axis=1) does."
             )
         return values
 
@@ -166,16 +170,19 @@ class WideFactors(
         if isinstance(self.n_components, str):
             complete = x[:, np.isfinite(x).all(axis=0)]
             rule = self.n_components.lower()
-            most = min(_MOST_FACTORS, min(complete.shape[0] - 1, complete.shape[1]) - 5)
+            beyond = eigenvalues_beyond(rule)
+            most = min(_MOST_FACTORS, min(complete.shape[0] - 1, complete.shape[1]) - beyond)
             if most < 1:
                 raise ValueError(
-                    f"n_components={self.n_components!r} needs more than 5 periods and assets "
-                    f"without missing returns; found {complete.shape}. Pass a number."
+                    f"n_components={self.n_components!r} needs more than {beyond + 1} periods and "
+                    f"{beyond} assets without missing returns; found {complete.shape}. Pass a "
+                    "number."
                 )
             found = find_number(complete, [rule], most, True, self.scale, 0).selected[rule]
             if found == 0:
                 raise ValueError(
-                    f"n_components={self.n_components!r} finds no factor in X. Pass a number."
+                    f"n_components={self.n_components!r} finds no factor in {self._returns_name}. "
+                    "Pass a number."
                 )
             return int(found)
         # Means that are taken out leave one period less.
@@ -224,15 +231,16 @@ class WideFactors(
             n_complete = int(np.isfinite(x).all(axis=0).sum())
             if n_complete < n:
                 raise ValueError(
-                    f"missing='project' takes the factors from complete columns, of which X has "
-                    f"{n_complete} and n_components={n} needs as many. Use 'pairwise' or 'em'."
+                    f"missing='project' takes the factors from complete columns, of which "
+                    f"{self._returns_name} has {n_complete} and n_components={n} needs as many. "
+                    "Use 'pairwise' or 'em'."
                 )
             filled = fill_by_complete_columns(x, n, stretch=stretch, center=center)
             short = int(np.isnan(filled).any(axis=0).sum())
             if short:
                 raise ValueError(
-                    f"{short} columns of X have too few returns for their regression on {n} "
-                    "factors. Drop them, or use missing='pairwise'."
+                    f"{short} columns of {self._returns_name} have too few returns for their "
+                    f"regression on {n} factors. Drop them, or use missing='pairwise'."
                 )
             return filled
         tol = float(_SMALLEST_CHANGE)
@@ -252,7 +260,8 @@ class WideFactors(
         known = factors[np.isfinite(factors).all(axis=1)]
         mean, covariance = known.mean(axis=0), np.atleast_2d(np.cov(known.T, ddof=0))
         coefficients = regress_observed(x, np.column_stack([np.ones(len(x)), factors]))
-        residuals = x - coefficients[0] - factors @ coefficients[1:]
+        regular = np.isfinite(coefficients[0])  # assets with enough returns for it
+        residuals = (x - coefficients[0] - factors @ coefficients[1:])[:, regular]
         with np.errstate(invalid="ignore"):
             unexplained = np.nanmean(np.nanvar(residuals, axis=0)) if len(known) > 1 else np.nan
             self.max_sharpe_ = float(np.sqrt(mean @ np.linalg.pinv(covariance) @ mean))

@@ -39,6 +39,31 @@ class FamaMacBethCovariance(PremiaCovariance):
         matrix, lags = from_influence(influence, record, long_run, debiased, used=used)
         return matrix, lags, record.n_effective - 1.0
 
+    def obstacle(self, record: PremiaRecord) -> str:
+        if record.own_errors:
+            return "takes exposures or portfolios as known, which are estimated here."
+        return ""
+
+    def note(self, record: PremiaRecord) -> str:
+        return record.note
+
+
+class ThreePassCovariance(PremiaCovariance):
+    """Giglio and Xiu (2021): premia of observed factors by their exposures to latent ones."""
+
+    name = "giglio-xiu"
+
+    def compute(
+        self, record: PremiaRecord, long_run: LongRun, debiased: bool
+    ) -> tuple[Float64Array, float, float]:
+        influence, used = record.slope_influence, record.n_used
+        return *from_influence(influence, record, long_run, debiased, used=used), np.inf
+
+    def obstacle(self, record: PremiaRecord) -> str:
+        if record.own_errors != self.name:
+            return "is for ThreePassPremia, which has latent factors beside the observed ones."
+        return ""
+
     def note(self, record: PremiaRecord) -> str:
         return record.note
 
@@ -110,6 +135,7 @@ _KINDS: dict[str, PremiaCovariance] = {
         ShankenCovariance(),
         InfluenceCovariance("gmm", misspecified=False),
         InfluenceCovariance("krs", misspecified=True),
+        ThreePassCovariance(),
     )
 }
 
@@ -179,7 +205,7 @@ def _choose(record: PremiaRecord, covariance: str) -> tuple[PremiaCovariance, li
             raise ValueError(f"covariance={covariance!r} {found} Use {held}.")
         notes = [kind.note(record)]
     else:
-        kind = covariance_kind("krs")
+        kind = covariance_kind(record.own_errors or "krs")
         found = kind.obstacle(record)
         if found:
             kind = covariance_kind("fama-macbeth")

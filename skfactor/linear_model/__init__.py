@@ -6,6 +6,7 @@ from skfactor.linear_model._factor_betas import FactorBetas
 from skfactor.linear_model._fama_macbeth import FamaMacBeth
 from skfactor.linear_model._linear_factor_gmm import LinearFactorGMM
 from skfactor.linear_model._ridge_fama_macbeth import RidgeFamaMacBeth
+from skfactor.linear_model._three_pass_premia import ThreePassPremia
 from skfactor.linear_model._traded_factor_model import TradedFactorModel
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "FamaMacBeth",
     "LinearFactorGMM",
     "RidgeFamaMacBeth",
+    "ThreePassPremia",
     "TradedFactorModel",
 ]
