@@ -9,6 +9,8 @@ from skfactor.linear_model import (
     FamaMacBeth,
     LinearFactorGMM,
     RidgeFamaMacBeth,
+    ShrinkageSDF,
+    ShrinkageSDFCV,
     ThreePassPremia,
     TradedFactorModel,
 )
@@ -40,6 +42,8 @@ __all__ = [
     "ReturnPCA",
     "RidgeFamaMacBeth",
     "RiskPremiumPCA",
+    "ShrinkageSDF",
+    "ShrinkageSDFCV",
     "ThreePassPremia",
     "TradedFactorModel",
     "Trimmer",

@@ -151,6 +151,8 @@ WIDE = {
     "FactorBetas",
     "ReturnPCA",
     "RiskPremiumPCA",
+    "ShrinkageSDF",
+    "ShrinkageSDFCV",
     "ThreePassPremia",
 }
 _METHODS = ("predict", "transform", "expected_returns", "score")

@@ -66,12 +66,14 @@ def supervised_factors(
     loadings: list[Float64Array] = []
     smallest = RANK_UNITS * EPSILON * np.linalg.norm(rest)
     for k in range(n_factors):
+        if not np.linalg.norm(target) > np.sqrt(RANK_UNITS * EPSILON * target.size):
+            raise np.linalg.LinAlgError(f"nothing of the observed factors is left after {k}")
         covariance = np.abs(rest.T @ target).max(axis=1)
         kept = np.argsort(-covariance, kind="stable")[:n_assets]
         values, vectors = leading_directions(rest[:, kept], 1, all_values=False)
         length = np.sqrt(values[0] / t)
         if not length > smallest / np.sqrt(t):
-            raise np.linalg.LinAlgError(f"nothing is left after {k} factors")
+            raise np.linalg.LinAlgError(f"nothing of the returns is left after {k}")
         weights[kept, k] = vectors[:, 0] / length
         # Of returns as they are: what was projected out before is taken out of the portfolio.
         weights[:, k] -= weights[:, :k] @ np.array([b @ weights[:, k] for b in loadings]).reshape(k)

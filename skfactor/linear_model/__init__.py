@@ -6,6 +6,8 @@ from skfactor.linear_model._factor_betas import FactorBetas
 from skfactor.linear_model._fama_macbeth import FamaMacBeth
 from skfactor.linear_model._linear_factor_gmm import LinearFactorGMM
 from skfactor.linear_model._ridge_fama_macbeth import RidgeFamaMacBeth
+from skfactor.linear_model._shrinkage_sdf import ShrinkageSDF
+from skfactor.linear_model._shrinkage_sdf_cv import ShrinkageSDFCV
 from skfactor.linear_model._three_pass_premia import ThreePassPremia
 from skfactor.linear_model._traded_factor_model import TradedFactorModel
 
@@ -16,6 +18,8 @@ __all__ = [
     "FamaMacBeth",
     "LinearFactorGMM",
     "RidgeFamaMacBeth",
+    "ShrinkageSDF",
+    "ShrinkageSDFCV",
     "ThreePassPremia",
     "TradedFactorModel",
 ]

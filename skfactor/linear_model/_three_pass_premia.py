@@ -35,7 +35,6 @@ from skfactor._undated import warn_of_columns_left
 from skfactor._validation import (
     feature_names,
     raise_if_empty,
-    raise_if_missing,
     raise_if_repeated,
     target_names,
     validate_features,
@@ -293,6 +292,12 @@ class ThreePassPremia(ExpectedReturns):
         self, observed: Float64Array, returns: pd.DataFrame
     ) -> tuple[SecondPass, BoolArray]:
         """Latent factors and their premia, and the periods (T,) on which they are known."""
+        x = returns.to_numpy()
+        if self.supervised is not None:
+            missing = np.isnan(x).any() or np.isnan(observed).any()
+            for what, given in (("fit_intercept=True", self.fit_intercept), ("NaN", missing)):
+                if given:
+                    raise ValueError(f"supervised={self.supervised} does not go with {what}.")
         # A single asset is its own component, whatever a rule says.
         n = 1 if returns.shape[1] == 1 else self.n_components
         components = _Returns(n, missing=self.missing).fit(returns)
@@ -301,25 +306,20 @@ class ThreePassPremia(ExpectedReturns):
             raise ValueError(
                 f"{n} latent factors need at least {n + 2} periods; found {len(returns)}."
             )
-        x = returns.to_numpy()
         if self.supervised is None:
             factors, loadings = components.factors_.to_numpy(), components.loadings_.to_numpy()
             latent, known = standardized(factors, loadings)
-            return self._priced(
-                second_pass(x[known], latent, fit_intercept=self.fit_intercept), known
-            )
-        for name, given in (("fit_intercept=True", self.fit_intercept), ("NaN", np.isnan(x).any())):
-            if given:
-                raise ValueError(f"supervised={self.supervised} does not go with {name}.")
-        raise_if_missing(observed, x)
+            second = second_pass(x[known], latent, fit_intercept=self.fit_intercept)
+            return self._priced(second, known)
         share = self.supervised if self.supervised >= 1 else self.supervised * x.shape[1]
-        n_assets = min(max(round(share), 1), x.shape[1])
         try:
-            latent, weights = supervised_factors(x, observed, n, n_assets)
+            latent, weights = supervised_factors(
+                x, observed, n, min(max(round(share), 1), x.shape[1])
+            )
         except np.linalg.LinAlgError as error:
             raise ValueError(
-                f"The {n_assets} assets that supervised={self.supervised} selects have fewer than "
-                f"{n} components: {error}. Select more assets, or pass fewer n_components."
+                f"supervised={self.supervised} finds fewer than {n} latent factors: {error}. Pass "
+                "fewer n_components."
             ) from error
         second = second_pass(x, latent, fit_intercept=False, weights=weights)
         return self._priced(second, np.ones(len(x), dtype=bool))
@@ -424,6 +424,11 @@ class ThreePassPremia(ExpectedReturns):
             },
             returns.index,
         )
+
+    def _predict_rows(self, X: ArrayLike, values: Any) -> Float64Array | None:
+        if self.missing == "raise" and np.isnan(values).any():
+            raise ValueError("X contains NaN. Pass missing='pairwise' for factors that may miss.")
+        return None
 
     def inference(
         self,

@@ -170,7 +170,7 @@ def test_factors_price_the_assets_in_a_two_pass_model():
         (ReturnPCA(2, scale=True), RETURNS.assign(S1V1=0.1), r"columns \['S1V1'\].*constant"),
         (ReturnPCA(2), np.outer(np.arange(9.0), np.ones(3)),
          "more factors than the returns have"),
-        (ReturnPCA("ed"), RETURNS.iloc[:, :4], "needs more than 5 periods and assets"),
+        (ReturnPCA("ed"), RETURNS.iloc[:, :4], "needs more than 6 periods and 5 assets"),
         (ReturnPCA("kaiser"), RETURNS, "n_components"),
         (ReturnPCA(2), pd.concat([RETURNS, RETURNS.iloc[:1]]), "occurs more than once"),
     ],

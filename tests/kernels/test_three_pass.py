@@ -167,10 +167,12 @@ def test_supervised_factors_are_those_of_deflation_step_by_step():
     assert_allclose((returns - returns.mean(axis=0)) @ weights, latent, atol=1e-11)
 
 
-def test_nothing_is_left_after_as_many_factors_as_there_are_assets():
+def test_what_nothing_is_left_of_has_no_more_factors():
     returns, observed, _ = draw(60, 25)
-    with pytest.raises(np.linalg.LinAlgError, match="nothing is left after 3"):
+    with pytest.raises(np.linalg.LinAlgError, match="of the returns is left after 3"):
         supervised_factors(returns[:, :3], observed, 4, 3)
+    with pytest.raises(np.linalg.LinAlgError, match="of the observed factors is left after 1"):
+        supervised_factors(returns, returns[:, 2:3], 3, 1)
 
 
 @pytest.mark.slow
