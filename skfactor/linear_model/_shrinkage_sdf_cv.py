@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Integral, Real
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -132,8 +132,8 @@ class ShrinkageSDFCV(ShrinkageSDF):
         """
         returns = self._read_fit(X)
         t, n = returns.shape
-        kappas = np.geomspace(0.01, 10**0.2, self.kappas) if is_whole(self.kappas) else self.kappas
-        kappas = check_kappas(kappas)
+        kappas: Any = self.kappas
+        kappas = check_kappas(np.geomspace(0.01, 10**0.2, kappas) if is_whole(kappas) else kappas)
         numbers = self._numbers(n)
         if t // self.n_folds < 2:
             raise ValueError(
@@ -155,10 +155,12 @@ class ShrinkageSDFCV(ShrinkageSDF):
                 "error": outside.std(axis=0) / np.sqrt(self.n_folds),
             }
         )
-        best = results.loc[results["r2_out"].idxmax()]
+        best = int(np.argmax(results["r2_out"].to_numpy()))
         self.cv_results_ = results
-        self.kappa_ = float(best["kappa"])
-        self.n_nonzero_ = None if self.n_nonzero is None else int(best["n_nonzero"])
+        self.kappa_ = float(results["kappa"].to_numpy()[best])
+        self.n_nonzero_ = None
+        if self.n_nonzero is not None:
+            self.n_nonzero_ = int(results["n_nonzero"].to_numpy()[best])
         self._store(X, returns, self.kappa_, self.n_nonzero_)
         return self
 
