@@ -29,6 +29,7 @@ from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray, RowL
 from skfactor._validation import (
     check_lengths,
     check_row_weights,
+    check_universe,
     feature_names,
     like_input,
     validate_features,
@@ -55,8 +56,18 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
     are applied.
     """
 
-    __metadata_request__fit: ClassVar = {"dates": True, "groupby": True, "weights": True}
-    __metadata_request__transform: ClassVar = {"dates": True, "groupby": True, "weights": True}
+    __metadata_request__fit: ClassVar = {
+        "dates": True,
+        "groupby": True,
+        "weights": True,
+        "universe": True,
+    }
+    __metadata_request__transform: ClassVar = {
+        "dates": True,
+        "groupby": True,
+        "weights": True,
+        "universe": True,
+    }
 
     # Names under which statistics that `fit` learned without dates are stored, and what they are of
     # a column that stays as it is.
@@ -126,6 +137,7 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
         dates: RowLabels | None = None,
         groupby: RowLabels | None = None,
         weights: ArrayLike | None = None,
+        universe: ArrayLike | None = None,
     ) -> Self:
         """Learn the statistics where there are no dates; with dates, learn that there are.
 
@@ -145,6 +157,9 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
             a group of their own. See ``min_group_size`` for small groups.
         weights : array-like of shape (n_rows,), optional
             Weight of each row, such as its market capitalization.
+        universe : array-like of shape (n_rows,), optional
+            Rows whose values make the statistics, which are applied to all rows: True, or a number
+            above 0, such as a weight in an index.
 
         Returns
         -------
@@ -176,10 +191,11 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
             self._check_undated(X, y, len(values))
         self.per_date_ = panel is not None
         weights = self._check_weights(weights, X, len(values))
+        members = check_universe(universe, X, len(values))
         groups = self._groups(groupby, X, len(values), panel)
         if panel is None:
             self.groups_: Any = None if groups is None else groups.labels
-            self._learn(self._to_change(values).T, groups, weights)
+            self._learn(self._to_change(values).T, groups, weights, members)
         elif self._without_variation():
             self._warn_of_constants(self._to_change(values).T, panel.segments, names)
         return self
@@ -190,6 +206,7 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
         dates: RowLabels | None = None,
         groupby: RowLabels | None = None,
         weights: ArrayLike | None = None,
+        universe: ArrayLike | None = None,
     ) -> Any:
         """Transform each row with the statistics of its own date, or with those that fit learned.
 
@@ -197,8 +214,9 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
         ----------
         X : array-like of shape (n_rows, n_features)
             Values of the same features as in `fit`, of any dates.
-        dates, groupby, weights
-            As in `fit`. If `fit` had dates or groups, `transform` needs them too.
+        dates, groupby, weights, universe
+            As in `fit`. If `fit` had dates or groups, `transform` needs them too. What `fit`
+            learned without dates holds whatever the universe is here.
 
         Returns
         -------
@@ -210,19 +228,25 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
         ValueError
             If `fit` had dates or groups and they are missing here, or the other way round, or if
             each of several dates has a single row.
+
+        Warns
+        -----
+        UserWarning
+            If the universe has no value of a column on a date, where the result is NaN.
         """
         check_is_fitted(self)
         values = validate_features(self, X, reset=False)
         self._check_columns(values)
         panel = self._panel(X, dates, len(values), time_series=self.per_date_)
         weights = self._check_weights(weights, X, len(values))
+        members = check_universe(universe, X, len(values))
         groups = self._groups(groupby, X, len(values), panel)
         change = self._to_change(values)
         out = np.empty_like(change)
         if self.per_date_:
             dates = self._dated(panel).segments
             self._warn_of_single_assets(dates)
-            self._transform_within_dates(change.T, dates, groups, weights, out.T)
+            self._transform_within_dates(change.T, dates, groups, weights, members, out.T)
         else:
             self._raise_if_dated(panel)
             self._transform_as_learned(change.T, self._place_in_fit(groups), out.T)
@@ -235,13 +259,14 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
         dates: RowLabels | None = None,
         groupby: RowLabels | None = None,
         weights: ArrayLike | None = None,
+        universe: ArrayLike | None = None,
     ) -> Any:
         """Fit and transform the same rows; see `fit` and `transform` for the parameters.
 
         scikit-learn's own would not hand ``dates`` on to `transform`.
         """
-        fitted = self.fit(X, y, dates=dates, groupby=groupby, weights=weights)
-        return fitted.transform(X, dates=dates, groupby=groupby, weights=weights)
+        rows = {"dates": dates, "groupby": groupby, "weights": weights, "universe": universe}
+        return self.fit(X, y, **rows).transform(X, **rows)
 
     def _to_change(self, values: FloatArray) -> FloatArray:
         """Values (n_rows, n_changed) of the columns that do not stay as they are."""
@@ -331,13 +356,20 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
         return values, np.zeros(1, dtype=np.intp) if place is None else place
 
     def _learn(
-        self, columns: FloatArray, groups: Labels | None, weights: Float64Array | None
+        self,
+        columns: FloatArray,
+        groups: Labels | None,
+        weights: Float64Array | None,
+        members: BoolArray | None,
     ) -> None:
         """Store the statistics of all rows, or of each group of them."""
         rows = one_segment(columns.shape[1])
         cells = _cells(rows, slice(0, 1), groups)
         block, weights = cells.take(columns), _take_weights(cells, weights)
-        tables = self._checked(self._statistics_of(block, cells, weights))
+        members = _take_members(cells, members)
+        if members is not None:
+            self._warn_of_lost(self._without_members(block, cells, members))
+        tables = self._checked(self._statistics_of(block, cells, weights, members))
         n_features = self.n_features_in_
         for (name, of_others), table in zip(self._statistic_names.items(), tables, strict=True):
             whole = np.full((len(table), n_features, *table.shape[2:]), of_others, table.dtype)
@@ -366,6 +398,7 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
         dates: Segments,
         groups: Labels | None,
         weights: Float64Array | None,
+        members: BoolArray | None,
         out: FloatArray,
     ) -> None:
         """Transform some whole dates at a time: their rows are brought together only once."""
@@ -374,16 +407,21 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
         # Groups take copies of their rows, which must not add up to a second panel.
         pieces = list(chunks(dates.offsets, len(columns), None if groups is None else CHUNK // 2))
         tables: list[tuple[Float64Array, ...]] = [()] * len(pieces)
+        lost = np.zeros(len(pieces), dtype=np.int64)
 
         def work(i: int, which: slice) -> None:
             cells = _cells(dates, which, groups)
             block = cells.take(columns)
             target = out[:, cells.rows] if cells.in_place else block
-            tables[i] = self._transform_cells(block, cells, _take_weights(cells, weights), target)
+            own, inside = _take_weights(cells, weights), _take_members(cells, members)
+            if inside is not None:
+                lost[i] = self._without_members(block, cells, inside)
+            tables[i] = self._transform_cells(block, cells, own, target, inside)
             if target is block:
                 cells.put(block, out)
 
         run_on_threads([partial(work, i, which) for i, which in enumerate(pieces)], columns.size)
+        self._warn_of_lost(int(lost.sum()))
         self._checked(tuple(np.concatenate(parts) for parts in zip(*tables, strict=True)))
 
     def _transform_cells(
@@ -392,19 +430,26 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
         cells: Cells,
         weights: Float64Array | None,
         out: FloatArray,
+        members: BoolArray | None,
     ) -> tuple[Float64Array, ...]:
         """Transform the rows of some dates, with statistics of theirs that are returned.
 
-        Block and weights lie in the order of the cells.
+        Block, weights and members of the universe lie in the order of the cells.
         """
-        tables = self._statistics_of(block, cells, weights)
+        tables = self._statistics_of(block, cells, weights, members)
         self._apply(block, cells.cells, tables, out)
         return tables
 
     def _statistics_of(
-        self, block: FloatArray, cells: Cells, weights: Float64Array | None
+        self,
+        block: FloatArray,
+        cells: Cells,
+        weights: Float64Array | None,
+        members: BoolArray | None,
     ) -> tuple[Float64Array, ...]:
         """Statistics of each cell, those of its date where it is too small."""
+        if members is not None:
+            block = _of_members(block, members)
         tables = self._statistics(block, cells.cells, weights)
         small = self._is_small(block, cells)
         if small is not None:
@@ -420,6 +465,28 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
             return None
         small: BoolArray = segment_counts(block, cells.cells) < self.min_group_size
         return small if small.any() else None
+
+    def _without_members(self, block: FloatArray, cells: Cells, members: BoolArray) -> int:
+        """Number of cells and columns with values, none of them of a member of the universe."""
+        segments = cells.cells if self.min_group_size is None else cells.dates
+        inside = segment_counts(_of_members(block, members), segments)
+        return int(np.count_nonzero((inside == 0) & (segment_counts(block, segments) > 0)))
+
+    def _warn_of_lost(self, n_lost: int) -> None:
+        if n_lost:
+            warn_user(
+                f"In {n_lost} case(s) (a column on a date, or in a group on it) the universe has "
+                "no value, and all values are NaN there. Leave out such dates, or widen universe=."
+            )
+
+
+def _of_members(block: FloatArray, members: BoolArray) -> FloatArray:
+    """Values (n_columns, n_rows), NaN where a row is not of the universe."""
+    return np.where(members, block, block.dtype.type(np.nan))
+
+
+def _take_members(cells: Cells, members: BoolArray | None) -> BoolArray | None:
+    return None if members is None else cells.take(members[None])[0]
 
 
 def _is_mask(columns: Any) -> bool:

@@ -419,6 +419,32 @@ def check_row_weights(weights: object, X: Any, n_rows: int, name: str) -> Float6
     return values
 
 
+def check_universe(universe: object, X: Any, n_rows: int) -> BoolArray | None:
+    """Which rows (n_rows,) are in the universe: True, or a weight above 0; None if none is given."""
+    if universe is None:
+        return None
+    check_same_rows(X, universe, "universe")
+    values = np.asarray(universe)
+    if values.shape != (n_rows,):
+        raise ValueError(
+            f"universe has shape {values.shape}; it takes one True or False, or one weight, per "
+            f"row, ({n_rows},)."
+        )
+    if values.dtype.kind not in "biufO" or pd.isna(values).any():
+        raise ValueError(
+            "universe holds something other than True and False or weights. Fill missing values."
+        )
+    try:
+        members: BoolArray = values.astype(np.float64) > 0.0
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"universe holds neither True and False nor weights: {error}.") from error
+    if (values.astype(np.float64) < 0.0).any():
+        raise ValueError("universe holds negative numbers; it takes True and False, or weights.")
+    if not members.any():
+        raise ValueError("universe is False for all rows, so that no row is left.")
+    return members
+
+
 def like_input(
     estimator: BaseEstimator, X: Any, values: FloatArray, names: list[str] | None = None
 ) -> Any:

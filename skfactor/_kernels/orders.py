@@ -48,14 +48,19 @@ def sort_lines(lines: FloatArray, held: BoolArray | None) -> tuple[IntArray, Flo
     return place, ordered
 
 
-def average_ranks(ordered: FloatArray) -> Float64Array:
-    """Ranks from 1 of lines of ascending values, equal values sharing the average of theirs."""
+def tied_ranks(ordered: FloatArray, ties: str = "average") -> Float64Array:
+    """Ranks from 1 of lines of ascending values; what equal values get is said by ``ties``.
+
+    "average", "min" and "max" are of their ranks; "dense" counts the different values.
+    """
     first = np.ones(ordered.shape, dtype=bool)
     np.not_equal(ordered[:, 1:], ordered[:, :-1], out=first[:, 1:])
+    if ties == "dense":
+        return np.cumsum(first, axis=1, dtype=np.float64)
     starts = np.flatnonzero(first)
     lengths = np.diff(starts, append=ordered.size)
-    ranks = starts % ordered.shape[1] + (lengths + 1) / 2.0
-    return np.repeat(ranks, lengths).reshape(ordered.shape)
+    above = {"average": (lengths + 1) / 2.0, "min": np.ones(len(lengths)), "max": lengths}[ties]
+    return np.repeat(starts % ordered.shape[1] + above, lengths).reshape(ordered.shape)
 
 
 def _swap_neighbours(place: IntArray, ordered: FloatArray, left: IntArray, n: int) -> IntArray:

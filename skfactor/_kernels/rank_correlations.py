@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from skfactor._kernels.correlations import each_tile, held_values, row_products
-from skfactor._kernels.orders import average_ranks, sort_lines
+from skfactor._kernels.orders import sort_lines, tied_ranks
 from skfactor._typing import BoolArray, Float64Array, IntArray
 
 
@@ -54,7 +54,7 @@ def _ranks_in_order(
         equal &= held[:, 1:]
     tied = np.flatnonzero(equal.any(axis=1))
     if tied.size:
-        ranks[tied] = average_ranks(ordered[tied]) - (lengths[tied, None] + 1) / 2.0
+        ranks[tied] = tied_ranks(ordered[tied]) - (lengths[tied, None] + 1) / 2.0
     if held is not None:
         ranks[~held] = 0.0
     return place, ranks

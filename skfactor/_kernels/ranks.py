@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from skfactor._kernels.lines import lines_of_segments
-from skfactor._kernels.orders import average_ranks, sort_lines
+from skfactor._kernels.orders import sort_lines, tied_ranks
 from skfactor._kernels.segments import Segments, map_segments
 from skfactor._typing import Float64Array, FloatArray, IntArray
 
@@ -59,8 +59,13 @@ def rank_of_normal(score: Float64Array, count: int) -> Float64Array:
     return rank
 
 
-def rank_segments(values: FloatArray, segments: Segments, score: Score, out: FloatArray) -> None:
-    """Write the scores of the average ranks of values (n_columns, n_rows); NaN kept in place."""
+def rank_segments(
+    values: FloatArray, segments: Segments, score: Score, out: FloatArray, ties: str = "average"
+) -> None:
+    """Write the scores of the ranks of values (n_columns, n_rows); NaN kept in place.
+
+    ``ties`` is as in `tied_ranks`, or "first": equal values rank in the order of their rows.
+    """
 
     def write(
         block: FloatArray, offsets: IntArray, columns: slice, which: slice, target: FloatArray
@@ -71,13 +76,13 @@ def rank_segments(values: FloatArray, segments: Segments, score: Score, out: Flo
             flat = cube.reshape(-1, lines.longest)
             step = max(_TILE // lines.longest, 1)
             for first in range(0, len(flat), step):
-                _score_lines(flat[first : first + step], score)
+                _score_lines(flat[first : first + step], score, ties)
             lines.write(cube, target)
 
     map_segments(write, values, segments, out, whole_segments=True)
 
 
-def _score_lines(lines: FloatArray, score: Score) -> None:
+def _score_lines(lines: FloatArray, score: Score, ties: str) -> None:
     """Replace the values of each of the lines (n_lines, n) by scores of their ranks, NaN kept."""
     n_lines, n = lines.shape
     missing = np.isnan(lines)
@@ -86,17 +91,35 @@ def _score_lines(lines: FloatArray, score: Score) -> None:
         held = ~missing
         count = np.count_nonzero(held, axis=1)
         lines[missing] = np.inf
-    place, ordered = sort_lines(lines, held)
+    if ties == "first":
+        order = np.argsort(lines, axis=1, kind="stable")
+        place = (order + (np.arange(n_lines) * n)[:, None]).reshape(-1)
+        scores = score(np.arange(1.0, n + 1.0), count[:, None]).astype(lines.dtype)
+    else:
+        place, ordered = sort_lines(lines, held)
+        scores = _scores_of_ordered(ordered, count, score, ties).astype(lines.dtype)
+    lines.reshape(-1)[place] = scores.reshape(-1)
+    if held is not None:
+        lines[missing] = np.nan
+
+
+def _scores_of_ordered(
+    ordered: FloatArray, count: IntArray, score: Score, ties: str
+) -> Float64Array:
+    """Scores (n_lines, n) of lines of ascending values, ``count`` (n_lines,) of which are held."""
+    n = ordered.shape[1]
+    if ties == "dense":
+        ranks = tied_ranks(ordered, ties)
+        highest = ranks[np.arange(len(ranks)), np.maximum(count - 1, 0)].astype(np.int64)
+        return score(ranks, highest[:, None])
     counts, which = np.unique(count, return_inverse=True)
-    scores = score(np.arange(1.0, n + 1.0), counts[:, None]).astype(lines.dtype)[which]
+    scores: Float64Array = score(np.arange(1.0, n + 1.0), counts[:, None])[which]
     equal = ordered[:, 1:] == ordered[:, :-1]
     fill = np.maximum(n - count - 1, 0)  # what stands for NaN is equal too
     if np.count_nonzero(equal) > fill.sum():
         tied = np.flatnonzero(np.count_nonzero(equal, axis=1) > fill)
-        scores[tied] = score(average_ranks(ordered[tied]), count[tied, None])
-    lines.reshape(-1)[place] = scores.reshape(-1)
-    if held is not None:
-        lines[missing] = np.nan
+        scores[tied] = score(tied_ranks(ordered[tied], ties), count[tied, None])
+    return scores
 
 
 @dataclass(frozen=True)
@@ -104,7 +127,7 @@ class RankTable:
     """What is known of a sample to rank other values among it: its values and their ranks."""
 
     values: Float64Array  # distinct, ascending
-    ranks: Float64Array  # average rank of each
+    ranks: Float64Array  # of each
     count: int
 
     def rank(self, values: FloatArray) -> Float64Array:
@@ -133,8 +156,11 @@ class RankTable:
         return np.interp(rank, self.ranks, self.values)
 
 
-def rank_table(values: FloatArray) -> RankTable:
-    """Table of a sample (n,), its NaN left out."""
+def rank_table(values: FloatArray, ties: str = "average") -> RankTable:
+    """Table of a sample (n,), its NaN left out; ``ties`` is as in `tied_ranks`."""
     known, counts = np.unique(values[~np.isnan(values)].astype(np.float64), return_counts=True)
+    if ties == "dense":
+        counts = np.ones_like(counts)
     ends = np.cumsum(counts)
-    return RankTable(known, ends - (counts - 1) / 2.0, int(counts.sum()))
+    below = {"average": (counts - 1) / 2.0, "min": counts - 1, "max": 0, "dense": 0}[ties]
+    return RankTable(known, (ends - below).astype(np.float64), int(counts.sum()))

@@ -131,27 +131,3 @@ def _whole(parameter: str, value: Any, least: int) -> int:
     if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
         raise ValueError(f"{parameter} has to be a whole number from {least} on; found {value!r}.")
     return int(value)
-
-
-def check_universe(universe: object, X: Any, n_rows: int) -> BoolArray | None:
-    """The mask (n_rows,), or None."""
-    if universe is None:
-        return None
-    check_same_rows(X, universe, "universe")
-    values = np.asarray(universe)
-    if values.shape != (n_rows,):
-        raise ValueError(
-            f"universe has shape {values.shape}; it takes one True or False per row, ({n_rows},)."
-        )
-    if values.dtype != bool and not _is_zero_or_one(values):
-        raise ValueError("universe holds something other than True and False. Fill missing values.")
-    mask: BoolArray = values.astype(bool)
-    if not mask.any():
-        raise ValueError("universe is False for all rows, so there are no breakpoints.")
-    return mask
-
-
-def _is_zero_or_one(values: Any) -> bool:
-    if values.dtype.kind not in "iufO" or pd.isna(values).any():
-        return False
-    return bool(np.isin(values, [0, 1]).all())

@@ -22,7 +22,7 @@ from skfactor._typing import BoolArray, FloatArray, RowLabels
 from skfactor._validation import check_lengths, feature_names, like_input, validate_features
 from skfactor._warn import warn_user
 from skfactor.exceptions import UndefinedPortfolioWarning
-from skfactor.portfolios._breakpoints import check_universe, find_rules
+from skfactor.portfolios._breakpoints import find_rules
 from skfactor.portfolios._schedule import (
     formation_dates,
     formations_used,

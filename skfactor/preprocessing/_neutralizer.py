@@ -227,8 +227,11 @@ class FactorNeutralizer(PanelTransformer):
         cells: Cells,
         weights: Float64Array | None,
         out: FloatArray,
+        members: BoolArray | None,
     ) -> tuple[Any]:
-        small, kept = self._is_small(block, cells), block[self._against]
+        weights = _weights_of(members, weights)
+        inside = block if members is None else np.where(members, block, np.nan)
+        small, kept = self._is_small(inside, cells), block[self._against]
         if small is None:
             flags = _flags(self._neutralize(block, cells, weights, out))
         else:
@@ -244,6 +247,18 @@ class FactorNeutralizer(PanelTransformer):
             flags &= np.logical_or.reduceat(lost, cells.dates.offsets[:-1], axis=1).T[:, :, None]
         out[self._against] = kept
         return (flags,)
+
+    def _statistics_of(
+        self,
+        block: FloatArray,
+        cells: Cells,
+        weights: Float64Array | None,
+        members: BoolArray | None,
+    ) -> tuple[Float64Array, ...]:
+        return super()._statistics_of(block, cells, _weights_of(members, weights), None)
+
+    def _without_members(self, block: FloatArray, cells: Cells, members: BoolArray) -> int:
+        return 0  # counted among those without residuals
 
     def _neutralize(
         self,
@@ -282,7 +297,7 @@ class FactorNeutralizer(PanelTransformer):
         causes = (
             f"with fewer assets than coefficients{fewest}",
             f"with columns of against that are collinear or constant within groups ({which})",
-            "with a group all of whose weights are zero",
+            "with a group that has no weight, or no row of the universe",
         )
         counts = zip(flags.any(axis=1).sum(axis=0), causes, strict=True)
         why = "; ".join(f"{n} {cause}" for n, cause in counts if n)
@@ -296,3 +311,10 @@ class FactorNeutralizer(PanelTransformer):
 def _flags(found: Neutralized) -> BoolArray:
     """Why residuals are NaN, (n_dates, n_columns, 3)."""
     return np.stack([found.thin, found.deficient, found.weightless], axis=-1)
+
+
+def _weights_of(members: BoolArray | None, weights: Float64Array | None) -> Float64Array | None:
+    """Weights that are zero outside of the universe: such rows have residuals and no say."""
+    if members is None:
+        return weights
+    return np.where(members, 1.0 if weights is None else weights, 0.0)

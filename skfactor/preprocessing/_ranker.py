@@ -22,7 +22,7 @@ from skfactor._kernels.ranks import (
 )
 from skfactor._kernels.segments import Segments
 from skfactor._sklearn import StrOptions
-from skfactor._typing import Float64Array, FloatArray, RowLabels
+from skfactor._typing import BoolArray, Float64Array, FloatArray, RowLabels
 from skfactor._validation import like_input
 
 # How scores are made of ranks and ranks of scores.
@@ -46,11 +46,15 @@ class FactorRanker(PanelTransformer):
     Parameters
     ----------
     output : {"uniform", "percent", "normal"}, default="uniform"
-        The score of the value with average rank r, counted from 1, among n values:
+        The score of the value with rank r, counted from 1, among n values:
 
         - ``"uniform"``: 2 (r - 1) / (n - 1) - 1, from -1 to 1 (0 where n = 1), as in [1]_.
         - ``"percent"``: r / n, as ``pandas.DataFrame.rank(pct=True)``.
         - ``"normal"``: the quantile of the normal distribution at (r - 1/2) / n.
+    ties : {"average", "min", "max", "dense", "first"}, default="average"
+        The rank of equal values: the average, lowest or highest of theirs; "dense" ranks the
+        different values and n is their number; "first" ranks equal values in the order of their
+        rows, which the result then depends on. As ``pandas.DataFrame.rank(method=...)``.
     missing : {"keep", "middle"}, default="keep"
         Missing values are never ranked. They stay missing, or get the score in the middle, which
         is 0 ("percent": 0.5), as in [1]_; so does a column without any value on a date.
@@ -83,9 +87,11 @@ class FactorRanker(PanelTransformer):
 
     Notes
     -----
-    Equal values, -0.0 and 0.0 among them, share the average of their ranks. Without dates a new
-    value between two of the sample has a rank between theirs, in proportion to its distance from
-    them, and one beyond the sample has the rank of its lowest or highest value.
+    Equal values, -0.0 and 0.0 among them, share the average of their ranks unless ``ties`` says
+    otherwise. A value that is ranked among others, without dates or from outside of a ``universe``,
+    has the rank of its equals; between two of them it has a rank between theirs, in proportion to
+    its distance from them, and beyond all the rank of the lowest or highest. ``ties="first"`` has
+    no such rank and raises.
 
     An indicator of zeros and ones is ranked like any other column. Its uniform score is the
     indicator less its mean on the date, times n / (n - 1).
@@ -123,6 +129,7 @@ class FactorRanker(PanelTransformer):
     _statistic_names: ClassVar = {"rank_tables_": None}
     _parameter_constraints: ClassVar = {
         "output": [StrOptions(set(_SCORES))],
+        "ties": [StrOptions({"average", "min", "max", "dense", "first"})],
         "missing": [StrOptions({"keep", "middle"})],
         **PANEL_CONSTRAINTS,
     }
@@ -131,12 +138,14 @@ class FactorRanker(PanelTransformer):
         self,
         *,
         output: str = "uniform",
+        ties: str = "average",
         missing: str = "keep",
         passthrough: Any = None,
         min_group_size: int | None = None,
         date_level: str | int | None = "auto",
     ) -> None:
         self.output = output
+        self.ties = ties
         self.missing = missing
         self.passthrough = passthrough
         self.min_group_size = min_group_size
@@ -182,28 +191,45 @@ class FactorRanker(PanelTransformer):
         cells: Cells,
         weights: Float64Array | None,
         out: FloatArray,
+        members: BoolArray | None,
     ) -> tuple[Float64Array, ...]:
-        # Ranks within a date are found in one sort; tables are for samples that are kept.
-        score = _SCORES[self.output]
-        small = self._is_small(block, cells)
+        small = self._is_small(
+            block if members is None else np.where(members, block, np.nan), cells
+        )
         if small is not None:
             within_dates = np.empty_like(block)
-            rank_segments(block, cells.dates, score, within_dates)
-        rank_segments(block, cells.cells, score, out)
+            self._rank(block, cells.dates, members, within_dates)
+        self._rank(block, cells.cells, members, out)
         if small is not None:
             rows = np.repeat(small.T, cells.cells.lengths, axis=1)
             np.copyto(out, within_dates, where=rows)
         self._fill_missing(out)
         return ()
 
+    def _rank(
+        self, block: FloatArray, segments: Segments, members: BoolArray | None, out: FloatArray
+    ) -> None:
+        if members is None:
+            # Ranks within a date are found in one sort; tables are for samples that are kept.
+            rank_segments(block, segments, _SCORES[self.output], out, self.ties)
+            return
+        tables = self._statistics(np.where(members, block, np.nan), segments, None)
+        self._score(block, segments, tables[0], out)
+
     def _statistics(
         self, columns: FloatArray, segments: Segments, weights: Float64Array | None
     ) -> tuple[Float64Array]:
+        if self.ties == "first":
+            raise ValueError(
+                "ties='first' ranks equal values in the order of their rows, which there is none of "
+                "between the rows that are ranked and others that they are ranked among (without "
+                "dates those of fit, else those of universe=). Choose another."
+            )
         tables = np.empty((len(segments), len(columns)), dtype=object)
         for k, column in enumerate(columns):
             ordered = segments.take(column)
             for s, rows in enumerate(segments.slices):
-                tables[s, k] = rank_table(ordered[rows])
+                tables[s, k] = rank_table(ordered[rows], self.ties)
         return (tables,)
 
     def _apply(
@@ -213,14 +239,19 @@ class FactorRanker(PanelTransformer):
         statistics: tuple[Float64Array, ...],
         out: FloatArray,
     ) -> None:
+        self._score(columns, segments, statistics[0], out)
+        self._fill_missing(out)
+
+    def _score(
+        self, columns: FloatArray, segments: Segments, tables: Any, out: FloatArray
+    ) -> None:
         score = _SCORES[self.output]
         for k, column in enumerate(columns):
             ordered = segments.take(column)
             scores = np.empty_like(ordered)
-            for rows, table in zip(segments.slices, statistics[0][:, k], strict=True):
+            for rows, table in zip(segments.slices, tables[:, k], strict=True):
                 scores[rows] = score(table.rank(ordered[rows]), np.array(table.count))
             out[k, slice(None) if segments.order is None else segments.order] = scores
-        self._fill_missing(out)
 
     def _fill_missing(self, scores: FloatArray) -> None:
         if self.missing == "middle":

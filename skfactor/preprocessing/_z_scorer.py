@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from skfactor._base import PANEL_CONSTRAINTS, PanelTransformer
+from skfactor._kernels.cells import Cells
 from skfactor._kernels.moments import (
     rescale_segments,
     segment_moments,
@@ -242,6 +243,20 @@ class FactorZScorer(PanelTransformer):
             scale = _median_absolute_deviation(columns, segments)
         return center, scale
 
+    def _statistics_of(
+        self,
+        block: FloatArray,
+        cells: Cells,
+        weights: Float64Array | None,
+        members: BoolArray | None,
+    ) -> tuple[Float64Array, ...]:
+        center, scale = super()._statistics_of(block, cells, weights, members)
+        if members is not None and (scale == 0.0).any():
+            moments = segment_moments(block, cells.cells)
+            varies = standard_deviation(moments, 0, float(np.finfo(block.dtype).eps)) > 0.0
+            scale[(scale == 0.0) & varies] = _DEGENERATE
+        return center, scale
+
     def _checked(self, statistics: tuple[Float64Array, ...]) -> tuple[Float64Array, ...]:
         center, scale = statistics
         weightless = int((center == _WEIGHTLESS).any(axis=1).sum())
@@ -254,8 +269,9 @@ class FactorZScorer(PanelTransformer):
         if degenerate.any():
             warn_user(
                 f"In {int(degenerate.sum())} case(s) (a column on a date) more than half of the "
-                "values are equal: their median absolute deviation is 0 although the column "
-                "varies, and its scores are NaN there. Use scale='std' for such columns.",
+                "values are equal, or all of those in the universe: the scale is 0 although the "
+                "column varies, and its scores are NaN there. Use scale='std' for such columns, "
+                "or a wider universe.",
                 DegenerateScaleWarning,
             )
         return center, np.where(degenerate, np.nan, scale)
