@@ -476,7 +476,7 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
         if n_lost:
             warn_user(
                 f"In {n_lost} case(s) (a column on a date, or in a group on it) the universe has "
-                "no value, and all values are NaN there. Leave out such dates, or widen universe=."
+                "no value, and the result is NaN there. Leave out such dates, or widen universe=."
             )
 
 

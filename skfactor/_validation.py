@@ -420,15 +420,15 @@ def check_row_weights(weights: object, X: Any, n_rows: int, name: str) -> Float6
 
 
 def check_universe(universe: object, X: Any, n_rows: int) -> BoolArray | None:
-    """Which rows (n_rows,) are in the universe: True, or a weight above 0; None if none is given."""
+    """Which rows (n_rows,) are in the universe, with True or a weight above 0, or None."""
     if universe is None:
         return None
     check_same_rows(X, universe, "universe")
     values = np.asarray(universe)
     if values.shape != (n_rows,):
         raise ValueError(
-            f"universe has shape {values.shape}; it takes one True or False, or one weight, per "
-            f"row, ({n_rows},)."
+            f"universe has shape {values.shape}; it takes one True or False per row, ({n_rows},), "
+            "or one weight."
         )
     if values.dtype.kind not in "biufO" or pd.isna(values).any():
         raise ValueError(

@@ -382,3 +382,125 @@ def test_a_date_with_a_single_asset_in_transform_is_counted_in_one_warning():
 def test_columns_that_cannot_pass_raise(transformer, message):
     with pytest.raises(ValueError, match=message):
         transformer.fit(with_macro())
+
+
+# --- universe -----------------------------------------------------------------------------------
+
+OF_VALUES = {
+    "z-score": z_score,
+    "z-score by mad": mad_score,
+    "winsorizer": clip_quantiles,
+    "winsorizer by std": clip_deviations,
+    "trimmer": trim_quantiles,
+    "ranker": normal_rank,
+    "imputer": fill_mean,
+}
+
+
+def test_the_value_set_of_two_assets_applied_to_four():
+    index = pd.MultiIndex.from_product([["2024-01", "2024-02"], list("abcd")])
+    X = pd.DataFrame({"x": [1.0, 2.0, 4.0, 10.0] * 2}, index.set_names(["date", "asset"]))
+    for universe in ([True, True, False, False] * 2, [0.4, 0.6, 0.0, 0.0] * 2):
+        scores = FactorZScorer(ddof=1).fit_transform(X, universe=universe)
+        assert_allclose(scores["x"].round(3), [-0.707, 0.707, 3.536, 12.021] * 2)
+        ranks = FactorRanker(output="percent").fit_transform(X, universe=universe)
+        assert_array_equal(ranks["x"], [0.5, 1.0, 1.0, 1.0] * 2)
+    narrow = FactorZScorer().fit_transform(X.astype("float32"), universe=[1, 1, 0, 1] * 2)
+    assert narrow["x"].dtype == np.float32
+
+
+@pytest.mark.parametrize("name", OF_VALUES)
+def test_statistics_are_those_of_the_universe_and_all_rows_get_them(name):
+    transformer, oracle = CASES[name][0], OF_VALUES[name]
+    panel = random_panel(np.random.default_rng(3), n_dates=4, n_assets=30, n_features=2)
+    number = pd.factorize(panel.index.get_level_values("asset"), sort=True)[0]
+    universe = pd.Series(number % 3 > 0, panel.index)
+    groups = pd.Series(number % 2, panel.index)
+    for grouped, order in product((False, True), ("by date", "shuffled")):
+        X = ORDERS[order](panel)
+        expected = X.copy()
+        by = ["date", groups[X.index].to_numpy()] if grouped else ["date"]
+        for _, rows in X.groupby(by):
+            for column in X:
+                x = rows[column].to_numpy()
+                known = rows.loc[universe[rows.index], column].dropna().to_numpy()
+                expected.loc[rows.index, column] = oracle(known, np.ones(len(known)), x)
+        given = {"groupby": groups[X.index].to_numpy()} if grouped else {}
+        found = transformer.fit_transform(X, universe=universe[X.index], **given)
+        assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+        everyone = transformer.fit_transform(X, universe=np.ones(len(X)), **given)
+        assert_allclose(everyone, transformer.fit_transform(X, **given), rtol=1e-9, atol=1e-12)
+
+
+def test_residuals_of_all_rows_are_on_the_line_of_the_universe():
+    panel = random_panel(np.random.default_rng(3), n_dates=3, n_assets=40, n_features=2).dropna()
+    number = pd.factorize(panel.index.get_level_values("asset"), sort=True)[0]
+    universe = pd.Series(number % 3 > 0, panel.index)
+    found = FactorNeutralizer(against=["x0"]).fit_transform(panel, universe=universe)
+    for _, rows in panel.groupby("date"):
+        inside = rows[universe[rows.index]]
+        slope, constant = np.polyfit(inside["x0"], inside["x1"], 1)
+        expected = rows["x1"] - constant - slope * rows["x0"]
+        assert_allclose(found.loc[rows.index, "x1"], expected, rtol=1e-9, atol=1e-10)
+
+
+def test_without_dates_the_sample_is_the_universe():
+    values = np.random.default_rng(0).normal(size=(40, 2))
+    universe = np.arange(40) < 25
+    for name in [*OF_VALUES, "neutralizer"]:
+        transformer = clone(CASES[name][0]).set_params(date_level=None)
+        if name == "neutralizer":
+            transformer.set_params(against=[0])
+        expected = clone(transformer).fit(values[:25]).transform(values)
+        assert_allclose(transformer.fit_transform(values, universe=universe), expected)
+
+
+def test_a_universe_that_is_empty_on_a_date_is_counted_and_gives_nan():
+    panel = random_panel(np.random.default_rng(3), n_dates=3, n_assets=30, n_features=2).dropna()
+    first = panel.index.get_level_values("date") == panel.index[0][0]
+    for name, (transformer, _) in CASES.items():
+        X, match = panel, r"In 2 case\(s\).*no value"
+        if name == "neutralizer":
+            match = r"In 1 case\(s\).*no value"
+        if name == "imputer":
+            X = panel.copy()
+            X.iloc[np.flatnonzero(first)[0]] = np.nan
+        with pytest.warns(UserWarning, match=match):
+            found = transformer.fit_transform(X, universe=~first)
+        changed = found[["x1"]] if name == "neutralizer" else found
+        assert changed[first].isna().mean(axis=None) == (X[first].isna().mean(axis=None) or 1.0)
+        assert changed[~first].notna().mean(axis=None) > 0.5
+
+
+def test_a_column_that_is_constant_in_the_universe_alone_has_no_score():
+    index = pd.MultiIndex.from_product([["2024-01"], list("abcd")], names=["date", "asset"])
+    X = pd.DataFrame({"x": [1.0, 1.0, 4.0, 10.0]}, index)
+    with pytest.warns(UserWarning, match=r"all of those in the universe: the scale is 0"):
+        assert FactorZScorer().fit_transform(X, universe=[1, 1, 0, 0])["x"].isna().all()
+    assert (FactorZScorer().fit_transform(X.iloc[:2], universe=[1, 0])["x"] == 0.0).all()
+
+
+def test_the_universe_is_routed():
+    X = random_panel(np.random.default_rng(3), n_dates=3, n_assets=30, n_features=2)
+    universe = np.arange(len(X)) % 3 > 0
+    expected = FactorZScorer().fit_transform(
+        Winsorizer().fit_transform(X, universe=universe), universe=universe
+    )
+    with config_context(enable_metadata_routing=True):
+        pipeline = make_pipeline(Winsorizer(), FactorZScorer())
+        assert_frame_equal(pipeline.fit_transform(X, universe=universe), expected)
+
+
+def test_a_universe_of_something_else_raises():
+    X = random_panel(np.random.default_rng(3), n_dates=3, n_assets=10, n_features=2)
+    n = len(X)
+    for universe, message in [
+        (np.zeros(n), r"universe is False for all rows"),
+        (np.full(n, np.nan), r"something other than True and False or weights"),
+        (np.full(n, "nyse"), r"something other than True and False or weights"),
+        (-np.ones(n), r"negative numbers"),
+        (np.ones(n - 1), r"universe"),
+        (pd.Series(1.0, X.index[::-1]), r"universe"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            FactorZScorer().fit_transform(X, universe=universe)

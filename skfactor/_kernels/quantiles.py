@@ -205,10 +205,10 @@ def trim_segments(
     def write(
         block: FloatArray, offsets: IntArray, columns: slice, which: slice, target: FloatArray
     ) -> None:
-        beyond = block < spread(lower[which, columns], offsets)
-        beyond |= block > spread(upper[which, columns], offsets)
+        inside = block >= spread(lower[which, columns], offsets)  # nothing is, where a bound is NaN
+        inside &= block <= spread(upper[which, columns], offsets)
         np.copyto(target, block)
-        np.copyto(target, np.nan, where=beyond)
+        np.copyto(target, np.nan, where=~inside)
 
     map_segments(write, values, segments, out)
 

@@ -22,6 +22,7 @@ from skfactor.metrics._stability import (
     quantile_turnover,
     quantile_turnover_by_date,
     rank_autocorrelation,
+    rank_autocorrelation_by_date,
 )
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "r2_zero",
     "r2_zero_scorer",
     "rank_autocorrelation",
+    "rank_autocorrelation_by_date",
     "rank_autocorrelation_scorer",
     "rank_ic",
     "rank_ic_scorer",

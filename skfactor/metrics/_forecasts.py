@@ -50,8 +50,10 @@ def evaluate_forecasts(
     n_quantiles: int = 10,
     horizon: int = 1,
     max_lag: int | None = None,
+    sample_weight: ArrayLike | None = None,
     dates: RowLabels | None = None,
     assets: RowLabels | None = None,
+    groupby: RowLabels | None = None,
 ) -> ForecastEvaluation:
     """Evaluate expected returns against realized ones, as Lewellen (2015) does.
 
@@ -75,8 +77,14 @@ def evaluate_forecasts(
     max_lag : int, optional
         Longest lag of the decay: the rank IC of expectations with the returns that many dates after
         those that they are for. By default 5, or as far as the sample goes, where assets are known.
+    sample_weight : array-like of shape (n_rows,), optional
+        Weight of each asset in the returns of its quantile, such as its market capitalization,
+        known before the return is. Slopes, ICs and R squared are not weighted.
     dates, assets : array-like of shape (n_rows,), optional
         Date and asset of each row, if they are not in the index of ``y_true`` or ``y_pred``.
+    groupby : array-like of shape (n_rows,) or mapping from asset, optional
+        Group of each row (or asset), such as its sector, within which quantiles are taken. Slopes,
+        ICs and R squared compare all assets of a date.
 
     Returns
     -------
@@ -132,7 +140,17 @@ def evaluate_forecasts(
     reason = "fewer than 2 pairs without NaN, or constant expectations"
     defined_values(by_date["slope"].to_numpy(), pairs.dates, "The predictive slope", reason)
     raise_if_few(by_date["slope"].to_numpy(), "slope")
-    predicted, actual = _quantile_means(pairs, n_quantiles)
+    sorted_pairs = pairs
+    if groupby is not None or sample_weight is not None:
+        sorted_pairs = read_pairs(
+            y_true,
+            y_pred,
+            metric=_NAME,
+            dates=dates,
+            groupby=groupby,
+            sample_weight=sample_weight,
+        )
+    predicted, actual = _quantile_means(sorted_pairs, n_quantiles)
     by_date["spread"] = actual[:, -1] - actual[:, 0]
     empty = np.isnan(actual).any(axis=1) & by_date["slope"].notna().to_numpy()
     warn_of_dates(empty, pairs.dates, "The return of some quantile", why_empty(n_quantiles))

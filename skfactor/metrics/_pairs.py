@@ -52,11 +52,10 @@ class Pairs:
             means: Float64Array = total / np.bincount(self.run_dates, weight, n_dates)
         return means
 
-    def table(self, values: Float64Array) -> Float64Array:
-        """Rows of runs (S, Q), without groups, as rows of dates (T, Q), NaN without a pair."""
-        table = np.full((len(self.dates), values.shape[1]), np.nan)
-        table[self.run_dates] = values
-        return table
+    @property
+    def dates_of_rows(self) -> IntArray:
+        """Position of each pair's date (n,)."""
+        return np.repeat(self.run_dates, self.lengths)
 
 
 def read_column(values: object, name: str, metric: str) -> Float64Array:

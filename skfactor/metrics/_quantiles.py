@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from sklearn.exceptions import UndefinedMetricWarning
 
 from skfactor._kernels.portfolios import cell_means
 from skfactor._kernels.quantile_numbers import quantile_numbers
-from skfactor._typing import Float64Array, IntArray, RowLabels
+from skfactor._typing import BoolArray, Float64Array, IntArray, RowLabels
 from skfactor._validation import is_whole
+from skfactor._warn import warn_user
 from skfactor.metrics._ic import mean_over_deviation
 from skfactor.metrics._pairs import (
     Pairs,
@@ -26,6 +28,7 @@ def long_short_sharpe(
     n_quantiles: int = 10,
     sample_weight: ArrayLike | None = None,
     dates: RowLabels | None = None,
+    groupby: RowLabels | None = None,
 ) -> float:
     """Sharpe ratio of buying the highest and selling the lowest quantile of the predictions.
 
@@ -44,6 +47,9 @@ def long_short_sharpe(
         before the return is. All weigh the same by default.
     dates : array-like of shape (n_rows,) or scalar, optional
         Date of each row, if it is not in the index of ``y_true`` or ``y_pred``.
+    groupby : array-like of shape (n_rows,) or mapping from asset, optional
+        Group of each row (or asset), such as its sector: quantiles are then those of the group on
+        the date, and a quantile holds assets of all groups.
 
     Returns
     -------
@@ -70,15 +76,16 @@ def long_short_sharpe(
     >>> round(long_short_sharpe(y, X.sum(axis=1), n_quantiles=5), 2)
     0.44
     """
+    metric = "long_short_sharpe"
     pairs = read_pairs(
-        y_true, y_pred, metric="long_short_sharpe", dates=dates, sample_weight=sample_weight
+        y_true, y_pred, metric=metric, dates=dates, sample_weight=sample_weight, groupby=groupby
     )
-    raise_if_thin(int(pairs.lengths.max()), n_quantiles, len(pairs.dates), "long_short_sharpe")
+    raise_if_thin(int(pairs.lengths.max()), n_quantiles, len(pairs.dates), metric)
     means = quantile_means(pairs, quantiles_of(pairs, n_quantiles), n_quantiles, pairs.actual)
     spread = defined_values(
         means[:, -1] - means[:, 0], pairs.dates, "The long-short return", why_empty(n_quantiles)
     )
-    return mean_over_deviation(spread, "long_short_sharpe")
+    return mean_over_deviation(spread, metric)
 
 
 def quantile_returns_by_date(
@@ -88,12 +95,13 @@ def quantile_returns_by_date(
     n_quantiles: int = 10,
     sample_weight: ArrayLike | None = None,
     dates: RowLabels | None = None,
+    groupby: RowLabels | None = None,
 ) -> pd.DataFrame:
     """Mean return of each quantile of the predictions on each date.
 
     Parameters
     ----------
-    y_true, y_pred, n_quantiles, sample_weight, dates
+    y_true, y_pred, n_quantiles, sample_weight, dates, groupby
         As in `long_short_sharpe`.
 
     Returns
@@ -122,7 +130,9 @@ def quantile_returns_by_date(
     True
     """
     metric = "quantile_returns_by_date"
-    pairs = read_pairs(y_true, y_pred, metric=metric, dates=dates, sample_weight=sample_weight)
+    pairs = read_pairs(
+        y_true, y_pred, metric=metric, dates=dates, sample_weight=sample_weight, groupby=groupby
+    )
     raise_if_thin(int(pairs.lengths.max()), n_quantiles, len(pairs.dates), metric)
     means = quantile_means(pairs, quantiles_of(pairs, n_quantiles), n_quantiles, pairs.actual)
     empty = np.isnan(means.sum(axis=1))
@@ -144,22 +154,35 @@ def why_empty(n_quantiles: int) -> str:
 
 
 def quantiles_of(pairs: Pairs, n_quantiles: int) -> IntArray:
-    """Quantile (n,) from 1 on of each prediction on its date, 0 on dates that have none."""
+    """Quantile (n,) from 1 on of each prediction in its run, 0 in runs that have none."""
     numbers = quantile_numbers(pairs.predicted, pairs.offsets, n_quantiles)
     thin = pairs.lengths < n_quantiles
     if thin.any():
         numbers[np.repeat(thin, pairs.lengths)] = 0
+    if pairs.groups is not None:
+        warn_of_groups(numbers[pairs.offsets[:-1]] == 0, pairs.lengths, n_quantiles)
     return numbers
+
+
+def warn_of_groups(empty: BoolArray, lengths: IntArray, n_quantiles: int) -> None:
+    """One warning that counts groups on dates (S,) without quantiles, and their assets."""
+    if empty.any():
+        warn_user(
+            f"{int(empty.sum())} of {len(empty)} groups on dates have fewer assets than "
+            f"{n_quantiles} quantiles, or equal predictions only: their "
+            f"{int(lengths[empty].sum())} of {int(lengths.sum())} rows are in no quantile. Take "
+            "fewer quantiles, or larger groups.",
+            UndefinedMetricWarning,
+        )
 
 
 def quantile_means(
     pairs: Pairs, quantiles: IntArray, n_quantiles: int, values: Float64Array
 ) -> Float64Array:
     """Means of values (n,) by date and quantile (T, n_quantiles), NaN without any."""
-    runs = np.repeat(np.arange(len(pairs.lengths)), pairs.lengths)
-    shape = len(pairs.lengths), n_quantiles
-    means, _ = cell_means(values, runs, quantiles - 1, shape, pairs.weights)
-    return pairs.table(means)
+    shape = len(pairs.dates), n_quantiles
+    means, _ = cell_means(values, pairs.dates_of_rows, quantiles - 1, shape, pairs.weights)
+    return means
 
 
 def check_n_quantiles(n_quantiles: int) -> None:

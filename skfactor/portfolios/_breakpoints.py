@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 
 from skfactor._kernels.quantiles import segment_order_statistics, segment_quantiles
 from skfactor._kernels.segments import Segments
-from skfactor._panel import check_same_rows
-from skfactor._typing import BoolArray, Float64Array, FloatArray
+from skfactor._typing import Float64Array, FloatArray
 
 Kind = Literal["quantiles", "breakpoints", "n_extreme"]
 # Portfolios of a column of which nothing says how many.

@@ -13,6 +13,7 @@ from sklearn.base import clone
 from skfactor._panel import find_panel, only_numbers_rows
 from skfactor._sklearn import num_samples
 from skfactor._typing import RowLabels
+from skfactor._validation import which_columns
 from skfactor.linear_model import FamaMacBeth
 from skfactor.portfolios._returns import portfolio_returns
 from skfactor.portfolios._sorter import PortfolioSorter
@@ -31,7 +32,9 @@ def factor_returns(
     weights: ArrayLike | None = None,
     *,
     sorter: PortfolioSorter | None = None,
+    low_minus_high: Sequence[Any] = (),
     universe: ArrayLike | None = None,
+    groupby: RowLabels | None = None,
     lag: int = 0,
     dates: RowLabels | None = None,
     assets: RowLabels | None = None,
@@ -50,8 +53,13 @@ def factor_returns(
         Weight of each row's asset, known as early as X. Equal by default.
     sorter : PortfolioSorter, optional
         How assets are sorted, by each column alone; by default into five portfolios.
+    low_minus_high : sequence, default=()
+        Names of the characteristics (positions in an array) whose factor is the lowest minus the
+        highest portfolio, as for size and investment.
     universe : array-like of bool of shape (n_rows,), optional
         Which rows breakpoints are taken from.
+    groupby : array-like of shape (n_rows,) or mapping from asset, optional
+        Group of each row (or asset), such as its sector, within which assets are sorted.
     lag : int, default=0
         How many dates (with Periods: weeks, months ...) before its own each row takes X and weights
         from.
@@ -68,7 +76,8 @@ def factor_returns(
     Raises
     ------
     ValueError
-        If the sorter combines columns or sorts one within another, and as `portfolio_returns`.
+        If the sorter combines columns or sorts one within another, ``low_minus_high`` names none
+        of the columns, and as `portfolio_returns`.
 
     See Also
     --------
@@ -96,11 +105,13 @@ def factor_returns(
             "portfolios from portfolio_returns."
         )
     dates = _row_dates(X, returns, dates, date_level)
-    labels = sorter.fit_transform(X, dates=dates, assets=assets, universe=universe)
+    labels = sorter.fit_transform(X, dates=dates, assets=assets, universe=universe, groupby=groupby)
     names = X.columns if isinstance(X, pd.DataFrame) else sorter.get_feature_names_out()
     columns = np.asarray(labels).T
+    known = list(names) if isinstance(X, pd.DataFrame) else list(range(len(columns)))
+    turned = which_columns(low_minus_high, known, "low_minus_high")
     factors = {}
-    for name, column, top in zip(names, columns, sorter.n_portfolios_, strict=True):
+    for name, column, top, turn in zip(names, columns, sorter.n_portfolios_, turned, strict=True):
         table = portfolio_returns(
             pd.Series(column, index=getattr(X, "index", None)),
             returns,
@@ -110,7 +121,7 @@ def factor_returns(
             assets=assets,
             date_level=date_level,
         ).reindex(columns=[1, top])
-        factors[name] = table[top] - table[1]
+        factors[name] = table[1] - table[top] if turn else table[top] - table[1]
     return pd.DataFrame(factors)
 
 

@@ -13,13 +13,19 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from skfactor._fitting import fitting
-from skfactor._kernels.segments import one_segment
+from skfactor._kernels.segments import one_segment, segments_from_codes
 from skfactor._limits import single_blas_thread
-from skfactor._panel import Panel, check_same_rows
+from skfactor._panel import Labels, Panel, check_same_rows, group_labels
 from skfactor._per_date import PerDateTransformer
 from skfactor._sklearn import Interval, StrOptions
 from skfactor._typing import BoolArray, FloatArray, RowLabels
-from skfactor._validation import check_lengths, feature_names, like_input, validate_features
+from skfactor._validation import (
+    check_lengths,
+    check_universe,
+    feature_names,
+    like_input,
+    validate_features,
+)
 from skfactor._warn import warn_user
 from skfactor.exceptions import UndefinedPortfolioWarning
 from skfactor.portfolios._breakpoints import find_rules
@@ -81,9 +87,10 @@ class PortfolioSorter(PerDateTransformer):
     Attributes
     ----------
     breakpoints_ : DataFrame
-        Breakpoints of the data in `fit`, a row each date of formation (a single row without
-        dates). Columns are (feature, breakpoint), in a dependent sort (feature, within,
-        breakpoint), where ``within`` numbers the portfolios of the columns before from 1.
+        Breakpoints of the data in `fit`, a row each date of formation (with ``groupby=`` each date
+        and group, without dates a single row). Columns are (feature, breakpoint), in a dependent
+        sort (feature, within, breakpoint), where ``within`` numbers the portfolios of the columns
+        before from 1.
     n_portfolios_ : list of int
         Number of portfolios of each column.
     portfolios_ : DataFrame of shape (n_combined, n_features)
@@ -141,8 +148,18 @@ class PortfolioSorter(PerDateTransformer):
     2024-02     8.0
     """
 
-    __metadata_request__fit: ClassVar = {"dates": True, "assets": True, "universe": True}
-    __metadata_request__transform: ClassVar = {"dates": True, "assets": True, "universe": True}
+    __metadata_request__fit: ClassVar = {
+        "dates": True,
+        "assets": True,
+        "universe": True,
+        "groupby": True,
+    }
+    __metadata_request__transform: ClassVar = {
+        "dates": True,
+        "assets": True,
+        "universe": True,
+        "groupby": True,
+    }
     _parameter_constraints: ClassVar = {
         "n_portfolios": [Interval(Integral, 2, None, closed="left"), Mapping, None],
         "quantiles": [list, tuple, np.ndarray, Mapping, None],
@@ -191,6 +208,7 @@ class PortfolioSorter(PerDateTransformer):
         dates: RowLabels | None = None,
         assets: RowLabels | None = None,
         universe: ArrayLike | None = None,
+        groupby: RowLabels | None = None,
     ) -> Self:
         """Learn the breakpoints where there are no dates; with dates, list those of each date.
 
@@ -208,6 +226,9 @@ class PortfolioSorter(PerDateTransformer):
         universe : array-like of bool of shape (n_rows,), optional
             Which rows quantiles are taken over and assets counted in, such as those listed on
             the NYSE. All others are sorted by these breakpoints too.
+        groupby : array-like of shape (n_rows,) or mapping from asset, optional
+            Group of each row (or asset), such as its sector: breakpoints are then those of the
+            group on the date, so that each portfolio holds assets of all groups.
 
         Returns
         -------
@@ -221,7 +242,7 @@ class PortfolioSorter(PerDateTransformer):
             parameter names an unknown column or divides none, breakpoints are not ascending, or
             there would be too many portfolios to be kept.
         """
-        self._fit(X, y, dates, assets, universe)
+        self._fit(X, y, dates, assets, universe, groupby)
         return self
 
     def transform(
@@ -230,6 +251,7 @@ class PortfolioSorter(PerDateTransformer):
         dates: RowLabels | None = None,
         assets: RowLabels | None = None,
         universe: Any = None,
+        groupby: RowLabels | None = None,
     ) -> Any:
         """Label each row by the breakpoints of its own date, or by those that fit learned.
 
@@ -237,7 +259,7 @@ class PortfolioSorter(PerDateTransformer):
         ----------
         X : array-like of shape (n_rows, n_features)
             Values of the same features as in `fit`, of any dates.
-        dates, assets, universe
+        dates, assets, universe, groupby
             As in `fit`. If `fit` had dates, `transform` needs them too.
 
         Returns
@@ -256,8 +278,11 @@ class PortfolioSorter(PerDateTransformer):
         panel = self._panel(X, dates, len(values), assets=assets, time_series=self.per_date_)
         mask = check_universe(universe, X, len(values))
         if self.per_date_:
-            labels = self._labels_by_date(values, self._dated(panel), mask)[0]
+            dated = self._dated(panel)
+            groups = self._groups(groupby, X, dated)
+            labels = self._labels_by_date(values, dated, mask, groups)[0]
         else:
+            self._groups(groupby, X, None)
             self._raise_if_dated(panel)
             labels = self._sort(values, None, None, self._learned_tables()).labels
         return self._wrap(X, labels)
@@ -269,9 +294,10 @@ class PortfolioSorter(PerDateTransformer):
         dates: RowLabels | None = None,
         assets: RowLabels | None = None,
         universe: ArrayLike | None = None,
+        groupby: RowLabels | None = None,
     ) -> Any:
         """Fit and label the same rows; see `fit` and `transform` for the parameters."""
-        return self._wrap(X, self._fit(X, y, dates, assets, universe))
+        return self._wrap(X, self._fit(X, y, dates, assets, universe, groupby))
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> Any:
         """Names of the columns of the output: those of the input, or "portfolio"."""
@@ -286,6 +312,7 @@ class PortfolioSorter(PerDateTransformer):
         dates: RowLabels | None,
         assets: RowLabels | None,
         universe: Any,
+        groupby: RowLabels | None,
     ) -> FloatArray:
         """Fit, and labels (n_features, n_rows) of the rows."""
         values = validate_features(self, X, reset=True)
@@ -307,8 +334,9 @@ class PortfolioSorter(PerDateTransformer):
         mask = check_universe(universe, X, len(values))
         if mask is not None and all(rule.kind == "breakpoints" for rule in self._rules):
             raise ValueError("breakpoints= are given, so a universe has no say. Leave it out.")
+        groups = self._groups(groupby, X, panel)
         if panel is not None:
-            labels, tables, formed = self._labels_by_date(values, panel, mask)
+            labels, tables, formed = self._labels_by_date(values, panel, mask, groups)
         else:
             self._raise_if_scheduled()
             result = self._sort(values, None, mask)
@@ -331,6 +359,18 @@ class PortfolioSorter(PerDateTransformer):
         index = pd.RangeIndex(1, n_combined + 1, name="portfolio")
         return pd.DataFrame(list(cells), columns=names, index=index)
 
+    def _groups(self, groupby: Any, X: Any, panel: Panel | None) -> Labels | None:
+        if groupby is None:
+            return None
+        if panel is None:
+            raise ValueError(
+                "groupby= takes breakpoints within each group of a date, and X has no dates: index "
+                "it by (date, asset), or pass dates=; a scalar says that all rows are of one date."
+            )
+        if all(rule.kind == "breakpoints" for rule in self._rules):
+            raise ValueError("breakpoints= are given, so groupby= has no say. Leave it out.")
+        return group_labels(groupby, X, len(panel.dates.codes), panel.assets)
+
     def _raise_if_too_many(self, n_dates: int, n_rows: int) -> None:
         """Raise if breakpoints would take far more memory than the rows."""
         n_cells, n_points = 1, 0
@@ -352,6 +392,7 @@ class PortfolioSorter(PerDateTransformer):
         universe: BoolArray | None,
         learned: list[Any] | None = None,
     ) -> Sorted:
+        """Sort within the dates of a panel, which may be those of each group."""
         n_rows = len(values)
         self._raise_if_too_many(1 if panel is None else len(panel.dates), n_rows)
         return single_blas_thread(sort_rows)(
@@ -366,9 +407,13 @@ class PortfolioSorter(PerDateTransformer):
         )
 
     def _labels_by_date(
-        self, values: FloatArray, panel: Panel, universe: BoolArray | None
+        self,
+        values: FloatArray,
+        panel: Panel,
+        universe: BoolArray | None,
+        groups: Labels | None,
     ) -> tuple[FloatArray, list[Any], pd.Index]:
-        """Labels (n_features, n_rows), breakpoints and the dates of formation."""
+        """Labels (n_features, n_rows), breakpoints and the dates (and groups) of formation."""
         dates = panel.dates.labels
         formed = formation_dates(dates, self.rebalance_every, self.rebalance_month)
         used = formations_used(dates, formed, self.lag)
@@ -378,26 +423,25 @@ class PortfolioSorter(PerDateTransformer):
                 "Labels are held or lagged, which needs the asset of each row: index X by (date, "
                 "asset), or pass assets=."
             )
-        if formed.all():
-            result = self._sort(values, panel, universe)
-            labels = result.labels
-        else:
-            rows = np.flatnonzero(formed[panel.dates.codes])
-            mask = None if universe is None else universe[rows]
-            result = self._sort(values[rows], rows_on(panel, formed), mask)
-            labels = np.full(values.T.shape, np.nan, dtype=values.dtype)
-            labels[:, rows] = result.labels
+        rows = slice(None) if formed.all() else np.flatnonzero(formed[panel.dates.codes])
+        part = panel if formed.all() else rows_on(panel, formed)
+        if groups is not None:
+            part = _within_groups(part, groups, rows)
+        result = self._sort(values[rows], part, None if universe is None else universe[rows])
+        labels = np.full(values.T.shape, np.nan, dtype=values.dtype)
+        labels[:, rows] = result.labels
         if result.sparse.any():
-            first = dates[formed][result.sparse][0]
+            first = part.dates.labels[result.sparse][0]
             n = np.count_nonzero(result.sparse)
+            what = "dates" if groups is None else "groups on dates"
             self._warn(
-                f"{n} of {len(result.sparse)} dates, the first is {first}, have",
+                f"{n} of {len(result.sparse)} {what}, the first is {first}, have",
                 "there assets (in a dependent sort those of some portfolios) have no label",
             )
         if not as_formed and panel.assets is not None:
             then = same_assets(panel.dates, panel.assets, used)
             labels = np.where(then < 0, np.nan, labels[:, then]).astype(values.dtype)
-        return labels, result.tables, dates[formed]
+        return labels, result.tables, part.dates.labels
 
     def _warn(self, where: str, so: str) -> None:
         counts = ", ".join(str(rule.fewest) for rule in self._rules)
@@ -438,3 +482,15 @@ class PortfolioSorter(PerDateTransformer):
         cells = combine_labels(labels, self.n_portfolios_) + 1
         combined = np.where(cells > 0, cells, np.nan).astype(labels.dtype)
         return like_input(self, X, combined[:, None], ["portfolio"])
+
+
+def _within_groups(panel: Panel, groups: Labels, rows: Any) -> Panel:
+    """The panel with each group of a date in place of the date."""
+    cells = panel.dates.codes.astype(np.int64) * len(groups) + groups.codes[rows]
+    found, codes = np.unique(cells, return_inverse=True)
+    date, group = np.divmod(found, len(groups))
+    names = [panel.dates.labels.name or "date", "group"]
+    labels = pd.MultiIndex.from_arrays(
+        [panel.dates.labels[date], groups.labels[group]], names=names
+    )
+    return Panel(Labels(codes, labels), None, segments_from_codes(codes)[0])

@@ -9,12 +9,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from skfactor._base import PANEL_CONSTRAINTS, PanelTransformer
+from skfactor._kernels.cells import Cells
 from skfactor._kernels.fills import fill_segments
 from skfactor._kernels.moments import segment_moments
 from skfactor._kernels.quantiles import segment_median
 from skfactor._kernels.segments import Segments
 from skfactor._sklearn import Interval, StrOptions
-from skfactor._typing import Float64Array, FloatArray
+from skfactor._typing import BoolArray, Float64Array, FloatArray
 
 
 class FactorImputer(PanelTransformer):
@@ -127,6 +128,10 @@ class FactorImputer(PanelTransformer):
         if self.strategy == "mean":
             return (segment_moments(columns, segments).mean,)
         return (segment_median(columns, segments),)
+
+    def _without_members(self, block: FloatArray, cells: Cells, members: BoolArray) -> int:
+        # Nothing is lost where nothing is to be filled.
+        return super()._without_members(block, cells, members) if np.isnan(block).any() else 0
 
     def _apply(
         self,

@@ -258,7 +258,7 @@ class FactorNeutralizer(PanelTransformer):
         return super()._statistics_of(block, cells, _weights_of(members, weights), None)
 
     def _without_members(self, block: FloatArray, cells: Cells, members: BoolArray) -> int:
-        return 0  # counted among those without residuals
+        return super()._without_members(block[self._targets], cells, members)
 
     def _neutralize(
         self,
@@ -297,7 +297,7 @@ class FactorNeutralizer(PanelTransformer):
         causes = (
             f"with fewer assets than coefficients{fewest}",
             f"with columns of against that are collinear or constant within groups ({which})",
-            "with a group that has no weight, or no row of the universe",
+            "with a group all of whose weights are zero",
         )
         counts = zip(flags.any(axis=1).sum(axis=0), causes, strict=True)
         why = "; ".join(f"{n} {cause}" for n, cause in counts if n)

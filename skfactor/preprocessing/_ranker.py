@@ -221,9 +221,9 @@ class FactorRanker(PanelTransformer):
     ) -> tuple[Float64Array]:
         if self.ties == "first":
             raise ValueError(
-                "ties='first' ranks equal values in the order of their rows, which there is none of "
-                "between the rows that are ranked and others that they are ranked among (without "
-                "dates those of fit, else those of universe=). Choose another."
+                "ties='first' ranks equal values in the order of their rows. Without dates, and "
+                "with universe=, values are ranked among others than those of their rows, and "
+                "there is no such order. Choose another."
             )
         tables = np.empty((len(segments), len(columns)), dtype=object)
         for k, column in enumerate(columns):
@@ -242,9 +242,7 @@ class FactorRanker(PanelTransformer):
         self._score(columns, segments, statistics[0], out)
         self._fill_missing(out)
 
-    def _score(
-        self, columns: FloatArray, segments: Segments, tables: Any, out: FloatArray
-    ) -> None:
+    def _score(self, columns: FloatArray, segments: Segments, tables: Any, out: FloatArray) -> None:
         score = _SCORES[self.output]
         for k, column in enumerate(columns):
             ordered = segments.take(column)

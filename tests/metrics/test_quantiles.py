@@ -10,7 +10,8 @@ from pandas.testing import assert_frame_equal
 from reference import random_panel
 from sklearn.exceptions import UndefinedMetricWarning
 
-from skfactor.metrics import long_short_sharpe, quantile_returns_by_date
+from skfactor.datasets import make_panel
+from skfactor.metrics import evaluate_forecasts, long_short_sharpe, quantile_returns_by_date
 from skfactor.portfolios import PortfolioSorter, portfolio_returns
 
 
@@ -121,3 +122,46 @@ def test_one_date_has_no_sharpe_ratio():
 def test_a_wide_table_raises():
     with pytest.raises(ValueError, match="y_true has 3 columns"):
         long_short_sharpe(np.ones((4, 3)), np.ones((4, 3)), dates=range(4))
+
+
+def test_quantiles_within_groups_pool_what_each_group_sorts():
+    X, y = make_panel(n_dates=6, n_assets=90, random_state=0, return_X_y=True)
+    number = pd.factorize(X.index.get_level_values("asset"), sort=True)[0]
+    sector = pd.Series(number % 3, X.index)
+    cap = pd.Series(1.0 + number % 7, X.index)
+    prediction = X["x1"] + 3.0 * sector  # sectors differ more than assets in them
+    data = pd.DataFrame({"y": y, "p": prediction, "cap": cap, "sector": sector})
+    data["q"] = data.groupby(["date", "sector"])["p"].transform(
+        lambda p: pd.qcut(p, 5, labels=False) + 1
+    )
+    plain = data.groupby(["date", "q"])["y"].mean().unstack()  # noqa: PD010
+    data["capped"] = data["y"] * data["cap"]
+    sums = data.groupby(["date", "q"])[["capped", "cap"]].sum()
+    weighted = (sums["capped"] / sums["cap"]).unstack()  # noqa: PD010
+    for shuffled in (data, data.sample(frac=1.0, random_state=0)):
+        given = {"n_quantiles": 5, "groupby": shuffled["sector"]}
+        found = quantile_returns_by_date(shuffled["y"], shuffled["p"], **given)
+        np.testing.assert_allclose(found, plain)
+        by_cap = quantile_returns_by_date(
+            shuffled["y"], shuffled["p"], sample_weight=shuffled["cap"], **given
+        )
+        np.testing.assert_allclose(by_cap, weighted)
+        spread = plain[5] - plain[1]
+        sharpe = long_short_sharpe(shuffled["y"], shuffled["p"], **given)
+        np.testing.assert_allclose(sharpe, spread.mean() / spread.std())
+        evaluation = evaluate_forecasts(
+            shuffled["y"], shuffled["p"], sample_weight=shuffled["cap"], **given
+        )
+        np.testing.assert_allclose(evaluation.by_date["spread"], weighted[5] - weighted[1])
+        across = evaluate_forecasts(shuffled["y"], shuffled["p"], n_quantiles=5)
+        np.testing.assert_allclose(evaluation.by_date["ic"], across.by_date["ic"])
+
+
+def test_groups_without_quantiles_are_counted():
+    X, y = make_panel(n_dates=3, n_assets=40, random_state=0, return_X_y=True)
+    number = pd.factorize(X.index.get_level_values("asset"), sort=True)[0]
+    with pytest.warns(UndefinedMetricWarning, match=r"3 of 6 groups on dates.*12 of 120 rows"):
+        found = quantile_returns_by_date(y, X["x1"], n_quantiles=5, groupby=number < 4)
+    rest = number >= 4
+    expected = quantile_returns_by_date(y[rest], X.loc[rest, "x1"], n_quantiles=5)
+    pd.testing.assert_frame_equal(found, expected)

@@ -10,9 +10,16 @@ import pytest
 from numpy.testing import assert_allclose
 from pandas.testing import assert_frame_equal
 from reference import random_panel
+from scipy.stats import spearmanr
 from sklearn.exceptions import UndefinedMetricWarning
 
-from skfactor.metrics import quantile_turnover, quantile_turnover_by_date, rank_autocorrelation
+from skfactor.datasets import make_panel
+from skfactor.metrics import (
+    quantile_turnover,
+    quantile_turnover_by_date,
+    rank_autocorrelation,
+    rank_autocorrelation_by_date,
+)
 
 MEASURES = [
     rank_autocorrelation,
@@ -139,3 +146,33 @@ def test_only_nan_raises(measure):
 def test_more_quantiles_than_assets_raise():
     with pytest.raises(ValueError, match="into 100 quantiles"):
         quantile_turnover(predictions(), n_quantiles=100)
+
+
+def test_rank_autocorrelation_by_date_is_that_of_scipy():
+    X, _ = make_panel(n_dates=8, n_assets=30, random_state=0, return_X_y=True)
+    wide = X["x1"].sample(frac=0.8, random_state=0).unstack("asset").sort_index()  # noqa: PD010
+    for lag in (1, 3):
+        found = rank_autocorrelation_by_date(wide.stack(), lag=lag)
+        assert found[:lag].isna().all()
+        for t in range(lag, 8):
+            pair = wide.iloc[[t - lag, t]].dropna(axis=1)
+            expected = spearmanr(*pair.to_numpy()).statistic
+            np.testing.assert_allclose(found.iloc[t], expected)
+        assert found.mean() == pytest.approx(rank_autocorrelation(wide.stack(), lag=lag))
+
+
+def test_turnover_within_groups_is_that_of_their_quantiles():
+    X, _ = make_panel(n_dates=5, n_assets=60, random_state=0, return_X_y=True)
+    number = pd.factorize(X.index.get_level_values("asset"), sort=True)[0]
+    data = pd.DataFrame({"p": X["x1"] + 3.0 * (number % 3), "sector": number % 3}, X.index)
+    data["q"] = data.groupby(["date", "sector"])["p"].transform(
+        lambda p: pd.qcut(p, 4, labels=False) + 1
+    )
+    wide = data["q"].unstack("asset")  # noqa: PD010
+    found = quantile_turnover_by_date(data["p"], n_quantiles=4, groupby=data["sector"])
+    for t in range(1, 5):
+        for q in range(1, 5):
+            now, before = (set(wide.columns[wide.iloc[s] == q]) for s in (t, t - 1))
+            np.testing.assert_allclose(found.iloc[t, q - 1], 1.0 - len(now & before) / len(now))
+    mean = quantile_turnover(data["p"], n_quantiles=4, groupby=data["sector"])
+    np.testing.assert_allclose(mean, found[[1, 4]].mean(axis=1).mean())

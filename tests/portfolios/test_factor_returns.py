@@ -280,3 +280,19 @@ def test_empty_frames_raise(function):
     X = pd.DataFrame({"size": [], "value": []}, index=index, dtype=float)
     with pytest.raises(ValueError, match=r"no rows|0 sample"):
         function(X, X["value"])
+
+
+def test_factors_may_be_low_minus_high_and_sorted_within_groups():
+    X, y = make_panel(n_dates=5, n_assets=60, n_features=2, random_state=0, return_X_y=True)
+    plain = factor_returns(X, y)
+    turned = factor_returns(X, y, low_minus_high=["x2"])
+    assert_frame_equal(turned, plain * [1.0, -1.0])
+    arrays = factor_returns(X.to_numpy(), y, low_minus_high=[1])
+    assert_allclose(arrays, turned)
+    sector = pd.factorize(X.index.get_level_values("asset"), sort=True)[0] % 3
+    labels = PortfolioSorter(5).fit_transform(X, groupby=sector)
+    table = portfolio_returns(labels["x1"], y)
+    neutral = factor_returns(X, y, groupby=sector)
+    assert_allclose(neutral["x1"], table[5] - table[1])
+    with pytest.raises(ValueError, match=r"low_minus_high"):
+        factor_returns(X, y, low_minus_high=["size"])

@@ -17,6 +17,7 @@ from pandas.testing import assert_frame_equal
 from reference import random_panel
 from reference_portfolios import exact_quantile, hold, label, sort_by_date, sort_within
 from sklearn import config_context
+from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
@@ -507,7 +508,7 @@ def test_parameters_that_cannot_be_meant_raise(options, message):
         ("nyse", r"universe has shape \(\)"),
         ([True, False], r"universe has shape \(2,\); it takes one True or False per row"),
         (np.full(48, "NYSE"), "something other than True and False"),
-        (np.full(48, 2), "something other than True and False"),
+        (np.full(48, -2), "negative numbers"),
         (np.full(48, NAN), "something other than True and False"),
         (np.array([True, None] * 24), "Fill missing values"),
         (np.zeros(48, dtype=bool), "False for all rows"),
@@ -609,3 +610,65 @@ def test_a_number_of_portfolios_that_divides_no_column_raises(given):
         PortfolioSorter(5, **given).fit(panel)
     n_portfolios = 3 if "n_extreme" in given else 2
     assert PortfolioSorter(**given).fit(panel).n_portfolios_ == [n_portfolios] * 2
+
+
+# --- groups -------------------------------------------------------------------------------------
+
+
+def test_sorts_within_groups_equal_those_of_each_group_alone():
+    panel = random_panel(np.random.default_rng(5), n_dates=4, n_assets=150, n_features=2)
+    number = pd.factorize(panel.index.get_level_values("asset"), sort=True)[0]
+    sector = pd.Series(np.array(["oil", "banks", "rail"])[number % 3], panel.index)
+    nyse = pd.Series(number % 2 == 0, panel.index)
+    for method in ("independent", "dependent"):
+        for mask in (None, nyse):
+            for order in (panel, panel.sample(frac=1.0, random_state=0)):
+                sorter = PortfolioSorter(3, method=method)
+                given = {} if mask is None else {"universe": mask[order.index]}
+                labels = sorter.fit_transform(order, groupby=sector[order.index], **given)
+                for name in ("oil", "banks", "rail"):
+                    rows = order[sector[order.index] == name]
+                    own = {} if mask is None else {"universe": mask[rows.index]}
+                    alone = clone(sorter).fit(rows, **own)
+                    assert_frame_equal(labels.loc[rows.index], alone.transform(rows, **own))
+                    of_group = sorter.breakpoints_.xs(name, level="group")
+                    assert_frame_equal(of_group, alone.breakpoints_, check_freq=False)
+                by_asset = dict(zip(panel.index.get_level_values("asset"), sector, strict=True))
+                assert_frame_equal(sorter.transform(order, groupby=by_asset, **given), labels)
+
+
+def test_groups_are_held_and_lagged_with_their_labels():
+    panel = random_panel(np.random.default_rng(5), n_dates=6, n_assets=40, n_features=1).dropna()
+    number = pd.factorize(panel.index.get_level_values("asset"), sort=True)[0]
+    sector = pd.Series(number % 2, panel.index)
+    held = PortfolioSorter(3, rebalance_every=3, lag=1).fit_transform(panel, groupby=sector)
+    each = PortfolioSorter(3).fit_transform(panel, groupby=sector)["x0"]
+    each = each.unstack("date")  # noqa: PD010
+    dates = each.columns
+    expected = each[[dates[0]] * 3 + [dates[3]] * 2].set_axis(dates[1:], axis=1)
+    known = panel["x0"].unstack("date")[dates[1:]].notna()  # noqa: PD010
+    expected = expected.where(known)
+    found = held["x0"].unstack("date")  # noqa: PD010
+    assert found[dates[0]].isna().all()
+    np.testing.assert_array_equal(found[dates[1:]], expected)
+
+
+def test_a_group_with_fewer_assets_than_portfolios_is_counted():
+    panel = random_panel(np.random.default_rng(5), n_dates=3, n_assets=20, n_features=1).dropna()
+    number = pd.factorize(panel.index.get_level_values("asset"), sort=True)[0]
+    with pytest.warns(UndefinedPortfolioWarning, match=r"3 of 6 groups on dates, the first is"):
+        labels = PortfolioSorter(4).fit_transform(panel, groupby=number < 2)
+    assert labels[number < 2].isna().all(axis=None)
+    assert labels[number >= 2].notna().all(axis=None)
+
+
+def test_groups_need_dates_and_quantiles():
+    panel = random_panel(np.random.default_rng(5), n_dates=3, n_assets=20, n_features=1).dropna()
+    groups = np.arange(len(panel)) % 2
+    with pytest.raises(ValueError, match=r"within each group of a date, and X has no dates"):
+        PortfolioSorter(2, date_level=None).fit(panel.to_numpy(), groupby=groups)
+    with pytest.raises(ValueError, match=r"breakpoints= are given, so groupby= has no say"):
+        PortfolioSorter(breakpoints=[0.0]).fit(panel, groupby=groups)
+    today = panel.xs(panel.index[0][0], level="date")
+    scalar = PortfolioSorter(2).fit_transform(today, dates=0, groupby=np.arange(len(today)) % 2)
+    assert scalar.notna().all(axis=None)

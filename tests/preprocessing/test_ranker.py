@@ -241,6 +241,37 @@ def test_ranks_of_dates_cannot_be_inverted(panel):
         ranker.inverse_transform(panel)
 
 
+def test_ties_are_ranked_in_five_ways_as_by_pandas():
+    panel = random_panel(np.random.default_rng(1), n_dates=4, n_assets=150).round(1)
+    for rows in (panel, panel.iloc[::-1], panel.sample(frac=0.3, random_state=0)):
+        for ties in ("average", "min", "max", "dense", "first"):
+            ranks = rows.groupby(level="date").rank(method=ties)
+            highest = ranks.groupby(level="date").transform("max")
+            count = highest if ties == "dense" else rows.groupby(level="date").transform("count")
+            expected = {
+                "percent": ranks / count,
+                "uniform": 2.0 * (ranks - 1.0) / (count - 1.0) - 1.0,
+                "normal": pd.DataFrame(norm.ppf((ranks - 0.5) / count), rows.index, rows.columns),
+            }
+            for output, scores in expected.items():
+                found = FactorRanker(output=output, ties=ties).fit_transform(rows)
+                assert_allclose(found, scores, rtol=1e-12, atol=1e-12, err_msg=f"{ties} {output}")
+    sample = panel[["x0"]].to_numpy()
+    for ties in ("min", "max", "dense"):
+        ranker = FactorRanker(output="percent", ties=ties, date_level=None)
+        expected = pd.Series(sample[:, 0]).rank(method=ties, pct=True)
+        assert_allclose(ranker.fit_transform(sample)[:, 0], expected)
+
+
+def test_ties_by_order_need_the_rows_among_which_values_are_ranked():
+    panel = random_panel(np.random.default_rng(1), n_dates=2, n_assets=9)
+    ranker = FactorRanker(ties="first")
+    with pytest.raises(ValueError, match=r"ties='first' ranks equal values in the order"):
+        ranker.fit_transform(panel, universe=np.ones(len(panel)))
+    with pytest.raises(ValueError, match=r"ties='first'.*Choose another"):
+        FactorRanker(ties="first", date_level=None).fit(panel.to_numpy())
+
+
 # --- failures and routing -----------------------------------------------------------------------
 
 
