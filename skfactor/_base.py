@@ -7,7 +7,7 @@ from abc import ABCMeta, abstractmethod
 from collections.abc import Hashable, Sequence
 from functools import partial
 from numbers import Integral
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 import pandas as pd
@@ -265,7 +265,12 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
 
         scikit-learn's own would not hand ``dates`` on to `transform`.
         """
-        rows = {"dates": dates, "groupby": groupby, "weights": weights, "universe": universe}
+        rows: dict[str, Any] = {
+            "dates": dates,
+            "groupby": groupby,
+            "weights": weights,
+            "universe": universe,
+        }
         return self.fit(X, y, **rows).transform(X, **rows)
 
     def _to_change(self, values: FloatArray) -> FloatArray:
@@ -486,7 +491,10 @@ def _of_members(block: FloatArray, members: BoolArray) -> FloatArray:
 
 
 def _take_members(cells: Cells, members: BoolArray | None) -> BoolArray | None:
-    return None if members is None else cells.take(members[None])[0]
+    if members is None:
+        return None
+    taken: BoolArray = cells.take(cast("Any", members[None]))[0].astype(bool, copy=False)
+    return taken
 
 
 def _is_mask(columns: Any) -> bool:

@@ -162,5 +162,5 @@ def rank_table(values: FloatArray, ties: str = "average") -> RankTable:
     if ties == "dense":
         counts = np.ones_like(counts)
     ends = np.cumsum(counts)
-    below = {"average": (counts - 1) / 2.0, "min": counts - 1, "max": 0, "dense": 0}[ties]
-    return RankTable(known, (ends - below).astype(np.float64), int(counts.sum()))
+    share = {"average": 0.5, "min": 1.0, "max": 0.0, "dense": 0.0}[ties]
+    return RankTable(known, ends - share * (counts - 1), int(counts.sum()))

@@ -314,7 +314,8 @@ def _quantile_numbers(
     segments, _ = segments_from_codes(codes)
     lengths = segments.lengths
     raise_if_thin(int(lengths.max()), n_quantiles, len(rows.labels), metric)
-    numbers = quantile_numbers(segments.take(values), segments.offsets, n_quantiles)
+    ordered: Float64Array = segments.take(values).astype(np.float64, copy=False)
+    numbers = quantile_numbers(ordered, segments.offsets, n_quantiles)
     numbers[np.repeat(lengths < n_quantiles, lengths)] = 0
     if groups is not None:
         warn_of_groups(numbers[segments.offsets[:-1]] == 0, lengths, n_quantiles)
