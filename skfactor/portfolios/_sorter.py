@@ -490,7 +490,7 @@ def _within_groups(panel: Panel, groups: Labels, rows: Any) -> Panel:
     found, codes = np.unique(cells, return_inverse=True)
     date, group = np.divmod(found, len(groups))
     names = [panel.dates.labels.name or "date", "group"]
-    labels = pd.MultiIndex.from_arrays(
-        [panel.dates.labels[date], groups.labels[group]], names=names
-    )
+    dates = panel.dates.labels
+    names = ["date" if dates.name is None else dates.name, "group"]
+    labels = pd.MultiIndex.from_arrays([dates[date], groups.labels[group]], names=names)
     return Panel(Labels(codes, labels), None, segments_from_codes(codes)[0])
