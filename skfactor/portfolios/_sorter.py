@@ -489,7 +489,6 @@ def _within_groups(panel: Panel, groups: Labels, rows: Any) -> Panel:
     cells = panel.dates.codes.astype(np.int64) * len(groups) + groups.codes[rows]
     found, codes = np.unique(cells, return_inverse=True)
     date, group = np.divmod(found, len(groups))
-    names = [panel.dates.labels.name or "date", "group"]
     dates = panel.dates.labels
     names = ["date" if dates.name is None else dates.name, "group"]
     labels = pd.MultiIndex.from_arrays([dates[date], groups.labels[group]], names=names)
