@@ -330,7 +330,7 @@ def test_labels_only_depend_on_the_order_of_values(seed, n):
 @given(seed=seeds, level=st.integers(1, 99), n=st.integers(1, 60))
 def test_a_single_breakpoint_is_the_exact_quantile(seed, level, n):
     values = pd.Series(np.random.default_rng(seed).integers(0, 30, size=max(n, 2)).astype(float))
-    assume(values.nunique() > 1)
+    assume(values.max() > values.min())
     labels = PortfolioSorter(quantiles=[level / 100]).fit_transform(column(values)).ravel()
     point = exact_quantile(values, level / 100)
     apart = (values - point).abs().gt(1e-12) | values.eq(point)
