@@ -87,7 +87,7 @@ def make_span(size: Size, name: str, dates: pd.Index) -> Span:
     unit, length = unit_of(size, name)
     if not is_time(dates):
         form = calendar_format(dates)
-        how = "" if form is None else f"(dates, format={form!r})"
+        how = "" if form is None else f"(dates.astype(str), format={form!r})"
         raise ValueError(
             f"{name}={size!r} is a length of time, but the dates are not datetimes or Periods: "
             f"{dates[0]}. Convert them with pandas.to_datetime{how}, or pass a number of dates."

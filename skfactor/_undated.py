@@ -42,7 +42,7 @@ def advice_on_dates(X: object) -> str:
         if form is not None and not X.index.is_unique:
             return (
                 f"The integers in the index, such as {X.index[0]}, look like dates: name it with "
-                f"X.rename_axis('date'), or convert it with pandas.to_datetime(..., "
+                f"X.rename_axis('date'), or convert it with pandas.to_datetime(dates.astype(str), "
                 f"format={form!r})."
             )
     return "Index X or y by (date, asset), or pass dates=."

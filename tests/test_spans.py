@@ -136,15 +136,16 @@ def test_offsets_need_dates_that_are_on_a_calendar(dates):
 @pytest.mark.parametrize(("form", "days"), [("%Y%m", ""), ("%Y%m%d", "15")])
 def test_integers_that_look_like_dates_are_told_their_format(form, days):
     months = pd.period_range("2019-01", periods=30, freq="M")
-    dates = pd.Index([int(f"{month:%Y%m}{days}") for month in months])
+    dates = pd.Index([int(month.strftime("%Y%m") + days) for month in months])
     X = pd.DataFrame(
         0.0, index=pd.MultiIndex.from_product([dates, [1, 2]], names=["month", "id"]), columns=["x"]
     )
     cv = WalkForwardSplit(3, test_size="6ME")
-    told = rf"test_size='6ME' .*: {dates[0]}\. .*pandas\.to_datetime\(dates, format='{form}'\)"
+    advice = rf"pandas\.to_datetime\(dates\.astype\(str\), format='{form}'\)"
+    told = rf"test_size='6ME' .*: {dates[0]}\. .*{advice}"
     with pytest.raises(ValueError, match=told):
         next(cv.split(X))
-    mended = X.set_axis(X.index.set_levels(pd.to_datetime(dates, format=form), level=0))
+    mended = X.set_axis(X.index.set_levels(pd.to_datetime(dates.astype(str), format=form), level=0))
     assert [len(test) for _, test in cv.split(mended)] == [12, 12, 12]
 
 

@@ -146,7 +146,7 @@ def _rows(index: pd.MultiIndex, name: str) -> tuple[IntArray, pd.Index, IntArray
     codes, dates = row_dates(index, name)
     if not is_time(dates):
         form = calendar_format(dates)
-        how = "" if form is None else f"(dates, format={form!r})"
+        how = "" if form is None else f"(dates.astype(str), format={form!r})"
         raise ValueError(
             f"The dates of {name} have to be datetimes or Periods; found {dates[0]!r}. Convert "
             f"them with pandas.to_datetime{how}, or read the table with "
