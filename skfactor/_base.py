@@ -102,6 +102,8 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
         if callable(chosen):
             chosen = chosen(X)
         chosen = np.array(names, dtype=object)[chosen] if _is_mask(chosen) else chosen
+        if chosen is not None and np.ndim(chosen) != 1:
+            raise ValueError(f"passthrough={chosen!r} has to be a list of columns, or None.")
         self.passthrough_features_ = [] if chosen is None else list(chosen)
         stays = which_columns(self.passthrough_features_, names, "passthrough")
         if stays.all():
@@ -498,7 +500,7 @@ def _take_members(cells: Cells, members: BoolArray | None) -> BoolArray | None:
 
 
 def _is_mask(columns: Any) -> bool:
-    return columns is not None and len(columns) > 0 and np.asarray(columns).dtype == bool
+    return np.ndim(columns) == 1 and np.size(columns) > 0 and np.asarray(columns).dtype == bool
 
 
 def _take_weights(cells: Cells, weights: Float64Array | None) -> Float64Array | None:

@@ -16,6 +16,8 @@ _FREQUENCIES = ("D", "W", "M", "Q", "Y")  # from the finest on
 
 def to_periods(index: pd.Index, freq: str) -> pd.PeriodIndex:
     """Periods that hold the dates; a zoned time belongs to the period of its local clock."""
+    if not isinstance(freq, str):
+        raise ValueError(f"freq={freq!r} has to be the name of a frequency, such as 'M'.")
     if isinstance(index, pd.PeriodIndex):
         if index.freqstr == freq:
             return index

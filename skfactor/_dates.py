@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
+from collections.abc import Hashable
 
 import numpy as np
 import pandas as pd
@@ -46,6 +47,8 @@ def find_date_level(index: pd.MultiIndex, date_level: str | int = "auto") -> int
             f"Rows of a panel carry two index levels, a date and an asset; found {index.nlevels}: "
             f"{names}. Drop the others with droplevel, or pass dates= and a plain index."
         )
+    if not isinstance(date_level, Hashable):
+        raise ValueError(f"date_level={date_level!r} has to be the name or position of a level.")
     if date_level != "auto":
         if date_level in names:
             return names.index(date_level)

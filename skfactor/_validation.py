@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, validate_data
 
 from skfactor._kernels.rounding import LARGEST
@@ -361,6 +362,14 @@ def is_one_of(value: object, options: Collection[str | None]) -> bool:
 def is_whole(value: object) -> bool:
     """Whether a value is a whole number, and not true or false."""
     return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def random_source(random_state: Any) -> np.random.RandomState:
+    """Where random numbers come from; ``ValueError`` for what is no seed."""
+    if is_whole(random_state) and not 0 <= random_state < 2**32:
+        raise ValueError(f"random_state={random_state!r} has to lie between 0 and 2**32 - 1.")
+    source: np.random.RandomState = check_random_state(random_state)
+    return source
 
 
 def check_flag(value: object, name: str) -> None:

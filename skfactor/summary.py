@@ -227,8 +227,11 @@ def premia_table(
 
 
 def _as_list(models: Iterable[BaseEstimator]) -> list[BaseEstimator]:
-    if hasattr(models, "fit"):
-        raise TypeError("models has to be a list: pass [model] for a table of one.")
+    if hasattr(models, "fit") or not isinstance(models, Iterable):
+        raise TypeError(
+            f"models has to be a list, and is a {type(models).__name__}: pass [model] for a table "
+            "of one."
+        )
     found = list(models)
     if not found:
         raise ValueError("There are no models to show; pass at least one.")

@@ -13,6 +13,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from pandas.testing import assert_frame_equal, assert_series_equal
 from reference_premia import characteristics, random_two_pass, to_long
+from sklearn.pipeline import make_pipeline
 
 from skfactor import (
     FactorBetas,
@@ -23,7 +24,15 @@ from skfactor import (
     FamaMacBeth,
     Winsorizer,
 )
+from skfactor.datasets import make_panel, make_two_pass
+from skfactor.decomposition import n_factors
 from skfactor.exceptions import RankDeficientWarning
+from skfactor.frames import repeat_factors, returns_from_prices
+from skfactor.inference import grs_test, j_test, rank_test
+from skfactor.metrics import cross_sectional_r2_score
+from skfactor.model_selection import compare_factor_sets, walk_forward_predict
+from skfactor.portfolios import slope_factors
+from skfactor.summary import premia_table
 
 X, Y = characteristics()
 DATES = X.index.get_level_values("date")
@@ -457,3 +466,34 @@ def test_a_lost_index_raises_in_every_method_that_needs_it():
         betas.transform(LONG_F.reset_index(drop=True))
     with pytest.raises(ValueError, match=r"dates but no assets. Index X by \(date, asset\)"):
         FactorBetas().fit(LONG_F.droplevel("asset"), LONG_R.to_numpy())
+
+
+def test_what_attacks_have_found_is_said_in_our_words():
+    X, y = make_panel(n_dates=8, n_assets=12, n_features=3, random_state=0, return_X_y=True)
+    factors, returns = make_two_pass(40, 6, 2, random_state=0, return_X_y=True)
+    model = FamaMacBeth().fit(factors, returns)
+    sparse = returns.astype(pd.SparseDtype(np.float64))
+    sets, odd, missing = {"a": ["x1"]}, np.arange(3), object()
+    for call, message in [
+        (lambda: slope_factors(X, y, model=FactorBetas()), "date by date; found FactorBetas"),
+        (lambda: slope_factors(X, y, model=make_pipeline(FamaMacBeth())), "found Pipeline"),
+        (lambda: slope_factors(X[:20], y), "inconsistent numbers of samples"),
+        (lambda: n_factors(returns, methods=missing), "methods=.* has to be a name or a list"),
+        (lambda: compare_factor_sets(sets, X, y, reference=np.array(1.0)), "none of the sets"),
+        (lambda: compare_factor_sets([["f1"]], factors, returns, traded=1e-9), "traded=1e-09 is"),
+        (lambda: compare_factor_sets(sets, X, y, cv=odd), "cv holds .*, and a fold is a pair"),
+        (lambda: walk_forward_predict(FamaMacBeth(), X, y, cv=["x1"]), "cv holds 'x1'"),
+        (lambda: walk_forward_predict(FamaMacBeth(), X, y, n_jobs=odd), "n_jobs=array"),
+        (lambda: returns_from_prices(1.0 + X["x1"].abs(), freq=missing), "freq=.* name of a frequency"),
+        (lambda: premia_table(1e300), "models has to be a list, and is a float"),
+        (lambda: FactorNeutralizer(passthrough=np.array(1.0)).fit(X), "passthrough"),
+        (lambda: cross_sectional_r2_score(sparse, returns), "are sparse"),
+        (lambda: model.diagnostics(5e-324), "below the smallest p-value"),
+        (lambda: make_two_pass(random_state=10**30), "random_state=1.* has to lie between 0 and"),
+        (lambda: repeat_factors(factors, X.index, date_level=odd), "date_level=array"),
+        (lambda: grs_test(factors, returns, prewhiten=odd), "prewhiten=array"),
+        (lambda: rank_test(factors, returns, prewhiten=odd), "prewhiten=array"),
+        (lambda: j_test(model, prewhiten=odd), "prewhiten=array"),
+    ]:
+        with pytest.raises((ValueError, TypeError), match=message):
+            call()

@@ -28,6 +28,31 @@ from skfactor._passes.slopes import Fits
 from skfactor._passes.variation import Variation
 from skfactor._typing import BoolArray, Float64Array, FloatArray
 
+# Numbers in the cross-products of all variables that are held at one time: 256 MB of them, of which
+# solving takes some copies.
+_MOST_PRODUCTS = 2**25
+# A fit that cannot succeed is not begun if it would take more of them than this.
+_MOST_IN_VAIN = 2**22
+
+
+def raise_if_too_few(n_features: int, n_dates: int, most_assets: int, needed: int) -> None:
+    """Raise ``ValueError`` where no date has the assets for so many premia, before memory is taken.
+
+    Fits that take little memory go on: they count all that is wrong.
+    """
+    if needed > most_assets and n_dates * (n_features + 2) ** 2 > _MOST_IN_VAIN:
+        raise ValueError(
+            f"The premia of {n_features} exposures need at least {needed} assets on a date, and no "
+            f"date has more than {most_assets}. Use fewer exposures, or RidgeFamaMacBeth with a "
+            "panel."
+        )
+
+
+def runs_of_dates(n_features: int, n_dates: int) -> list[slice]:
+    """Runs of dates, in order, whose cross-products fit into memory together."""
+    step = max(1, _MOST_PRODUCTS // (n_features + 2) ** 2)
+    return [slice(start, min(start + step, n_dates)) for start in range(0, n_dates, step)]
+
 
 @single_blas_thread
 def regress_panel(

@@ -24,6 +24,9 @@ from skfactor._validation import frozen
 from skfactor._warn import warn_user
 from skfactor.exceptions import RankDeficientWarning
 
+# A fit that cannot succeed is not begun if its cross-products are more numbers than this.
+_MOST_IN_VAIN = 2**22
+
 
 @dataclass(frozen=True, eq=False)
 class FirstPass:
@@ -133,6 +136,12 @@ def regress_series(
     known = np.isfinite(factors).all(axis=1)
     kept = slice(None) if known.all() else known
     w = None if weights is None else weights[kept]
+    n_dates = int(np.count_nonzero(known))
+    if fewest > n_dates and returns.shape[1] * len(series.names) ** 2 > _MOST_IN_VAIN:
+        raise ValueError(
+            f"Betas on {len(series.names)} factors need at least {fewest} dates that have them "
+            f"all; found {n_dates}. Pass more dates, or fewer factors."
+        )
     found = _regressions(factors[kept], returns[kept], w, fit_intercept, fewest)
     fits, means = found.fits, found.means
     betas = fits.coefficients[:, -factors.shape[1] :]

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.signal import lfilter
-from sklearn.utils import Bunch, check_random_state
+from sklearn.utils import Bunch
 
+from skfactor._validation import random_source
 from skfactor.datasets._draws import (
     check_counts,
     check_shares,
@@ -118,7 +119,7 @@ def make_panel(
     index = pd.MultiIndex.from_product([dates, numbered("A", n_assets)], names=["date", "asset"])
     names = numbered("x", n_features)
 
-    rng = check_random_state(random_state)
+    rng = random_source(random_state)
     innovations = rng.standard_normal((n_dates, n_assets, n_features))
     innovations[1:] *= np.sqrt(1.0 - persistence**2)  # the first date is the stationary draw
     x = lfilter([1.0], [1.0, -persistence], innovations, axis=0)
@@ -246,7 +247,7 @@ def make_two_pass(
     own = scale("noise", noise, n_assets)
     dates = periods(start, n_periods, freq)
 
-    rng = check_random_state(random_state)
+    rng = random_source(random_state)
     exposures = draw_betas(rng, betas, n_assets, n_factors)
     b = exposures.to_numpy()
     deviations = volatility * rng.standard_normal((n_periods, n_factors))

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from sklearn.utils import check_random_state
 
 from skfactor._kernels.factor_numbers import (
     LARGEST,
@@ -23,7 +22,7 @@ from skfactor._kernels.factor_numbers import (
 from skfactor._kernels.principal import leading_directions
 from skfactor._kernels.rounding import EPSILON
 from skfactor._typing import Float64Array
-from skfactor._validation import check_flag, is_whole, numbers, raise_if_repeated
+from skfactor._validation import check_flag, is_whole, numbers, raise_if_repeated, random_source
 from skfactor._warn import warn_user
 
 if TYPE_CHECKING:
@@ -194,6 +193,8 @@ def check_methods(methods: str | Iterable[str]) -> list[str]:
     """Names of rules in lower case; ``ValueError`` naming one that is unknown."""
     if isinstance(methods, str):
         methods = METHODS if methods == "all" else [methods]
+    if not isinstance(methods, Iterable):
+        raise ValueError(f"methods={methods!r} has to be a name or a list of names.")
     chosen = [str(name).lower() for name in methods]
     unknown = [name for name in chosen if name not in METHODS]
     if unknown or not chosen:
@@ -245,7 +246,7 @@ def find_number(
         elif name == "gx":
             selected[name] = penalized_eigenvalue_number(eigenvalues, t, n, max_factors)
         elif name == "abc":
-            rng = check_random_state(random_state)
+            rng = random_source(random_state)
             selected[name] = subsample_number(x / x.std(axis=0), max_factors, rng)
         else:
             selected[name] = chosen_number(name, table[name])

@@ -146,13 +146,12 @@ def _too_few_dates(fit: TwoPassFit) -> str:
 def diagnose(model: BaseEstimator, significance: float) -> Diagnostics:
     """See `skfactor.FamaMacBeth.diagnostics`."""
     check_significance(significance)
-    n_draws = max(int(np.ceil(10.0 / significance)) - 1, _DRAWS)
-    if n_draws > 10 * _MOST_DRAWS:
+    if significance * _MOST_DRAWS < 0.99:
         raise ValueError(
             f"significance={significance!r} is below the smallest p-value of a bootstrap of "
             f"{_MOST_DRAWS} samples. Use 0.0001 or more."
         )
-    n_draws = min(n_draws, _MOST_DRAWS)
+    n_draws = min(max(int(np.ceil(10.0 / significance)) - 1, _DRAWS), _MOST_DRAWS)
     record, fit = two_pass_record_of(model, "diagnostics")
     obstacle = _too_few_dates(fit) or obstacle_to("krs", record)
     if obstacle:

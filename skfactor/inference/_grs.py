@@ -21,6 +21,7 @@ from skfactor._kernels.wild_pricing import AlphaStatistics
 from skfactor._panel import check_same_rows, time_index
 from skfactor._typing import Float64Array, IntArray
 from skfactor._validation import (
+    check_flag,
     is_one_of,
     raise_if_infinite,
     raise_if_no_numbers,
@@ -29,7 +30,7 @@ from skfactor._validation import (
     target_names,
 )
 from skfactor.inference._long_run import LongRun, names_newey_west
-from skfactor.inference._premia import PremiaInference, TestResult
+from skfactor.inference._premia import PremiaInference, TestResult, chi2_test, f_test
 from skfactor.inference._small_sample import SmallSample, covariances_of_many, warn_of_limits
 
 
@@ -274,7 +275,7 @@ class AlphaSample:
         covariance, lags = self.covariance(chosen == "asymptotic" and self.debiased)
         wald = quadratic_form(alphas, covariance[np.ix_(places, places)], refusal)
         if chosen == "asymptotic":
-            return TestResult.chi2(wald, n_assets, null)
+            return chi2_test(wald, n_assets, null)
         if chosen == "exact":
             free = n_dates - n_factors - n_assets
             if free <= 0:
@@ -287,7 +288,7 @@ class AlphaSample:
             sharpe = float(mean @ np.linalg.solve(centred.T @ centred / len(centred), mean))
             warn_of_limits(what, n_dates, n_assets, sharpe)
             statistic = wald * free / (n_assets * n_dates)
-            return TestResult.f(statistic, n_assets, free, null)
+            return f_test(statistic, n_assets, free, null)
         if not observed.all():
             raise ValueError(
                 "small_sample='wild' needs complete returns, and some are missing. Drop the assets "
@@ -391,6 +392,7 @@ def grs_test(
             f"covariance={covariance!r} is neither 'homoskedastic' nor 'robust'."
             f"{meant if names_newey_west(covariance) else ''}"
         )
+    check_flag(prewhiten, "prewhiten")
     if covariance == "homoskedastic" and (kernel is not None or bandwidth is not None or prewhiten):
         raise ValueError("A kernel or bandwidth is for covariance='robust'; leave it out here.")
     form = SmallSample(small_sample, n_draws, random_state)
@@ -415,4 +417,4 @@ def grs_test(
     sharpe = float(mean @ np.linalg.solve(sample.factor_covariance, mean))
     distance = float(alphas @ np.linalg.solve(residuals.T @ residuals / n_dates, alphas))
     statistic = free / n_assets * distance / (1.0 + sharpe)
-    return TestResult.f(statistic, n_assets, free, null)
+    return f_test(statistic, n_assets, free, null)

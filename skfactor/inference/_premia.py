@@ -95,15 +95,15 @@ class TestResult(Preformatted):
         head = f"{name} = {self.statistic:.4f}, p-value = {self.p_value:.4f}"
         return f"{head}\nH0: {self.null}"
 
-    @classmethod
-    def chi2(cls, statistic: float, df: int, null: str) -> TestResult:
-        """Test by the chi-square distribution."""
-        return cls(statistic, float(stats.chi2.sf(statistic, df)), (df,), "chi2", null)
 
-    @classmethod
-    def f(cls, statistic: float, df: int, free: float, null: str) -> TestResult:
-        """Test by the F distribution."""
-        return cls(statistic, float(stats.f.sf(statistic, df, free)), (df, free), "F", null)
+def chi2_test(statistic: float, df: int, null: str) -> TestResult:
+    """A test by the chi-square distribution."""
+    return TestResult(statistic, float(stats.chi2.sf(statistic, df)), (df,), "chi2", null)
+
+
+def f_test(statistic: float, df: int, free: float, null: str) -> TestResult:
+    """A test by the F distribution."""
+    return TestResult(statistic, float(stats.f.sf(statistic, df, free)), (df, free), "F", null)
 
 
 @dataclass(frozen=True, eq=False)
@@ -291,9 +291,9 @@ class PremiaInference:
         )
         null = f"the premia of {', '.join(map(str, chosen))} are zero"
         if not self._is_t:
-            return TestResult.chi2(wald, k, null)
+            return chi2_test(wald, k, null)
         statistic = wald * free / (k * df)  # free is df if it is not Hotelling's
-        return TestResult.f(statistic, k, free, null)
+        return f_test(statistic, k, free, null)
 
     def to_frame(self) -> pd.DataFrame:
         """One row an estimate: itself, standard error, t, p-value and 95% interval."""

@@ -10,8 +10,9 @@ from sklearn.base import BaseEstimator
 from skfactor._definite import are_explained, quadratic_form
 from skfactor._kernels.wild_pricing import PricingErrorStatistics, unleveraged
 from skfactor._passes.two_pass import TwoPass
+from skfactor._validation import check_flag
 from skfactor.inference._long_run import LongRun
-from skfactor.inference._premia import TestResult
+from skfactor.inference._premia import TestResult, chi2_test, f_test
 from skfactor.inference._small_sample import SmallSample, covariances_of_many, warn_of_limits
 from skfactor.inference._two_pass import two_pass_of
 
@@ -97,6 +98,7 @@ def j_test(
     (21, 576)
     """
     form = SmallSample(small_sample, n_draws, random_state)
+    check_flag(prewhiten, "prewhiten")
     own = getattr(model, "j_test", None) if isinstance(model, BaseEstimator) else None
     if own is not None:
         given = {"kernel": kernel, "bandwidth": bandwidth, "prewhiten": prewhiten}
@@ -119,12 +121,12 @@ def j_test(
     statistic = t * quadratic_form(errors, variance, refusal)
     chosen = form.choose("j_test", long_run, t, two_pass=True)
     if chosen == "asymptotic":
-        return TestResult.chi2(statistic, free, _NULL)
+        return chi2_test(statistic, free, _NULL)
     if chosen == "exact":
         warn_of_limits("j_test", t, n, passes.errors_in_variables)
         left = t - k - free
         scaled = statistic * left / (t * free)
-        return TestResult.f(scaled, free, left, _NULL)
+        return f_test(scaled, free, left, _NULL)
     test = PricingErrorStatistics(
         passes.centred_factors,
         passes.weighting,
@@ -194,11 +196,11 @@ def shanken_test(model: BaseEstimator, *, small_sample: bool = True) -> TestResu
     free = len(errors)
     if not small_sample:
         statistic = t * q_statistic
-        return TestResult.chi2(statistic, free, _NULL)
+        return chi2_test(statistic, free, _NULL)
     # T - N + 1 with a zero-beta rate, T - N without.
     left = t - passes.factors.shape[1] - free
     statistic = q_statistic * left / free
-    return TestResult.f(statistic, free, left, _NULL)
+    return f_test(statistic, free, left, _NULL)
 
 
 def _check_residuals(passes: TwoPass, what: str) -> None:

@@ -17,7 +17,7 @@ from skfactor._typing import Float64Array
 from skfactor._validation import check_flag, check_level
 from skfactor.inference._covariance_risk import price_of_covariance_risk
 from skfactor.inference._long_run import LongRun
-from skfactor.inference._premia import Preformatted, PremiaInference, TestResult
+from skfactor.inference._premia import Preformatted, PremiaInference, TestResult, chi2_test
 from skfactor.inference._small_sample import check_small_sample
 from skfactor.inference._two_pass import influence_of_errors, two_pass_of
 
@@ -253,7 +253,7 @@ def _test_nested(small: TwoPass, large: TwoPass, prices: PremiaInference) -> Tes
     free = k - n_small
     said = ", ".join(extra) if len(extra) == free else "what the larger model has beside the other"
     null = f"{said} {'adds' if free == 1 or len(extra) != free else 'add'} nothing to the R2"
-    return TestResult.chi2(wald, free, null)
+    return chi2_test(wald, free, null)
 
 
 def compare_r2(

@@ -8,10 +8,10 @@ from scipy.linalg import helmert
 
 from skfactor._kernels.wild_bootstrap import RankDeficiency, random_signs, share_as_large
 from skfactor._typing import Float64Array
-from skfactor._validation import is_one_of, is_whole
+from skfactor._validation import check_flag, is_one_of, is_whole
 from skfactor.inference._grs import FactorSample, check_residuals, read_factor_sample
 from skfactor.inference._long_run import LongRun
-from skfactor.inference._premia import TestResult
+from skfactor.inference._premia import TestResult, chi2_test
 from skfactor.inference._small_sample import check_draws, check_small_sample
 
 _METHODS = ("kleibergen-paap", "cragg-donald")
@@ -112,6 +112,7 @@ def rank_test(
     """
     if not is_one_of(method, _METHODS):
         raise ValueError(f"method={method!r} is neither {_METHODS[0]!r} nor {_METHODS[1]!r}.")
+    check_flag(prewhiten, "prewhiten")
     if method == "cragg-donald" and (kernel is not None or bandwidth is not None or prewhiten):
         raise ValueError("A kernel or bandwidth is for method='kleibergen-paap'; leave it out.")
     form = check_small_sample(small_sample)
@@ -155,7 +156,7 @@ def rank_test(
                 max(n_assets, df),
             )
             return TestResult(statistic, p_value, (df,), "wild bootstrap", null)
-    return TestResult.chi2(statistic, df, null)
+    return chi2_test(statistic, df, null)
 
 
 def _with_kernel(

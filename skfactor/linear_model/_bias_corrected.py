@@ -19,7 +19,7 @@ from skfactor._kernels.corrected_betas import (
     reduced_system,
 )
 from skfactor._limits import muted, single_blas_thread
-from skfactor._passes.cross_sections import regress_wide, weigh_assets
+from skfactor._passes.cross_sections import raise_if_too_few, regress_wide, weigh_assets
 from skfactor._passes.first_pass import FirstPass
 from skfactor._passes.slopes import Slopes
 from skfactor._passes.time_series import WideData
@@ -218,6 +218,7 @@ class BiasCorrectedFamaMacBeth(TwoPassModel):
     def _fit_wide(self, data: WideData) -> None:
         factors, returns = data.factors.to_numpy(), data.returns.to_numpy()
         assets, instrumental = data.returns.columns, self.method == "instrumental"
+        raise_if_too_few(len(self._names), *data.returns.shape, self._fewest_assets())
         self.first_pass_, first = self._full_sample_pass(data.factors, data.returns)
         betas, const = first.betas.to_numpy(), self.fit_intercept
         reduce = single_blas_thread(reduced_system)

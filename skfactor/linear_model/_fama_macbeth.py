@@ -14,6 +14,7 @@ from skfactor._fitting import fit_task, fitting
 from skfactor._kernels.least_squares import segment_slope_weights
 from skfactor._kernels.segments import one_segment
 from skfactor._panel import find_panel
+from skfactor._passes.cross_sections import raise_if_too_few
 from skfactor._passes.second_pass import second_pass
 from skfactor._passes.slopes import Slopes
 from skfactor._passes.time_series import WideData
@@ -240,6 +241,7 @@ class FamaMacBeth(TwoPassModel, PanelRegression):
             raise ValueError(
                 "Fewer than 2 columns of y hold any return: a cross-section needs several assets."
             )
+        raise_if_too_few(len(self._names), *data.returns.shape, self._fewest_assets())
         self.first_pass_, first = self._first_pass(data.factors, data.returns)
         second = second_pass(
             first,

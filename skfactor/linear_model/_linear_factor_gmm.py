@@ -38,7 +38,7 @@ from skfactor._validation import (
 from skfactor._warn import warn_user
 from skfactor.exceptions import SmallSampleWarning
 from skfactor.inference._long_run import LongRun
-from skfactor.inference._premia import PremiaInference, TestResult
+from skfactor.inference._premia import PremiaInference, TestResult, chi2_test, f_test
 from skfactor.inference._small_sample import check_small_sample
 from skfactor.linear_model._expected_returns import ExpectedReturns, raise_for_kind
 
@@ -325,10 +325,10 @@ class LinearFactorGMM(ExpectedReturns):
                 SmallSampleWarning,
             )
         if not form or self.kernel is not None:
-            return TestResult.chi2(self._j, df, null)
+            return chi2_test(self._j, df, null)
         free = t - k - df
         statistic = self._j * free / (t * df)
-        return TestResult.f(statistic, df, free, null)
+        return f_test(statistic, df, free, null)
 
 
 # Of the F distribution of J, by simulation.

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 
@@ -14,10 +17,15 @@ from skfactor._fitting import fit_task, fitting
 from skfactor._kernels.least_squares import solve_least_squares
 from skfactor._kernels.segments import Segments, one_segment
 from skfactor._kernels.threads import Done, report_nothing
-from skfactor._panel import Panel, find_panel, raise_if_one_row_a_date
-from skfactor._passes.cross_sections import raise_if_time_series, regress_panel
+from skfactor._panel import find_panel, raise_if_one_row_a_date
+from skfactor._passes.cross_sections import (
+    raise_if_time_series,
+    raise_if_too_few,
+    regress_panel,
+    runs_of_dates,
+)
 from skfactor._passes.slopes import Fits, Slopes, count_warm_up
-from skfactor._typing import BoolArray, Float64Array, FloatArray, RowLabels
+from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray, RowLabels
 from skfactor._undated import warn_undated
 from skfactor._validation import check_row_weights, column_index, remember_names
 from skfactor.linear_model._premia_model import PremiaModel
@@ -27,15 +35,26 @@ from skfactor.linear_model._premia_model import PremiaModel
 class PanelRows:
     """Validated rows of a panel."""
 
-    values: FloatArray  # (n_rows, K)
+    exposures: FloatArray  # (n_rows, K)
     returns: Float64Array  # (n_rows,)
     weights: Float64Array | None  # (n_rows,)
-    panel: Panel | None
+    segments: Segments  # rows of each date, all together without dates
+    dates: pd.Index | None  # one per segment
 
-    @property
-    def segments(self) -> Segments:
-        """Rows of each date, all together without dates."""
-        return one_segment(len(self.values)) if self.panel is None else self.panel.segments
+    def of_dates(self, which: slice) -> PanelRows:
+        """The rows of some dates, in the order of these if not of all."""
+        if which == slice(0, len(self.segments)):
+            return self
+        offsets = self.segments.offsets[which.start : which.stop + 1]
+        run, order = slice(offsets[0], offsets[-1]), self.segments.order
+        rows: slice | IntArray = run if order is None else order[run]
+        return PanelRows(
+            self.exposures[rows],
+            self.returns[rows],
+            None if self.weights is None else self.weights[rows],
+            Segments(offsets - offsets[0]),
+            None if self.dates is None else self.dates[which],
+        )
 
 
 class PanelRegression(PremiaModel):
@@ -194,6 +213,8 @@ class PanelRegression(PremiaModel):
         dates: RowLabels | None,
     ) -> None:
         rows = self._panel_rows(values, target, X, y, sample_weight, dates)
+        most, needed = int(rows.segments.lengths.max()), self._fewest_assets()
+        raise_if_too_few(len(self._names), len(rows.segments), most, needed)
         with fit_task(self, X, y, len(rows.segments), "date") as done:
             slopes = self._regress(rows, done)
             self._judge(slopes)
@@ -218,16 +239,22 @@ class PanelRegression(PremiaModel):
         several = panel is not None and (panel.assets is None or len(panel.assets) > 1)
         if several and self._fewest_assets() > 1:
             raise_if_one_row_a_date(panel, len(values), type(self).__name__)
-        return PanelRows(values, target.reshape(-1), weights, panel)
+        segments, dates = one_segment(len(values)), None
+        if panel is not None:
+            segments, dates = panel.segments, panel.dates.labels
+        return PanelRows(values, target.reshape(-1), weights, segments, dates)
 
     def _regress(self, rows: PanelRows, done: Done) -> Slopes:
-        """Slopes of the dates of some rows."""
-        segments = rows.segments
+        """Slopes of the dates of some rows, of as many dates at a time as fit into memory."""
+        runs = runs_of_dates(len(self._names), len(rows.segments))
+        return reduce(add, [self._regress_dates(rows.of_dates(dates), done) for dates in runs])
+
+    def _regress_dates(self, rows: PanelRows, done: Done) -> Slopes:
         fits, variation = regress_panel(
-            rows.values.T,
+            rows.exposures.T,
             rows.returns,
             rows.weights,
-            segments,
+            rows.segments,
             done=done,
             solve=self._solver(),
             fit_intercept=self.fit_intercept,
@@ -235,13 +262,13 @@ class PanelRegression(PremiaModel):
         )
         empty: BoolArray = np.zeros(len(self._names), dtype=bool)
         if (fits.thin | fits.deficient).all():  # is that the reason?
-            empty = np.asarray(np.isnan(rows.values).all(axis=0))
+            empty = np.asarray(np.isnan(rows.exposures).all(axis=0))
         return Slopes.of(
             fits,
             self._labels(),
-            None if rows.panel is None else rows.panel.dates.labels,
+            rows.dates,
             has_const=self.fit_intercept,
-            n_warm_up=count_warm_up(rows.values, segments),
+            n_warm_up=count_warm_up(rows.exposures, rows.segments),
             variation=variation,
             empty=empty,
             has_names=hasattr(self, "feature_names_in_"),

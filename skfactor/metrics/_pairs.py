@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_array
 from skfactor._kernels.segments import Segments, segments_from_codes
 from skfactor._panel import Panel, check_same_rows, find_panel, group_labels, is_time_series
 from skfactor._typing import BoolArray, Float64Array, IntArray, RowLabels
-from skfactor._validation import check_row_weights, raise_if_infinite
+from skfactor._validation import check_row_weights, raise_if_infinite, raise_if_sparse
 from skfactor._warn import warn_user
 
 
@@ -89,6 +89,8 @@ def read_numbers(values: Any, name: str) -> Float64Array:
         raise ValueError(f"{name} is a single number; it needs one value per row.")
     if not np.size(values):
         raise ValueError(f"{name} has no rows.")
+    if isinstance(values, pd.DataFrame):
+        raise_if_sparse(values, name)
     try:
         array = check_array(
             values, dtype=np.float64, ensure_2d=False, ensure_all_finite=False, input_name=name

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
-from sklearn.model_selection import check_cv, cross_validate
+from sklearn.model_selection import cross_validate
 from sklearn.utils.validation import check_consistent_length
 
 from skfactor._panel import check_same_rows
@@ -21,6 +21,7 @@ from skfactor.metrics import cross_sectional_r2_scorer, rank_ic_scorer
 from skfactor.metrics._mean_inference import check_horizon
 from skfactor.model_selection._date_splitter import raise_if_overlapping, rows_by_date
 from skfactor.model_selection._factor_set_statistics import in_sample_statistics
+from skfactor.model_selection._folds import read_cv
 from skfactor.model_selection._set_engines import (
     NeedsRowsError,
     Sample,
@@ -139,7 +140,8 @@ def compare_factor_sets(
     check_consistent_length(X, y)
     check_same_rows(X, y)
     wide = np.ndim(y) == 2 and np.shape(y)[1] > 1
-    if reference is not None and reference not in named:
+    has_no_hash = getattr(reference, "__hash__", None) is None
+    if reference is not None and (has_no_hash or reference not in named):
         raise ValueError(f"reference={reference!r} is none of the sets {list(named)}.")
     estimator = FamaMacBeth() if estimator is None else estimator
     check_horizon(horizon)
@@ -247,6 +249,8 @@ def _read_sets(sets: _Sets, X: ArrayLike) -> dict[Hashable, list[Hashable]]:
 def _read_traded(traded: bool | Sequence[Hashable], X: pd.DataFrame) -> list[Hashable]:
     if isinstance(traded, bool | np.bool_):
         return list(X.columns) if traded else []
+    if not isinstance(traded, Iterable):
+        raise ValueError(f"traded={traded!r} is neither True or False nor a list of columns.")
     unknown = [name for name in traded if name not in X.columns]
     if unknown or isinstance(traded, str):
         raise ValueError(
@@ -260,7 +264,7 @@ def _read_splits(
     cv: SplitterLike | None, X: pd.DataFrame, y: ArrayLike
 ) -> list[tuple[IntArray, IntArray]]:
     """Folds as arrays of rows; raise if one has the same date in train and test."""
-    splits = list(check_cv(cv).split(X, y))
+    splits = list(read_cv(cv).split(X, y))
     if not (np.ndim(y) == 2 and np.shape(y)[1] > 1):
         raise_if_shared(splits, X, y)
     return splits

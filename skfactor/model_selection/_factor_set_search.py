@@ -13,7 +13,6 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn import get_config
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, TransformerMixin, clone
-from sklearn.model_selection import check_cv
 from sklearn.pipeline import Pipeline
 from sklearn.utils import Tags, get_tags, indexable
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
@@ -42,6 +41,7 @@ from skfactor._typing import (
 from skfactor._validation import raise_if_repeated
 from skfactor._warn import warn_user
 from skfactor.exceptions import RankDeficientWarning
+from skfactor.model_selection._folds import read_cv
 from skfactor.model_selection._panel_sets import DateFolds, SetFits
 from skfactor.model_selection._set_choices import (
     Units,
@@ -440,7 +440,7 @@ class FactorSetSearchCV(
     # --- the search -------------------------------------------------------------------------------
 
     def _splitter(self) -> Any:
-        return WalkForwardSplit() if self.cv is None else check_cv(self.cv)
+        return WalkForwardSplit() if self.cv is None else read_cv(self.cv)
 
     def _split(
         self, X: ArrayLike, y: Any, given: Mapping[str, object]

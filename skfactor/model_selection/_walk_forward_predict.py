@@ -10,7 +10,6 @@ from joblib import effective_n_jobs
 from numpy.typing import ArrayLike
 from sklearn import get_config
 from sklearn.base import BaseEstimator, clone
-from sklearn.model_selection import check_cv
 from sklearn.utils import Bunch
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
@@ -35,6 +34,7 @@ from skfactor.model_selection._date_splitter import (
     raise_if_overlapping,
     rows_by_date,
 )
+from skfactor.model_selection._folds import check_n_jobs, read_cv
 from skfactor.model_selection._walk_forward_split import WalkForwardSplit
 
 
@@ -147,7 +147,8 @@ def predict_tests(
     ``labels`` are the ``dates`` and ``assets`` that were passed; quiet: without warnings.
     """
     check_horizon(horizon)
-    cv = WalkForwardSplit(purge=int(horizon) - 1) if cv is None else check_cv(cv)
+    check_n_jobs(n_jobs)
+    cv = WalkForwardSplit(purge=int(horizon) - 1) if cv is None else read_cv(cv)
     given = {name: label for name, label in (labels or {}).items() if label is not None}
     routed = route(estimator, cv, named_metadata(params), given)
     splits = list(cv.split(X, y, **routed.splitter.split))

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.base import clone
+from sklearn.utils.validation import check_consistent_length, has_fit_parameter
 
 from skfactor._panel import find_panel, only_numbers_rows
 from skfactor._sklearn import num_samples
@@ -298,6 +299,11 @@ def slope_factors(
     Name: premium, dtype: float64
     """
     fitted: FamaMacBeth = FamaMacBeth() if model is None else clone(model)
+    if not (hasattr(fitted, "date_level") and has_fit_parameter(fitted, "sample_weight")):
+        raise TypeError(
+            "slope_factors needs a FamaMacBeth or a RidgeFamaMacBeth, which regress date by date; "
+            f"found {type(fitted).__name__}. Transform X before, if it is for a pipeline."
+        )
     shape = np.shape(returns)
     if not np.size(returns) or not np.size(X):
         raise ValueError("X or returns has no rows, so there is nothing to regress.")
@@ -306,6 +312,7 @@ def slope_factors(
             f"returns has shape {shape}; pass one return per row of X. For wide returns, one "
             "column per asset, skfactor.frames.stack_characteristics makes such rows."
         )
+    check_consistent_length(X, returns)
     panel = find_panel(X, returns, n_rows=shape[0], dates=dates, date_level=fitted.date_level)
     if panel is None:
         raise ValueError(_UNDATED)

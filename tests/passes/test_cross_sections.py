@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from pandas.testing import assert_frame_equal
 from reference import qr_least_squares, random_panel
 
-from skfactor import FamaMacBeth
+from skfactor import BiasCorrectedFamaMacBeth, FactorBetas, FamaMacBeth, RidgeFamaMacBeth
+from skfactor._passes.cross_sections import regress_panel
 from skfactor._passes.slopes import average_weights
 from skfactor.exceptions import RankDeficientWarning
 
@@ -291,3 +295,51 @@ def test_halflives_are_measured_in_periods_where_dates_are_periods(panel):
     assert_allclose(model.premia_, weights @ model.lambdas_ / weights.sum(), rtol=1e-12)
     by_rank = FamaMacBeth(premia_halflife=3.0).fit(X, y)
     assert not np.allclose(by_rank.premia_, model.premia_)
+
+
+# --- memory -------------------------------------------------------------------------------------
+
+
+def test_more_exposures_than_assets_on_any_date_are_refused_before_memory_is_taken():
+    rng = np.random.default_rng(0)
+    X, y = _balanced(8, 10, 1500)
+    periods = pd.DataFrame(rng.normal(size=(400, 1500))).add_prefix("f")
+    returns = pd.DataFrame(rng.normal(size=(400, 10)))
+    for model, data, target in (
+        (FamaMacBeth(), X, y),
+        (RidgeFamaMacBeth(alpha=0.0), X, y),
+        (FamaMacBeth(), periods, returns),
+        (BiasCorrectedFamaMacBeth(), periods, returns),
+    ):
+        tracemalloc.start()
+        with pytest.raises(ValueError, match="1500 exposures need at least 1501 assets"):
+            model.fit(data, target)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 15e6  # one table of products has 18 MB a date
+    with pytest.raises(ValueError, match="1500 factors need at least 1501 dates"):
+        FactorBetas().fit(periods[:100], returns[:100])
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_dates_are_fitted_in_runs_that_fit_into_memory(monkeypatch, weighted):
+    rng = np.random.default_rng(0)
+    X, y = _balanced(20, 15, 3)
+    rows = rng.permutation(len(X))
+    X, y = X.iloc[rows], y.iloc[rows]
+    weights = rng.random(len(X)) if weighted else None
+    whole = FamaMacBeth().fit(X, y, sample_weight=weights)
+    held = []
+
+    def spy(columns, returns, weights, segments, **options):
+        held.append(len(segments) * (len(columns) + 2) ** 2)
+        return regress_panel(columns, returns, weights, segments, **options)
+
+    monkeypatch.setattr("skfactor._passes.cross_sections._MOST_PRODUCTS", 100)
+    monkeypatch.setattr("skfactor.linear_model._panel_fit.regress_panel", spy)
+    parts = FamaMacBeth().fit(X, y, sample_weight=weights)
+    assert max(held) <= 100
+    assert len(held) == 5
+    assert_frame_equal(parts.lambdas_, whole.lambdas_, rtol=1e-12)
+    assert_frame_equal(parts.cross_sections_, whole.cross_sections_, rtol=1e-9)
+    assert_frame_equal(parts.inference().cov, whole.inference().cov, rtol=1e-9)
