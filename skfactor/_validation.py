@@ -359,6 +359,11 @@ def is_one_of(value: object, options: Collection[str | None]) -> bool:
     return (value is None or isinstance(value, str)) and value in options
 
 
+def counted(number: int | np.integer[Any], noun: str) -> str:
+    """A number of things: "1 position", "2 positions"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def is_whole(value: object) -> bool:
     """Whether a value is a whole number, and not true or false."""
     return isinstance(value, Integral) and not isinstance(value, bool)

@@ -484,7 +484,10 @@ def test_what_attacks_have_found_is_said_in_our_words():
         (lambda: compare_factor_sets(sets, X, y, cv=odd), "cv holds .*, and a fold is a pair"),
         (lambda: walk_forward_predict(FamaMacBeth(), X, y, cv=["x1"]), "cv holds 'x1'"),
         (lambda: walk_forward_predict(FamaMacBeth(), X, y, n_jobs=odd), "n_jobs=array"),
-        (lambda: returns_from_prices(1.0 + X["x1"].abs(), freq=missing), "freq=.* name of a frequency"),
+        (
+            lambda: returns_from_prices(1.0 + X["x1"].abs(), freq=missing),
+            "freq=.* a frequency",
+        ),
         (lambda: premia_table(1e300), "models has to be a list, and is a float"),
         (lambda: FactorNeutralizer(passthrough=np.array(1.0)).fit(X), "passthrough"),
         (lambda: cross_sectional_r2_score(sparse, returns), "are sparse"),

@@ -82,7 +82,7 @@ def date_sums(
 ) -> DateSums:
     """Sums of each segment of rows with characteristics (n_rows, L) and returns (n_rows,).
 
-    Rows that miss anything, or weigh nothing, are left out. The constant is the last column.
+    Rows that miss anything, or have a weight of 0, are left out. The constant is the last column.
     """
     t, n_given = len(segments), values.shape[1]
     n = n_given + add_constant

@@ -60,7 +60,7 @@ from skfactor._warn import warn_user
 from skfactor.exceptions import RankDeficientWarning
 
 # Sizes of a characteristic in the tenth and the ninetieth of a hundred dates that differ by more
-# than this factor, squared, are said to move; fewer rows a date than this say nothing of it.
+# than this factor, squared, are said to move; fewer rows per date than this do not tell.
 _SCALE_MOVES, _ENOUGH_ROWS = 9.0, 30
 # Fewest residuals of an asset that its variance is estimated from.
 _FEWEST_RESIDUALS = 12
@@ -460,7 +460,7 @@ class InstrumentedPCA(
         if not isinstance(factors, pd.DataFrame):
             raise ValueError(
                 f"factors is a {type(factors).__name__}; pass a DataFrame with the dates in its "
-                "index, one row a date."
+                "index, one row per date."
             )
         if not has_dates:
             raise ValueError(
@@ -573,7 +573,7 @@ class InstrumentedPCA(
                     f"constant in all {int(taken.n_rows.sum())} rows together"
                 )
                 if self._has_dates:
-                    raise ValueError(f"{found}. Drop some, or pass ridge=1e-6, say.")
+                    raise ValueError(f"{found}. Drop some, or pass ridge=1e-6, for example.")
                 warn_user(f"{found}, so that the coefficients are NaN.", RankDeficientWarning)
                 return False
         if len(taken) >= 10 and np.median(taken.n_rows) >= _ENOUGH_ROWS:
@@ -611,7 +611,7 @@ class InstrumentedPCA(
         except np.linalg.LinAlgError as error:
             raise ValueError(
                 "The exposures to the factors are collinear on some date: characteristics do not "
-                "vary enough there. Use fewer components, a larger min_assets, or ridge=1e-6, say."
+                "vary enough there. Use fewer components, a larger min_assets, or ridge=1e-6."
             ) from error
 
     def _describe(

@@ -104,7 +104,7 @@ def n_factors(
     Parameters
     ----------
     returns : DataFrame or array-like of shape (n_periods, n_assets)
-        Complete returns, one column an asset.
+        Complete returns, one column per asset.
     methods : "all", str or iterable of str, default="all"
         - ``"ic1"``, ``"ic2"``, ``"ic3"``, ``"pc1"``, ``"pc2"``, ``"pc3"``, ``"bic3"``: information
           criteria [1]_.
@@ -180,7 +180,7 @@ def n_factors(
         raise_if_repeated(returns.columns, "returns")
     values = numbers(returns, "returns")
     if values.ndim != 2:
-        raise ValueError(f"returns has shape {values.shape}; it needs one column an asset.")
+        raise ValueError(f"returns has shape {values.shape}; it needs one column per asset.")
     if np.isnan(values).any():
         raise ValueError(
             "returns has missing values. Keep the assets, or the dates, that are complete, such as "

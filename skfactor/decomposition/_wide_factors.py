@@ -77,7 +77,7 @@ class WideFactors(
         Parameters
         ----------
         X : array-like of shape (n_periods, n_assets)
-            Returns, one column an asset, in decimals.
+            Returns, one column per asset, in decimals.
         y : None
             Ignored.
 
@@ -88,7 +88,7 @@ class WideFactors(
         Raises
         ------
         ValueError
-            If X is a panel with one return a row, values are infinite or text, or missing with
+            If X is a panel with one return per row, values are infinite or text, or missing with
             ``missing="raise"``, an asset has no return, or there are not so many factors.
 
         Warns
@@ -143,8 +143,8 @@ class WideFactors(
         """Returns (T, N) as numbers, missing ones only where they may be."""
         if isinstance(X, pd.DataFrame) and X.index.nlevels > 1:
             raise ValueError(
-                f"X is indexed by {list(X.index.names)}, one return a row; {type(self).__name__} "
-                "needs one row a period and one column an asset: pass returns.unstack() of a "
+                f"X is indexed by {list(X.index.names)}, one return per row; {type(self).__name__} "
+                "needs one row per period and one column per asset: pass returns.unstack() of a "
                 "Series of returns. InstrumentedPCA takes panels with characteristics."
             )
         values = validate_features(self, X, reset=reset).astype(np.float64)
@@ -153,7 +153,7 @@ class WideFactors(
         if isinstance(X, pd.DataFrame) and is_dated(X.index) and not X.index.is_unique:
             raise ValueError(
                 f"The date {X.index[X.index.duplicated()][0]} occurs more than once. "
-                f"{type(self).__name__} needs one row a period."
+                f"{type(self).__name__} needs one row per period."
             )
         missing = np.isnan(values)
         if self.missing == "raise" and missing.any():

@@ -164,7 +164,7 @@ class FactorScreen:
     kept : list
         Names of the surviving factors.
     steps : DataFrame
-        One row a round, one column per factor: squared t statistics, NaN once a factor is gone,
+        One row per round, one column per factor: squared t statistics, NaN once a factor is gone,
         and the ``"threshold"`` of the round.
 
     Examples

@@ -111,7 +111,7 @@ def read_factor_sample(factors: ArrayLike, returns: ArrayLike) -> FactorSample:
 def _complete_table(data: Any, what: str) -> Float64Array:
     """Values (T, n_columns) without NaN; a single series is one column."""
     if data is None:
-        raise ValueError(f"{what} is None; pass one column a series.")
+        raise ValueError(f"{what} is None; pass one column per series.")
     if isinstance(data, pd.DataFrame):
         raise_if_repeated(data.columns, what)
         if not len(data.columns):
@@ -341,10 +341,10 @@ def grs_test(
     small_sample : {"auto", True, False, "wild"}, default="auto"
         For ``covariance="robust"`` only; the other is exact as it is. True is
         :math:`W (T - N - K) / (N T) \sim F_{N, T - N - K}`, which holds for N up to T / 5 and
-        squared Sharpe ratios of the factors up to 0.1, or 0.15 with 40 dates an asset, and warns
+        squared Sharpe ratios of the factors up to 0.1, or 0.15 with 40 dates per asset, and warns
         beyond. ``"wild"`` is a bootstrap
         that holds everywhere: what the factors leave of returns without alphas, times one random
-        sign a date; with a kernel, paths of a first-order autoregression of each asset whose
+        sign per date; with a kernel, paths of a first-order autoregression of each asset whose
         innovations have random signs. False is the asymptotic distribution: W with a covariance
         T / (T - K - 1) times as large is chi-square, which rejects true models too often unless
         there are many dates for each asset. ``"auto"`` is True without a kernel; with a kernel it

@@ -147,7 +147,7 @@ def hj_distance(
         chi-square with T - N degrees of freedom, as the covariance of the returns is estimated.
         False is the asymptotic distribution, the weighted sum alone, which rejects true models too
         often unless there are many dates for each asset. ``"wild"`` is a bootstrap whose residuals
-        get one random sign a date, or with a kernel are paths of a first-order autoregression of
+        get one random sign per date, or with a kernel are paths of a first-order autoregression of
         each asset whose innovations have random signs; that needs 120 dates and warns below.
         ``"auto"`` is True without a kernel; with a kernel it is False, and warns.
     kernel, bandwidth

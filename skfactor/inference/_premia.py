@@ -296,7 +296,7 @@ class PremiaInference:
         return f_test(statistic, k, free, null)
 
     def to_frame(self) -> pd.DataFrame:
-        """One row an estimate: itself, standard error, t, p-value and 95% interval."""
+        """One row per estimate: itself, standard error, t, p-value and 95% interval."""
         columns = [
             self.premia.rename(self._estimate),
             self.std_errors,

@@ -49,14 +49,13 @@ def j_test(
     small_sample : {"auto", True, False, "wild"}, default="auto"
         With P premia True is J (T - K - N + P) / (T (N - P)), distributed like F with (N - P,
         T - K - N + P) degrees of freedom; this holds for N up to T / 5 and premia' Vf^-1 premia up
-        to 0.1, or 0.15 with 40 dates an asset, and warns beyond. ``"wild"`` is a bootstrap that
-        holds everywhere: betas, premia and factors are kept, residuals get one random sign a date,
-        and both passes are fitted again.
-        With a kernel the signs are those of innovations of a first-order autoregression of each
-        asset, which needs 120 dates and warns below. False is the asymptotic distribution,
-        chi-square with N - P degrees of freedom: it rejects true models too often unless there are
-        many dates for each asset. ``"auto"`` is True without a kernel; with a kernel it is False,
-        and warns. Other models say which forms they have.
+        to 0.1, or 0.15 with 40 dates per asset, and warns beyond. ``"wild"`` is a bootstrap that
+        holds everywhere: betas, premia and factors are kept, residuals get one random sign per
+        date, and both passes are fitted again. With a kernel the signs are those of innovations of
+        a first-order autoregression of each asset, which needs 120 dates and warns below. False is
+        the asymptotic distribution, chi-square with N - P degrees of freedom: it rejects true
+        models too often unless there are many dates for each asset. ``"auto"`` is True without a
+        kernel; with a kernel it is False, and warns. Other models say which forms they have.
     kernel, bandwidth, prewhiten
         Long-run variance, as in `skfactor.FamaMacBeth.inference`. LinearFactorGMM chooses its own
         in `fit`.
@@ -75,7 +74,7 @@ def j_test(
     ValueError
         If two passes are not fitted in wide form, average some dates only, miss data, have no asset
         to spare, or leave no residuals; if the pricing errors have a singular covariance; or if the
-        model takes no kernel here, or has not the form.
+        model takes no kernel here, or does not have the form.
 
     Warns
     -----

@@ -20,7 +20,7 @@ _ERRORS = ("std_error", "t_value", "p_value")
 class ForecastEvaluation:
     """How expected returns compare with realized ones.
 
-    Made by `evaluate_forecasts`; figures are a date, in the units of the returns.
+    Made by `evaluate_forecasts`; figures are per date, in the units of the returns.
 
     Attributes
     ----------

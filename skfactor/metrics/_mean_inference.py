@@ -107,6 +107,8 @@ class MeanInference:
         return pd.Series(figures, name=self.name, dtype=object).infer_objects()
 
     def __str__(self) -> str:
+        if not self.n_dates:
+            return f"{self.name}: not known, no date has it"
         lags = f", horizon {self.horizon}" if self.horizon > 1 else ""
         return (
             f"{self.name}: {self.mean:.4f} ({self.std_error:.4f}), t({self.df}) = "

@@ -54,8 +54,8 @@ def long_short_sharpe(
     Returns
     -------
     float
-        Mean over standard deviation (divisor T - 1) of the dates' returns: a date, not annualized,
-        without costs. NaN if no date has a value.
+        Mean over standard deviation (divisor T - 1) of the dates' returns: per date, not
+        annualized, without costs. NaN if no date has a value.
 
     Raises
     ------

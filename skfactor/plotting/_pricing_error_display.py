@@ -1,4 +1,4 @@
-"""PricingErrorDisplay: average realized against expected returns, one point an asset."""
+"""PricingErrorDisplay: average realized against expected returns, one point per asset."""
 
 from __future__ import annotations
 

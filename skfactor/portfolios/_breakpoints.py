@@ -89,8 +89,8 @@ def find_rules(
     if n_portfolios is not None and not _is_dict(n_portfolios) and not n_plain:
         used = [parameter for parameter, value in given.items() if value is not None]
         raise ValueError(
-            f"n_portfolios={n_portfolios!r} divides no column: {' and '.join(used)} say how all "
-            "are divided. Leave one of them out."
+            f"n_portfolios={n_portfolios!r} divides no column: {' and '.join(used)} "
+            f"{'says' if len(used) == 1 else 'say'} how all are divided. Leave one of them out."
         )
     return rules
 

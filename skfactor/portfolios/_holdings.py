@@ -11,7 +11,7 @@ import pandas as pd
 from skfactor._kernels.holdings import Account, account_holdings
 from skfactor._panel import check_same_rows, find_panel, time_index
 from skfactor._typing import BoolArray, Float64Array, IntArray
-from skfactor._validation import is_one_of, numbers, raise_if_repeated
+from skfactor._validation import counted, is_one_of, numbers, raise_if_repeated
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,8 +137,9 @@ def hold_portfolio(
     n_missing = np.bincount(rows.date_codes[absent], minlength=n_dates)
     if absent.any() and missing == "raise":
         raise ValueError(
-            f"{np.count_nonzero(absent)} positions on {np.count_nonzero(n_missing)} dates have no "
-            "return. Pass missing='rescale' to leave them out."
+            f"On {counted(np.count_nonzero(n_missing), 'date')} "
+            f"{counted(np.count_nonzero(absent), 'position')} without a return. Pass "
+            "missing='rescale' to leave them out."
         )
     held = rows.weights
     if absent.any():
@@ -249,7 +250,7 @@ def _raise_if_more_than_all_lost(rows: _Rows) -> None:
     if len(lost):
         first = lost[np.argmin(rows.date_codes[lost])]
         raise ValueError(
-            f"{len(lost)} positions have a return below -1, more than a total loss; the first is "
+            f"{counted(len(lost), 'return')} below -1, more than a total loss; the first is "
             f"{rows.returns[first]:g} of {rows.assets[rows.asset_codes[first]]} on "
             f"{rows.dates[rows.date_codes[first]]}. Codes of missing returns such as -99 have to "
             "be NaN, and percents have to be divided by 100. (An excess return of a total loss "

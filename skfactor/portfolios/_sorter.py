@@ -87,7 +87,7 @@ class PortfolioSorter(PerDateTransformer):
     Attributes
     ----------
     breakpoints_ : DataFrame
-        Breakpoints of the data in `fit`, a row each date of formation (with ``groupby=`` each date
+        Breakpoints of the data in `fit`, one row per date of formation (with ``groupby=`` per date
         and group, without dates a single row). Columns are (feature, breakpoint), in a dependent
         sort (feature, within, breakpoint), where ``within`` numbers the portfolios of the columns
         before from 1.

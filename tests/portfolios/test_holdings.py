@@ -199,7 +199,11 @@ SERIES = FRAME.stack()
         ({"weights": None}, TypeError, r"found NoneType and DataFrame"),
         ({"returns": 0.1}, TypeError, r"found DataFrame and float"),
         ({"returns": FRAME.iloc[:0]}, ValueError, r"returns is empty"),
-        ({"returns": FRAME * np.nan, "missing": "raise"}, ValueError, r"2 positions on 1 dates"),
+        (
+            {"returns": FRAME * np.nan, "missing": "raise"},
+            ValueError,
+            "On 1 date 2 positions",
+        ),
     ],
 )
 def test_a_mistake_raises_and_says_what_to_do(changes, error, message):
@@ -216,7 +220,7 @@ def test_a_position_that_loses_more_than_all_raises_with_both_causes(side, value
     returns = pd.DataFrame({"a": [0.1, value, value], "b": value}, index=months)
     if stacked:
         weights, returns = weights.stack(), returns.stack()
-    message = rf"2 positions have a return below -1.*is {value:g} of a on 2024-02.*-99.*percents"
+    message = rf"2 returns below -1.*is {value:g} of a on 2024-02.*-99.*percents"
     with pytest.raises(ValueError, match=message):
         hold_portfolio(weights, returns)
     total = returns.clip(lower=-1.0)
