@@ -8,13 +8,11 @@ import numpy as np
 import pandas as pd
 
 from skfactor._dates import calendar_positions
+from skfactor._kernels.look_up import find_rows
 from skfactor._panel import Panel
 from skfactor._typing import IntArray
 from skfactor._validation import is_whole
 from skfactor.metrics._pairs import named_dates
-
-# A table of all dates and assets is faster than a search unless it has this many cells per row.
-_MOST_CELLS = 16
 
 
 @dataclass(frozen=True)
@@ -40,17 +38,9 @@ class AssetRows:
         """
         cells = self.positions[self.dates].astype(np.int64) * self.n_assets + self.assets
         wanted = cells - int(lag) * self.n_assets
-        size = self.n_places * self.n_assets
-        if size > _MOST_CELLS * len(cells):
-            found = np.searchsorted(cells, wanted)
-            later = np.flatnonzero(cells[found] == wanted)
-            return later, found[later]
-        row = np.full(size, -1)
-        row[cells] = np.arange(len(cells))
-        first = int(np.searchsorted(wanted, 0))
-        found = row[wanted[first:]]
+        found = find_rows(cells, wanted, self.n_places * self.n_assets)
         later = np.flatnonzero(found >= 0)
-        return later + first, found[later]
+        return later, found[later]
 
 
 def asset_rows(panel: Panel, chosen: IntArray, metric: str) -> AssetRows:

@@ -8,13 +8,10 @@ import numpy as np
 import pandas as pd
 
 from skfactor._dates import calendar_positions
+from skfactor._kernels.look_up import find_rows
 from skfactor._kernels.segments import segments_from_codes
 from skfactor._panel import Labels, Panel
 from skfactor._typing import BoolArray, IntArray
-
-# A map of all (date, asset) pairs may take this many times the memory of the rows, and a bit more.
-_SPARSE, _SMALL = 16, 10**6
-
 
 # More dates than any sample has, and a number that NumPy takes.
 _MANY = 2**31
@@ -70,18 +67,11 @@ def formations_used(dates: pd.Index, formed: BoolArray, lag: int) -> IntArray:
 
 def same_assets(dates: Labels, assets: Labels, source: IntArray) -> IntArray:
     """For each row, the row of the same asset on the date ``source[date]``, -1 where none is."""
-    n_rows, n_assets = len(dates.codes), len(assets)
-    start = source[dates.codes].astype(np.int64) * n_assets
-    wanted = start + assets.codes
+    n_assets = len(assets)
+    start = source[dates.codes].astype(np.int64)
+    wanted = np.where(start < 0, -1, start * n_assets + assets.codes)
     cells = dates.codes.astype(np.int64) * n_assets + assets.codes
-    if len(dates) * n_assets <= _SPARSE * n_rows + _SMALL:
-        where = np.full(len(dates) * n_assets, -1, dtype=np.int64)
-        where[cells] = np.arange(n_rows)
-        return np.where(start < 0, -1, where[wanted])
-    order = np.argsort(cells)
-    place = np.minimum(np.searchsorted(cells, wanted, sorter=order), n_rows - 1)
-    found = order[place]
-    return np.where((start >= 0) & (cells[found] == wanted), found, -1)
+    return find_rows(cells, wanted, len(dates) * n_assets)
 
 
 def rows_on(panel: Panel, formed: BoolArray) -> Panel:

@@ -88,6 +88,8 @@ class FactorZScorer(PanelTransformer):
     Missing values are left out of the statistics and stay where they are. A column that is
     constant on a date (up to rounding) scores 0 there, a single asset too. A column whose median
     absolute deviation is 0 although it varies gets NaN there, and one warning counts the cases.
+    Deviations below 1e-150 count as none, as their squares are 0 to the machine: measure such a
+    column in another unit. Values above 1e75 raise.
 
     References
     ----------

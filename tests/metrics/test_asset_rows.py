@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 
+from skfactor._kernels import look_up
 from skfactor._panel import find_panel
-from skfactor.metrics import _asset_rows as module
 from skfactor.metrics._asset_rows import asset_rows, check_lag
 
 
@@ -48,5 +48,6 @@ def test_a_search_finds_what_the_table_finds(monkeypatch):
     for lag in (1, 2, 8):
         by_table = rows.pairs(lag)
         with monkeypatch.context() as patch:
-            patch.setattr(module, "_MOST_CELLS", 0)
+            patch.setattr(look_up, "_SPARSE", 0)
+            patch.setattr(look_up, "_SMALL", 0)
             assert_array_equal(rows.pairs(lag), by_table)

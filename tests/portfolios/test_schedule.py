@@ -8,16 +8,16 @@ import pytest
 from numpy.testing import assert_array_equal
 from reference import random_panel
 
+from skfactor._kernels import look_up
 from skfactor._panel import find_panel
-from skfactor.portfolios import _schedule as module
 from skfactor.portfolios._schedule import formations_used, same_assets
 
 
 @pytest.mark.parametrize("sparse", [False, True])
 def test_rows_of_the_same_assets_equal_those_of_a_dictionary(sparse, monkeypatch):
     if sparse:
-        monkeypatch.setattr(module, "_SPARSE", 0)
-        monkeypatch.setattr(module, "_SMALL", 0)
+        monkeypatch.setattr(look_up, "_SPARSE", 0)
+        monkeypatch.setattr(look_up, "_SMALL", 0)
     panel = random_panel(np.random.default_rng(0))
     found = find_panel(panel, n_rows=len(panel))
     source = np.array([-1, 0, 0, 2, 1, 5])

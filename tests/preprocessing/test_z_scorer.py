@@ -536,3 +536,10 @@ def test_parameters_of_another_kind_raise(parameters):
     name = next(iter(parameters))
     with pytest.raises(ValueError, match=f"The '{name}' parameter of FactorZScorer"):
         FactorZScorer(**parameters).fit(ONE_TWO_THREE)
+
+
+def test_deviations_whose_squares_are_nothing_to_the_machine_count_as_none():
+    x = np.arange(5.0)[:, None]
+    scorer = FactorZScorer(date_level=None)
+    assert_allclose(scorer.fit_transform(x * 1e-150), scorer.fit_transform(x), atol=1e-12)
+    assert not scorer.fit_transform(x * 1e-200).any()
