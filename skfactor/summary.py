@@ -32,6 +32,8 @@ _ESCAPES = {
 # What the model's own summary says, by the name of the row.
 _FACTS = {
     "Average R2": "Average R2:",
+    "R2": "R2:",
+    "Rows": "Rows:",
     "Dates": "Dates used:",
     "Assets per date": "Assets per date:",
 }
@@ -116,7 +118,7 @@ class PremiaTable(pd.DataFrame):
 
 
 def premia_table(
-    models: Iterable[BaseEstimator],
+    models: Iterable[BaseEstimator | PremiaInference],
     *,
     names: Sequence[str] | None = None,
     stars: bool = False,
@@ -131,9 +133,10 @@ def premia_table(
 
     Parameters
     ----------
-    models : list of estimators
+    models : list of estimators or PremiaInference
         Fitted `skfactor.FamaMacBeth` or other models of premia; also pipelines that end in one,
-        formulas and searches around one.
+        formulas and searches around one. What `inference` gave stands as it is, so that one model
+        may have several columns with errors of other kinds.
     names : list of str, optional
         Names of the columns; (1), (2), ... by default.
     stars : bool, default=False
@@ -193,9 +196,8 @@ def premia_table(
     Assets per date              18.0          18.0
     Standard errors    fama-macbeth  fama-macbeth
     """
-    needs = "a model of premia, such as FamaMacBeth"
-    fitted = [find_fitted(each, "inference", "premia_table", needs) for each in _as_list(models)]
-    columns = _names(names, len(fitted))
+    given_models = _as_list(models)
+    columns = _names(names, len(given_models))
     if not is_one_of(statistic, ("t", "se")):
         raise ValueError(f"statistic={statistic!r} is unknown; it is 't' or 'se'.")
     if not is_whole(digits) or digits < 0:
@@ -204,16 +206,23 @@ def premia_table(
     chosen = {name: x for name, x in given.items() if x is not None} | options
     if covariance != "auto":
         chosen["covariance"] = covariance
-    results = [_infer(model, chosen) for model in fitted]
+    are_results = [isinstance(each, PremiaInference) for each in given_models]
+    if chosen and all(are_results):
+        raise ValueError(
+            f"{list(chosen)} would have no effect: these are results of inference, which have "
+            "their errors already. Pass models, or leave it out."
+        )
+    pairs = [_result(each, chosen) for each in given_models]
+    results = [result for result, _ in pairs]
     premia = list(dict.fromkeys(name for result in results for name in result.premia.index))
     premia.sort(key=lambda name: name != "const")  # keeps the order of the others
     rows: list[tuple[str, str]] = []
     cells: list[list[str]] = []
     for name in premia:
         rows += [(str(name), ""), (str(name), statistic)]
-        pairs = [_cells(result, name, statistic, digits, stars) for result in results]
-        cells += [list(each) for each in zip(*pairs, strict=True)]
-    facts = [_facts(model, result) for model, result in zip(fitted, results, strict=True)]
+        two = [_cells(result, name, statistic, digits, stars) for result in results]
+        cells += [list(each) for each in zip(*two, strict=True)]
+    facts = [told for _, told in pairs]
     for row, key in _FACTS.items():
         if any(each.get(key) for each in facts):
             rows.append((row, ""))
@@ -226,7 +235,9 @@ def premia_table(
     return PremiaTable(cells, index=pd.MultiIndex.from_tuples(rows), columns=columns)
 
 
-def _as_list(models: Iterable[BaseEstimator]) -> list[BaseEstimator]:
+def _as_list(
+    models: Iterable[BaseEstimator | PremiaInference],
+) -> list[BaseEstimator | PremiaInference]:
     if hasattr(models, "fit") or not isinstance(models, Iterable):
         raise TypeError(
             f"models has to be a list, and is a {type(models).__name__}: pass [model] for a table "
@@ -248,6 +259,18 @@ def _names(names: Sequence[str] | None, n_models: int) -> list[str]:
     return list(names)
 
 
+def _result(
+    model: BaseEstimator | PremiaInference, given: Mapping[str, object]
+) -> tuple[PremiaInference, dict[str, str]]:
+    """Premia with errors, and what is said of the model."""
+    if isinstance(model, PremiaInference):
+        return model, model.describe()
+    needs = "a model of premia, such as FamaMacBeth"
+    fitted = find_fitted(model, "inference", "premia_table", needs)
+    result = _infer(fitted, given)
+    return result, _facts(fitted, result)
+
+
 def _infer(model: BaseEstimator, given: Mapping[str, object]) -> PremiaInference:
     known = inspect.signature(model.inference).parameters
     refused = [name for name in given if name not in known]
@@ -259,7 +282,7 @@ def _infer(model: BaseEstimator, given: Mapping[str, object]) -> PremiaInference
 
 def _facts(model: BaseEstimator, result: PremiaInference) -> dict[str, str]:
     """What the summary says of the model, the assets per date too."""
-    if hasattr(model, "cross_sections_"):
+    if hasattr(model, "cross_sections_") or not hasattr(model, "betas_"):
         return result.describe()
     count = float(len(model.betas_))
     if hasattr(model, "residuals_"):  # else nothing is missing
@@ -284,9 +307,10 @@ def _cells(
 
 
 def _kind(result: PremiaInference) -> str:
+    kind = f"{result.covariance} {result.detail}".strip()
     if result.kernel is None:
-        return result.covariance
-    return f"{result.covariance}, {result.kernel} {result.bandwidth:.3g}"
+        return kind
+    return f"{kind}, {result.kernel} {result.bandwidth:.3g}"
 
 
 def _escape(text: str) -> str:

@@ -21,6 +21,7 @@ from skfactor import (
     FamaMacBeth,
     InstrumentedPCA,
     LinearFactorGMM,
+    PooledRegression,
     RidgeFamaMacBeth,
     TradedFactorModel,
     frames,
@@ -160,6 +161,12 @@ USES = {
     ],
     ("RidgeFamaMacBeth", "premia_halflife"): [
         lambda s: RidgeFamaMacBeth(premia_halflife=3.0).fit(s.X, s.y).premia_
+    ],
+    ("PooledRegression.inference", "kernel"): [
+        lambda s: _premia(PooledRegression().fit(s.X, s.y), covariance="driscoll-kraay", **HAC)
+    ],
+    ("PooledRegression.summary", "kernel"): [
+        lambda s: PooledRegression().fit(s.X, s.y).summary("driscoll-kraay", **HAC)
     ],
     ("InstrumentedPCA", "premia_halflife"): [
         lambda s: InstrumentedPCA(premia_halflife=3.0).fit(s.X, s.y).premia_

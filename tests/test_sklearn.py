@@ -175,8 +175,8 @@ def test_without_callbacks_nothing_of_them_is_there(recorder):
 
 
 def _fit(estimator):
-    panels = skfactor.FamaMacBeth | skfactor.RidgeFamaMacBeth | CrossSectionalTargetRegressor
-    if isinstance(estimator, panels):
+    panels = skfactor.FamaMacBeth | skfactor.RidgeFamaMacBeth | skfactor.PooledRegression
+    if isinstance(estimator, panels | CrossSectionalTargetRegressor):
         wide = isinstance(estimator, skfactor.BiasCorrectedFamaMacBeth)
         return estimator.fit(FACTORS, RETURNS) if wide else estimator.fit(X, Y)
     if isinstance(estimator, InstrumentedPCA):

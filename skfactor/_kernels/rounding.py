@@ -38,6 +38,8 @@ SHARE_LEFT = 1e-13
 SQUARES_LEFT = 1e-24
 # ... and of a factor 1e-10, which users make of others by ways that keep some digits fewer.
 FACTORS_LEFT = 1e-20
+# Scores of the rows of a regression add up to zero, but for this share of their absolute values.
+SCORES_LEFT = 1e-7
 
 # Scores that differ by this share of one are tied: they are sums over many rows.
 TIED = 1e-12

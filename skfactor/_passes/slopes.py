@@ -22,6 +22,7 @@ from skfactor._kernels.records import Record
 from skfactor._kernels.ridge import Ridge
 from skfactor._kernels.segments import Segments
 from skfactor._limits import single_blas_thread
+from skfactor._passes.pooled import PooledFit
 from skfactor._passes.two_pass import TwoPassFit
 from skfactor._passes.variation import NOTHING_SEEN, Variation
 from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray
@@ -242,6 +243,9 @@ class PremiaRecord(Record):
     premia: pd.Series  # (P,)
     is_even: bool = True  # whether all estimated dates weigh the same, by the model's parameters
     two_pass: TwoPassFit | None = None  # where the betas were estimated
+    # Of a pooled regression. Its "slopes" are its coefficients plus T times what each date adds to
+    # them, so that they average to the coefficients and vary as these are uncertain.
+    pooled: PooledFit | None = None
     # (T, P), T dates as in the slopes: influence of each date on the premia where the estimator
     # knows it; else it follows from the slopes, and the two passes where there are such.
     influence: Float64Array | None = None
@@ -341,6 +345,9 @@ class PremiaRecord(Record):
     def describe(self) -> dict[str, str]:
         """What summaries say of the model and its dates."""
         used, sections = self.used, self.slopes.sections
+        if self.pooled is not None:
+            dates = describe_dates(self.slopes.dates, used)
+            return {"Form:": "panel, pooled", **dates, **self.pooled.facts}
         form, facts = "panel, exposures given", self.facts
         if self.two_pass is not None:
             form = "wide, two-pass"
@@ -392,3 +399,22 @@ def premia_record(
         facts={} if facts is None else facts,
         note=note,
     )
+
+
+def pooled_record(fit: PooledFit) -> PremiaRecord:
+    """What a pooled regression leaves."""
+    moments, used = fit.moments, fit.used
+    n_dates = int(used.sum())
+    coefficients = fit.solution.coefficients
+    table = np.where(used[:, None], coefficients + n_dates * fit.by_date, np.nan)
+    slopes = Slopes(
+        pd.DataFrame(table, index=moments.dates, columns=moments.labels),
+        pd.DataFrame({"n_assets": moments.by_date.n_rows}, index=moments.dates),
+        moments.has_dates,
+        moments.has_const,
+        np.zeros(len(used), dtype=bool),
+        np.zeros(len(moments.names), dtype=bool),
+        has_names=moments.has_names,
+    )
+    premia = pd.Series(coefficients, index=moments.labels, name="premium")
+    return PremiaRecord(slopes, used / max(n_dates, 1), premia, pooled=fit)

@@ -20,7 +20,7 @@ from skfactor.distributed._partition import (
     split_dates,
 )
 from skfactor.distributed._steps import split_estimator
-from skfactor.linear_model._panel_fit import PanelRegression
+from skfactor.linear_model._panel_fit import PanelModel
 from skfactor.model_selection import FactorSetSearchCV
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ def _read(part: pd.DataFrame, layout: Layout) -> tuple[pd.DataFrame, pd.Series, 
 
 
 def _fit_partition(
-    part: pd.DataFrame, steps: Pipeline | None, model: PanelRegression, layout: Layout
+    part: pd.DataFrame, steps: Pipeline | None, model: PanelModel[Any], layout: Layout
 ) -> pd.Series:
     """Fitted steps and model of a partition's dates; nothing of one without rows."""
     if not len(part):

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.utils import get_tags
 
-from skfactor.linear_model._panel_fit import PanelRegression
+from skfactor.linear_model._panel_fit import PanelModel
 
 
-def split_estimator(estimator: BaseEstimator) -> tuple[Pipeline | None, PanelRegression]:
+def split_estimator(estimator: BaseEstimator) -> tuple[Pipeline | None, PanelModel[Any]]:
     """The steps before the model, if there are any, and the model; raise for what pools dates."""
     steps, model = None, estimator
     if isinstance(estimator, Pipeline):
         model = estimator[-1]
         steps = estimator[:-1] if len(estimator) > 1 else None
-    if not isinstance(model, PanelRegression):
+    if not isinstance(model, PanelModel):
         raise TypeError(
             f"The estimator has to be a model of panels such as FamaMacBeth, or a Pipeline that "
             f"ends with one; found {model!r}."

@@ -16,6 +16,12 @@ from skfactor._passes.slopes import PremiaRecord
 from skfactor._passes.two_pass import TwoPassFit
 from skfactor._typing import Float64Array
 from skfactor._validation import check_flag
+from skfactor.inference._clusters import (
+    ClassicalCovariance,
+    ClusterCovariance,
+    DriscollKraayCovariance,
+    HeteroskedasticityCovariance,
+)
 from skfactor.inference._covariance_kind import PremiaCovariance, debiasing, from_influence
 from skfactor.inference._long_run import NEWEY_WEST, LongRun, names_newey_west
 from skfactor.inference._premia import PremiaInference
@@ -42,6 +48,8 @@ class FamaMacBethCovariance(PremiaCovariance):
     def obstacle(self, record: PremiaRecord) -> str:
         if record.own_errors:
             return "takes exposures or portfolios as known, which are estimated here."
+        if record.pooled is not None:
+            return "is for averages of slopes by date, and a pooled regression has none."
         return ""
 
     def note(self, record: PremiaRecord) -> str:
@@ -136,6 +144,10 @@ _KINDS: dict[str, PremiaCovariance] = {
         InfluenceCovariance("gmm", misspecified=False),
         InfluenceCovariance("krs", misspecified=True),
         ThreePassCovariance(),
+        ClusterCovariance(),
+        DriscollKraayCovariance(),
+        HeteroskedasticityCovariance(),
+        ClassicalCovariance(),
     )
 }
 
@@ -180,12 +192,27 @@ def register_covariance(kind: PremiaCovariance) -> None:
 _OWN = frozenset(_KINDS) | {"auto"}
 
 
+# What to type for the names that other programs have.
+_CLASSICAL = " The ordinary errors of least squares are covariance='classical'."
+_MEANT: dict[str, str] = {
+    **dict.fromkeys(["nonrobust", "unadjusted", "ols", "iid", "homoskedastic"], _CLASSICAL),
+    **dict.fromkeys(
+        ["robust", "white", "heteroskedastic", "HC0", "HC1", "hc0"],
+        " White's errors are covariance='hc1' (of a pooled regression), with debiased=False HC0.",
+    ),
+    **dict.fromkeys(
+        ["clustered", "cluster-date", "twoway", "two-way"],
+        " Clustered errors are covariance='cluster' with by=.",
+    ),
+}
+
+
 def covariance_kind(name: object) -> PremiaCovariance:
     """The kind of this name; ``ValueError`` for what names none."""
     if not isinstance(name, str) or name not in _KINDS:
         raise ValueError(
             f"covariance={name!r} is unknown; it is 'auto' or one of {list(_KINDS)}."
-            + (NEWEY_WEST if names_newey_west(name) else "")
+            + (NEWEY_WEST if names_newey_west(name) else _MEANT.get(str(name), ""))
         )
     return _KINDS[name]
 
@@ -203,6 +230,11 @@ def _choose(record: PremiaRecord, covariance: str) -> tuple[PremiaCovariance, li
         if found:
             held = " or ".join(repr(k.name) for k in _KINDS.values() if not k.obstacle(record))
             raise ValueError(f"covariance={covariance!r} {found} Use {held}.")
+        notes = [kind.note(record)]
+    elif record.pooled is not None:
+        # Returns of one date share its shocks: rows of a panel are not independent.
+        dated = not covariance_kind("driscoll-kraay").obstacle(record)
+        kind = covariance_kind("cluster" if dated else "hc1")
         notes = [kind.note(record)]
     else:
         kind = covariance_kind(record.own_errors or "krs")
@@ -227,7 +259,10 @@ def infer(
 ) -> PremiaInference:
     """Premia with errors; see `skfactor.FamaMacBeth.inference`."""
     kind, notes = _choose(record, covariance)
-    long_run = LongRun(kind.default_kernel if kernel is None else kernel, bandwidth, prewhiten)
+    if kernel is None and kind.default_kernel is not None:
+        kernel = kind.default_kernel
+        bandwidth = kind.default_bandwidth if bandwidth is None else bandwidth
+    long_run = LongRun(kernel, bandwidth, prewhiten)
     check_flag(debiased, "debiased")
     options = {} if options is None else options
     unknown = [name for name in options if name not in kind.options]
@@ -266,6 +301,7 @@ def infer(
         cov=pd.DataFrame(matrix, index=labels, columns=labels),
         df=df,
         covariance=kind.name,
+        detail=kind.detail(record, **options),
         kernel=long_run.kernel,
         bandwidth=lags,
         prewhitened=long_run.prewhiten,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -28,8 +28,8 @@ class PremiaCovariance(ABC):
         of its own.
     needs_dates : bool
         Whether errors come from the variation over dates, so that one date has none.
-    default_kernel : str or None
-        The kernel where none is asked for.
+    default_kernel, default_bandwidth : str or None
+        The kernel, and its number of lags or rule, where none is asked for.
     is_hotelling : bool
         Whether joint tests are Hotelling's, as where a covariance is made of df + 1 independent
         sums; else W / k is taken as F with k and df degrees of freedom.
@@ -64,6 +64,7 @@ class PremiaCovariance(ABC):
     holds_for_prices: ClassVar[bool] = False
     needs_dates: ClassVar[bool] = True
     default_kernel: ClassVar[str | None] = None
+    default_bandwidth: ClassVar[float | str | None] = None
     is_hotelling: ClassVar[bool] = True
 
     @abstractmethod
@@ -103,6 +104,10 @@ class PremiaCovariance(ABC):
 
     def note(self, record: PremiaRecord) -> str:
         """What the reader of a summary has to know; empty if nothing."""
+        return ""
+
+    def detail(self, record: PremiaRecord, **options: Any) -> str:
+        """What tables add to the name for these options, such as "by date"; empty if nothing."""
         return ""
 
 

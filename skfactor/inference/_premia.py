@@ -137,6 +137,8 @@ class PremiaInference:
         Dates that the errors are from, if that is known.
     is_hotelling : bool
         Whether the F distribution of joint tests is Hotelling's.
+    detail : str
+        What the kind was asked for, such as ``"by date"``.
     on_common_dates : callable or None
         Where premia rest on different dates: the same for a list of them, over the dates that they
         have in common.
@@ -162,6 +164,7 @@ class PremiaInference:
     notes: tuple[str, ...] = ()
     n_dates: int | None = None
     is_hotelling: bool = True
+    detail: str = ""
     on_common_dates: Callable[[list[Hashable]], PremiaInference] | None = None
 
     @property
@@ -321,7 +324,7 @@ class PremiaInference:
             long_run += ", prewhitened"
         facts = {
             **self.describe(),
-            "Covariance:": self.covariance,
+            "Covariance:": f"{self.covariance} {self.detail}".strip(),
             "Long-run variance:": long_run,
             "Distribution:": self._distribution,
         }

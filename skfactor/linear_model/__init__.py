@@ -5,6 +5,7 @@ from skfactor.linear_model._cross_sectional_target import CrossSectionalTargetRe
 from skfactor.linear_model._factor_betas import FactorBetas
 from skfactor.linear_model._fama_macbeth import FamaMacBeth
 from skfactor.linear_model._linear_factor_gmm import LinearFactorGMM
+from skfactor.linear_model._pooled_regression import PooledRegression
 from skfactor.linear_model._ridge_fama_macbeth import RidgeFamaMacBeth
 from skfactor.linear_model._shrinkage_sdf import ShrinkageSDF
 from skfactor.linear_model._shrinkage_sdf_cv import ShrinkageSDFCV
@@ -17,6 +18,7 @@ __all__ = [
     "FactorBetas",
     "FamaMacBeth",
     "LinearFactorGMM",
+    "PooledRegression",
     "RidgeFamaMacBeth",
     "ShrinkageSDF",
     "ShrinkageSDFCV",

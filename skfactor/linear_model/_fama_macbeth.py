@@ -15,6 +15,7 @@ from skfactor._kernels.least_squares import segment_slope_weights
 from skfactor._kernels.segments import one_segment
 from skfactor._panel import find_panel
 from skfactor._passes.cross_sections import raise_if_too_few
+from skfactor._passes.panel_rows import PanelRows
 from skfactor._passes.second_pass import second_pass
 from skfactor._passes.slopes import Slopes
 from skfactor._passes.time_series import WideData
@@ -27,7 +28,7 @@ from skfactor._validation import (
     validate_features,
 )
 from skfactor.inference._diagnostics import Diagnostics, diagnose
-from skfactor.linear_model._panel_fit import PanelRegression, PanelRows
+from skfactor.linear_model._panel_fit import PanelRegression
 from skfactor.linear_model._two_pass_model import TWO_PASS_CONSTRAINTS, TwoPassModel
 
 

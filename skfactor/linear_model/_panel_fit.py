@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from abc import abstractmethod
+from collections.abc import Callable, Hashable
 from functools import reduce
 from operator import add
-from typing import Any, Self
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from sklearn.base import clone
 
 from skfactor._fitting import fit_task, fitting
 from skfactor._kernels.least_squares import solve_least_squares
-from skfactor._kernels.segments import Segments, one_segment
+from skfactor._kernels.segments import one_segment
 from skfactor._kernels.threads import Done, report_nothing
 from skfactor._panel import find_panel, raise_if_one_row_a_date
 from skfactor._passes.cross_sections import (
@@ -24,41 +24,50 @@ from skfactor._passes.cross_sections import (
     regress_panel,
     runs_of_dates,
 )
+from skfactor._passes.panel_rows import PanelRows
 from skfactor._passes.slopes import Fits, Slopes, count_warm_up
-from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray, RowLabels
+from skfactor._typing import BoolArray, Float64Array, FloatArray, RowLabels
 from skfactor._undated import warn_undated
 from skfactor._validation import check_row_weights, column_index, remember_names
 from skfactor.linear_model._premia_model import PremiaModel
 
 
-@dataclass(frozen=True, eq=False)
-class PanelRows:
-    """Validated rows of a panel."""
+class Part(Protocol):
+    """What is read of some dates; ``a + b`` is what is read of the dates of both."""
 
-    exposures: FloatArray  # (n_rows, K)
-    returns: Float64Array  # (n_rows,)
-    weights: Float64Array | None  # (n_rows,)
-    segments: Segments  # rows of each date, all together without dates
-    dates: pd.Index | None  # one per segment
+    @property
+    def has_names(self) -> bool:
+        """Whether the exposures came with names."""
 
-    def of_dates(self, which: slice) -> PanelRows:
-        """The rows of some dates, in the order of these if not of all."""
-        if which == slice(0, len(self.segments)):
-            return self
-        offsets = self.segments.offsets[which.start : which.stop + 1]
-        run, order = slice(offsets[0], offsets[-1]), self.segments.order
-        rows: slice | IntArray = run if order is None else order[run]
-        return PanelRows(
-            self.exposures[rows],
-            self.returns[rows],
-            None if self.weights is None else self.weights[rows],
-            Segments(offsets - offsets[0]),
-            None if self.dates is None else self.dates[which],
-        )
+    @property
+    def names(self) -> list[Hashable]:
+        """Names of the exposures (K,)."""
+
+    def __add__(self, other: Any) -> Any: ...
 
 
-class PanelRegression(PremiaModel):
+P = TypeVar("P", bound=Part)
+
+
+class PanelModel(PremiaModel, Generic[P]):
     """A model of premia that takes panels: at once, call by call, or in parts made anywhere."""
+
+    _part: ClassVar[type]  # what is read of some dates
+
+    @abstractmethod
+    def _regress(self, rows: PanelRows, done: Done) -> P:
+        """What is read of some rows."""
+
+    @abstractmethod
+    def _so_far(self) -> P:
+        """What was read by `fit` and earlier calls; raise if nothing can be added to it."""
+
+    @abstractmethod
+    def _conclude(self, whole: P, *, last: P | None = None, rows: PanelRows | None = None) -> None:
+        """Judge and estimate: of all dates, or after a call that read the last of them.
+
+        ``rows`` are those of all dates, if they came at once.
+        """
 
     @fitting(forget=False, one_task=False)
     def partial_fit(
@@ -71,8 +80,8 @@ class PanelRegression(PremiaModel):
         """Add dates to those of earlier calls, for a panel that is not in memory at once.
 
         All rows of a date come in one call; the dates may come in any order. What is estimated is
-        what one `fit` to the dates of all calls estimates, and of them only the slopes and
-        ``cross_sections_`` are kept. After a `fit`, it adds to the dates of that.
+        what one `fit` to the dates of all calls estimates, and of them no rows are kept, but what
+        was read of each date. After a `fit`, it adds to the dates of that.
 
         Parameters
         ----------
@@ -104,10 +113,7 @@ class PanelRegression(PremiaModel):
                 "The model was fitted with one column per asset in y, and new dates would change "
                 "every beta. Use a new model for partial_fit."
             )
-        if earlier and self.fit_intercept != self.record_.slopes.has_const:
-            raise ValueError(
-                "fit_intercept was changed after dates had been fitted. Use a new model."
-            )
+        so_far = self._so_far() if earlier else None
         values, target = self._validate(X, y, reset=not earlier)
         if target.ndim == 2 and target.shape[1] > 1:
             raise ValueError(
@@ -118,12 +124,7 @@ class PanelRegression(PremiaModel):
         rows = self._panel_rows(values, target, X, y, sample_weight, dates)
         with fit_task(self, X, y, len(rows.segments), "date") as done:
             read = self._regress(rows, done)
-            slopes = self.record_.slopes + read if earlier else read
-            # A column that has been constant so far, such as an indicator, may vary later.
-            slopes.variation.raise_if_constant(self._names, constant_everywhere=False)
-            refuse = self.rank_deficient == "raise"
-            read.report_failures(self._fewest_assets(), refuse=refuse, whole=False)
-            self._finish(slopes)
+            self._conclude(read if so_far is None else so_far + read, last=read)
         return self
 
     def read_slopes(
@@ -132,10 +133,10 @@ class PanelRegression(PremiaModel):
         y: ArrayLike,
         sample_weight: ArrayLike | None = None,
         dates: RowLabels | None = None,
-    ) -> Slopes:
-        """Regress the rows of some dates; the model is not changed.
+    ) -> P:
+        """Read the rows of some dates; the model is not changed.
 
-        For dates that are spread over processes or machines: the slopes of all parts add up, and
+        For dates that are spread over processes or machines: the records of all parts add up, and
         `fit_slopes` makes of the sum what one `fit` to all rows makes.
 
         Parameters
@@ -145,9 +146,10 @@ class PanelRegression(PremiaModel):
 
         Returns
         -------
-        Slopes
-            One row per date; ``a + b`` has the dates of both. What can only be said of all dates
-            together, as that a column is constant, is left to `fit_slopes`.
+        Slopes or PooledMoments
+            The slopes of each date, or the sums of a pooled regression; ``a + b`` has the dates of
+            both. What can only be said of all dates together, as that a column is constant, is
+            left to `fit_slopes`.
         """
         part: Self = clone(self)
         return part._read(X, y, sample_weight, dates)
@@ -158,19 +160,19 @@ class PanelRegression(PremiaModel):
         y: ArrayLike | None,
         sample_weight: ArrayLike | None,
         dates: RowLabels | None,
-    ) -> Slopes:
+    ) -> P:
         self._validate_params()
         values, target = self._validate(X, y, reset=True)
         rows = self._panel_rows(values, target, X, y, sample_weight, dates)
         return self._regress(rows, report_nothing)
 
     @fitting()
-    def fit_slopes(self, slopes: Slopes) -> Self:
+    def fit_slopes(self, slopes: P) -> Self:
         """Fit to the sum of what `read_slopes` has read.
 
         Parameters
         ----------
-        slopes : Slopes
+        slopes : Slopes or PooledMoments
             Of all dates, from models with the same parameters.
 
         Returns
@@ -180,7 +182,7 @@ class PanelRegression(PremiaModel):
         Raises
         ------
         TypeError
-            If these are no slopes.
+            If they are of another kind of model.
         ValueError
             As `fit`: if columns are constant everywhere, or no date can be estimated.
 
@@ -189,7 +191,7 @@ class PanelRegression(PremiaModel):
         RankDeficientWarning
             If some dates could not be estimated; their slopes are NaN.
         """
-        if not isinstance(slopes, Slopes):
+        if not isinstance(slopes, self._part):
             raise TypeError(
                 f"slopes has to be what read_slopes gives; found {type(slopes).__name__}."
             )
@@ -199,8 +201,7 @@ class PanelRegression(PremiaModel):
         unnamed = all(isinstance(name, str) for name in slopes.names)
         self.column_labels_ = None if unnamed else column_index(slopes.names)
         self._target_shape = ()
-        self._judge(slopes)
-        self._finish(slopes)
+        self._conclude(slopes)
         return self
 
     def _fit_panel(
@@ -216,9 +217,7 @@ class PanelRegression(PremiaModel):
         most, needed = int(rows.segments.lengths.max()), self._fewest_assets()
         raise_if_too_few(len(self._names), len(rows.segments), most, needed)
         with fit_task(self, X, y, len(rows.segments), "date") as done:
-            slopes = self._regress(rows, done)
-            self._judge(slopes)
-            self._finish(slopes)
+            self._conclude(self._regress(rows, done), rows=rows)
 
     def _panel_rows(
         self,
@@ -242,7 +241,36 @@ class PanelRegression(PremiaModel):
         segments, dates = one_segment(len(values)), None
         if panel is not None:
             segments, dates = panel.segments, panel.dates.labels
-        return PanelRows(values, target.reshape(-1), weights, segments, dates)
+        known = next((each for each in (X, y) if isinstance(each, pd.DataFrame | pd.Series)), None)
+        index = None if known is None else known.index
+        return PanelRows(values, target.reshape(-1), weights, segments, dates, panel, index)
+
+
+class PanelRegression(PanelModel[Slopes]):
+    """A model whose premia are averages of slopes, from one regression per date."""
+
+    _part = Slopes
+
+    def _so_far(self) -> Slopes:
+        slopes = self.record_.slopes
+        if self.fit_intercept != slopes.has_const:
+            raise ValueError(
+                "fit_intercept was changed after dates had been fitted. Use a new model."
+            )
+        return slopes
+
+    def _conclude(
+        self, whole: Slopes, *, last: Slopes | None = None, rows: PanelRows | None = None
+    ) -> None:
+        del rows
+        if last is None:
+            self._judge(whole)
+        else:
+            # A column that has been constant so far, such as an indicator, may vary later.
+            whole.variation.raise_if_constant(self._names, constant_everywhere=False)
+            refuse = self.rank_deficient == "raise"
+            last.report_failures(self._fewest_assets(), refuse=refuse, whole=False)
+        self._finish(whole)
 
     def _regress(self, rows: PanelRows, done: Done) -> Slopes:
         """Slopes of the dates of some rows, of as many dates at a time as fit into memory."""

@@ -41,6 +41,7 @@ from skfactor._typing import (
 from skfactor._validation import raise_if_repeated
 from skfactor._warn import warn_user
 from skfactor.exceptions import RankDeficientWarning
+from skfactor.linear_model import PooledRegression
 from skfactor.model_selection._folds import read_cv
 from skfactor.model_selection._panel_sets import DateFolds, SetFits
 from skfactor.model_selection._set_choices import (
@@ -106,9 +107,9 @@ class FactorSetSearchCV(
     ----------
     estimator : estimator
         Model of premia, or a pipeline that ends with one. `skfactor.FamaMacBeth`,
-        `skfactor.RidgeFamaMacBeth` (panels) and `skfactor.TradedFactorModel` (wide) are fitted
-        from moments; others are refitted for each set, as are pipelines with a step that looks at
-        several columns or dates together.
+        `skfactor.RidgeFamaMacBeth`, `skfactor.PooledRegression` (panels) and
+        `skfactor.TradedFactorModel` (wide) are fitted from moments; others are refitted for each
+        set, as are pipelines with a step that looks at several columns or dates together.
     strategy : {"all", "forward", "backward", "beam"}, default="all"
         ``"all"`` tries every set, at most 1,048,576. ``"forward"`` begins with no column and adds
         what scores best, ``"backward"`` begins with all and takes out what is missed least, and
@@ -568,7 +569,8 @@ class FactorSetSearchCV(
         )
         model = _model_of(self.estimator)
         needed = (self.max_size or 0) + bool(getattr(model, "fit_intercept", False))
-        if needed > most_assets and not getattr(model, "alpha", 0.0):
+        by_date = not isinstance(model, PooledRegression)
+        if needed > most_assets and by_date and not getattr(model, "alpha", 0.0):
             raise ValueError(
                 f"max_size={self.max_size} needs {needed} assets on a date, and no date has more "
                 f"than {most_assets}. Take a smaller max_size."

@@ -19,7 +19,13 @@ from skfactor._kernels.factor_sets import (
     solve_triangle,
     standardize,
 )
-from skfactor._kernels.rounding import EPSILON, ROUNDING_UNITS, SAFE_PIVOT
+from skfactor._kernels.pooled import (
+    join_segments,
+    pool_moments,
+    take_segments,
+    without_means,
+)
+from skfactor._kernels.rounding import EPSILON, FACTOR_PIVOT, ROUNDING_UNITS, SAFE_PIVOT
 from skfactor._kernels.threads import Done, report_nothing
 from skfactor._limits import single_blas_thread
 from skfactor._typing import BoolArray, Float64Array, IntArray
@@ -38,11 +44,18 @@ class SlopeRule:
     fit_intercept: bool
     min_assets: int
     alpha: float = 0.0  # ridge penalty
+    pooled: bool = False  # one regression over all dates
+    date_effects: bool = False  # ... of deviations from the means of the dates
+
+    @property
+    def has_const(self) -> bool:
+        """Whether a regression has an intercept among its coefficients."""
+        return self.fit_intercept and not self.date_effects
 
     def fewest(self, sizes: IntArray) -> IntArray:
         """Fewest rows on a date, for sets of these sizes."""
         own = sizes if self.alpha == 0.0 else np.ones_like(sizes)
-        return np.maximum(own + self.fit_intercept, self.min_assets)
+        return np.maximum(own + self.has_const, self.min_assets)
 
 
 @dataclass(frozen=True)
@@ -364,6 +377,8 @@ class PanelSets:
     def _premia(
         self, members: BoolArray, columns: IntArray, moments: RowMoments, reference: Float64Array
     ) -> _Premia:
+        if self._rule.pooled:
+            return self._pooled(members, columns, moments, reference)
         plan, sizes = plan_sets(members), members.sum(axis=1)
         n_sets, k = members.shape
         n_all, n_dates = self._weights.shape
@@ -402,6 +417,48 @@ class PanelSets:
                 tests[2][...] += solved @ ones
         # A fold without any estimate has no premia: 0 / 0.
         return _Premia(sums / total[:, None], counted, tests, rough)
+
+    def _pooled(
+        self, members: BoolArray, columns: IntArray, moments: RowMoments, reference: Float64Array
+    ) -> _Premia:
+        """Coefficients of one regression over all dates of each fold, and over all dates."""
+        rule, resolution = self._rule, self._source.resolution
+        sizes = members.sum(axis=1)
+        part = subset_moments(moments.fit, columns, slice(None))
+        folds = [np.flatnonzero(row) for row in self._weights]
+        level_at = join_segments([pool_moments(take_segments(part, dates)) for dates in folds])
+        pooled = level_at
+        if rule.date_effects:
+            centred = without_means(part)
+            pooled = join_segments([pool_moments(take_segments(centred, each)) for each in folds])
+        scaled = standardize(pooled, rule.has_const)
+        slopes, pivots = self._sweeper.sweep(
+            scaled.correlation, scaled.target, plan_sets(members), len(members)
+        )
+        slopes = slopes / np.where(scaled.norm > 0.0, scaled.norm, 1.0)
+        solved = pooled.n_rows >= rule.fewest(sizes)[:, None]
+        rough = np.zeros(len(members), dtype=bool)
+        for f, dates in enumerate(folds):
+            unsafe = (members & scaled.unsafe[:, f]).any(axis=1)
+            again = np.flatnonzero((unsafe | ~(pivots[:, f] >= SAFE_PIVOT)) & solved[:, f])
+            if not again.size:
+                continue
+            triangle = moments.pooled_triangle(dates, rule.has_const, rule.date_effects)
+            if triangle is None:  # as PooledRegression itself decides without rows
+                solved[again, f] = pivots[again, f] > FACTOR_PIVOT
+                continue
+            rough[again] = True
+            own = triangle.subset(columns)
+            found = solve_triangle(own, members[again], rule.has_const, resolution)
+            slopes[again, :, f] = found
+            solved[again, f] = ~np.isnan(found).any(axis=1)
+        slopes = np.where(solved[:, None], slopes, np.nan)
+        mean = level_at.mean
+        level = mean[-1] - np.einsum("kf,nkf->nf", mean[:-1] - reference[:, None], slopes)
+        if not rule.fit_intercept:
+            level = np.einsum("k,nkf->nf", reference, slopes)
+        n_dates = np.count_nonzero(part.n_rows) * solved[:, -1]
+        return _Premia(np.concatenate([level[:, None], slopes], axis=1), n_dates, None, rough)
 
     def _slopes(
         self,
@@ -467,9 +524,10 @@ class PanelSets:
         part = subset_moments(moments.score, columns, slice(None))
         tested, premia = self._folds.tests[fold], fitted.premia[:, :, fold]
         found = function(ScoredDates(part, tested, reference), premia)
-        if fitted.rough.any() and moments.roots is not None:
-            chosen = np.append(columns, moments.roots.shape[2] - 1)
-            roots = moments.roots[np.ix_(tested, np.arange(moments.roots.shape[1]), chosen)]
+        all_roots = moments.score_roots if fitted.rough.any() else None
+        if all_roots is not None:
+            chosen = np.append(columns, all_roots.shape[2] - 1)
+            roots = all_roots[np.ix_(tested, np.arange(all_roots.shape[1]), chosen)]
             dates = RootDates(part, tested, reference, roots)
             found[fitted.rough] = function(dates, premia[fitted.rough])
         return found

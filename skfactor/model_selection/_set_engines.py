@@ -31,6 +31,7 @@ from skfactor.exceptions import NoDatesWarning, RankDeficientWarning
 from skfactor.linear_model import (
     FactorBetas,
     FamaMacBeth,
+    PooledRegression,
     RidgeFamaMacBeth,
     TradedFactorModel,
 )
@@ -156,7 +157,13 @@ def moment_engine(
     folds = _date_folds(sample.splits, panel)
     by_row = RowSource(rows, model.fit_intercept, common_rows)
     source: MomentSource = by_row
-    if common_rows or not by_row.has_holes:
+    pooled = isinstance(model, PooledRegression)
+    if pooled and score == SLOPE_T:
+        raise ValueError(
+            "scoring='slope_t' is about the slopes of each date, and PooledRegression has one "
+            "regression of all dates. Use 'r2_zero' or 'ic', or FamaMacBeth."
+        )
+    if (common_rows or not by_row.has_holes) and not pooled:
         names = list(range(len(rows.columns)))
         source = DateMoments.of(rows, panel.dates.labels, names, model.fit_intercept)
     return panel_engine(model, source, folds, panel.dates.labels, score)
@@ -179,8 +186,13 @@ def panel_engine(
 
 def slope_rule(model: BaseEstimator) -> SlopeRule:
     """How a model fits the slopes of a date."""
+    pooled = isinstance(model, PooledRegression)
     return SlopeRule(
-        model.fit_intercept, model.min_assets or 0, float(getattr(model, "alpha", 0.0))
+        model.fit_intercept,
+        model.min_assets or 0,
+        float(getattr(model, "alpha", 0.0)),
+        pooled,
+        pooled and model.date_effects,
     )
 
 
@@ -193,7 +205,7 @@ def read_rows(
 ) -> tuple[PanelRows, Panel]:
     """Rows of a panel in order of the dates, as the model of a pipeline sees them."""
     model = final_step(estimator)
-    if type(model) not in (FamaMacBeth, RidgeFamaMacBeth):
+    if type(model) not in (FamaMacBeth, RidgeFamaMacBeth, PooledRegression):
         raise NeedsRowsError(f"panels of {type(model).__name__} are not fitted from moments")
     values = validate_features(holder, X, reset=True)
     target = validate_target(holder, X, y).reshape(-1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +13,7 @@ import pandas as pd
 from skfactor._dates import append_dates
 from skfactor._kernels.cross_moments import CrossMoments, complete_rows, segment_cross_moments
 from skfactor._kernels.factor_sets import Triangle, needs_rows, triangle_of_rows
+from skfactor._kernels.pooled import join_segments, take_segments
 from skfactor._kernels.segments import Segments
 from skfactor._limits import single_blas_thread
 from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray
@@ -30,6 +32,31 @@ class RowMoments:
     triangles: dict[int, Triangle]  # of the dates on which moments may not do
     # Roots R of the products of ``score`` about the mean, R'R, if there are such dates.
     roots: Float64Array | None  # (T, 1 + k, 1 + k)
+    rows: PanelRows | None = None  # where they are in memory
+
+    def pooled_triangle(
+        self, dates: IntArray, fit_intercept: bool, date_effects: bool
+    ) -> Triangle | None:
+        """All rows of some dates as one triangle, as a pooled regression takes them.
+
+        None where the rows are not in memory.
+        """
+        if self.rows is None:
+            return None
+        parts = [self.rows.complete(self.columns, int(t)) for t in dates]
+        if date_effects:
+            parts = [(x - _mean(x, w), y - _mean(y, w), w) for x, y, w in parts]
+        x, y = np.hstack([x for x, _, _ in parts]), np.hstack([y for _, y, _ in parts])
+        weights = [w for _, _, w in parts if w is not None]
+        w = np.concatenate(weights) if weights else None
+        return triangle_of_rows(x, y, w, fit_intercept)
+
+    @cached_property
+    def score_roots(self) -> Float64Array | None:
+        """The roots of all dates, if they can be had."""
+        if self.roots is not None or self.rows is None:
+            return self.roots
+        return self.rows.roots(self.columns)
 
     @property
     def size(self) -> int:
@@ -73,15 +100,21 @@ class PanelRows:
             fit = segment_cross_moments(x, self.returns, self.offsets, self.weights)
         triangles = {}
         for t in np.flatnonzero(needs_rows(fit, fit_intercept)):
-            run = slice(self.offsets[t], self.offsets[t + 1])
-            w = None if self.weights is None else self.weights[run]
-            rows = complete_rows(x[:, run], self.returns[run], w)
-            triangles[int(t)] = triangle_of_rows(*rows, fit_intercept)
-        roots = self._roots(x) if triangles else None
-        return RowMoments(columns, fit, score, triangles, roots)
+            triangles[int(t)] = triangle_of_rows(*self.complete(columns, int(t)), fit_intercept)
+        roots = self.roots(columns) if triangles else None
+        return RowMoments(columns, fit, score, triangles, roots, self)
 
-    def _roots(self, x: FloatArray) -> Float64Array:
+    def complete(
+        self, columns: IntArray, date: int
+    ) -> tuple[Float64Array, Float64Array, Float64Array | None]:
+        """The rows of a date that are complete in these columns and have a weight."""
+        run = slice(self.offsets[date], self.offsets[date + 1])
+        w = None if self.weights is None else self.weights[run]
+        return complete_rows(self.columns[columns][:, run], self.returns[run], w)
+
+    def roots(self, columns: IntArray) -> Float64Array:
         """Triangles (T, 1 + k, 1 + k) of all rows that are complete, about their means."""
+        x = self.columns[columns]
         size = len(x) + 1
         roots = np.zeros((len(self.offsets) - 1, size, size))
         for root, start, stop in zip(roots, self.offsets[:-1], self.offsets[1:], strict=True):
@@ -241,12 +274,13 @@ class DateMoments:
         triangles = {
             int(place[t]): triangle for t, triangle in (self.moments.triangles | shifted).items()
         }
-        fit = _join(self.moments.fit, other.moments.fit, order)
+        fit = take_segments(join_segments([self.moments.fit, other.moments.fit]), order)
         score = fit
         if not (
             self.moments.score is self.moments.fit and other.moments.score is other.moments.fit
         ):
-            score = _join(self.moments.score, other.moments.score, order)
+            both = [self.moments.score, other.moments.score]
+            score = take_segments(join_segments(both), order)
         roots = None
         if self.moments.roots is not None or other.moments.roots is not None:
             parts = [_roots_of(part.moments) for part in (self, other)]
@@ -271,9 +305,17 @@ class DateMoments:
     ) -> DateMoments:
         """Moments of the rows of ascending dates."""
         patterns = _patterns(rows)
-        moments = rows.moments(np.arange(len(names)), fit_intercept)
+        moments = replace(rows.moments(np.arange(len(names)), fit_intercept), rows=None)
         holes = bool((patterns != patterns[0]).any())
         return cls(dates, tuple(names), moments, rows.resolution, fit_intercept, holes)
+
+
+def _mean(values: Float64Array, weights: Float64Array | None) -> Float64Array:
+    """Mean over the last axis, which is kept; 0 of nothing."""
+    if not values.shape[-1]:
+        return np.zeros((*values.shape[:-1], 1))
+    means = np.average(values, axis=-1, weights=weights)
+    return np.asarray(means)[..., None]
 
 
 def _roots_of(moments: RowMoments) -> Float64Array:
@@ -282,16 +324,6 @@ def _roots_of(moments: RowMoments) -> Float64Array:
         return moments.roots
     products = moments.score.products.transpose(2, 0, 1)
     return np.asarray(np.linalg.cholesky(products)).transpose(0, 2, 1)
-
-
-def _join(a: CrossMoments, b: CrossMoments, order: IntArray) -> CrossMoments:
-    """Moments of the segments of both, in this order."""
-    return CrossMoments(
-        np.concatenate([a.n_rows, b.n_rows])[order],
-        np.concatenate([a.weight, b.weight])[order],
-        np.concatenate([a.mean, b.mean], axis=1)[:, order],
-        np.concatenate([a.products, b.products], axis=2)[:, :, order],
-    )
 
 
 def subset_moments(moments: CrossMoments, columns: IntArray, dates: slice) -> CrossMoments:

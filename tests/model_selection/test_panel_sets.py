@@ -13,7 +13,7 @@ from reference import random_panel
 from sklearn.base import clone
 from sklearn.model_selection import GroupKFold
 
-from skfactor import FamaMacBeth, RidgeFamaMacBeth
+from skfactor import FamaMacBeth, PooledRegression, RidgeFamaMacBeth
 from skfactor.exceptions import RankDeficientWarning
 from skfactor.metrics import ic_by_date, r2_zero, r2_zero_scorer
 from skfactor.model_selection import (
@@ -70,7 +70,8 @@ def refit(model, X, y, folds, columns, **fit_params):
                 scores["r2_zero"].append(r2_zero(actual, predicted))
                 scores["ic"].append(correlations.mean())
                 scores["icir"].append(correlations.mean() / correlations.std())
-                scores["slope_t"].append(slope_t_score(fitted, chosen, actual))
+                if hasattr(fitted, "lambdas_"):
+                    scores["slope_t"].append(slope_t_score(fitted, chosen, actual))
             return scores, clone(model).fit(X, y, **fit_params)
         except ValueError:
             return None, None
@@ -89,6 +90,7 @@ def assert_equal_to_refitting(model, X, y, cv, **options):
     searches = {
         name: FactorSetSearchCV(model, scoring=name, cv=cv, refit=False, **options)
         for name in SCORES
+        if name != "slope_t" or not isinstance(model, PooledRegression)
     }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RankDeficientWarning)
@@ -112,7 +114,8 @@ def assert_equal_to_refitting(model, X, y, cv, **options):
             assert_allclose(found, expected[name], rtol=1e-10, atol=1e-12)
             premia = row["premium"][columns]
             assert_allclose(premia, fitted.coef_, rtol=1e-9, atol=1e-13)
-            assert row["set", "n_dates"] == fitted.lambdas_.notna().all(axis=1).sum()
+            slopes = fitted.record_.slopes.lambdas
+            assert row["set", "n_dates"] == slopes.notna().all(axis=1).sum()
     return n_failed
 
 
@@ -149,12 +152,57 @@ def test_twenty_unbalanced_panels_are_scored_as_if_every_set_were_refitted(seed)
         RidgeFamaMacBeth(1e-6),
         RidgeFamaMacBeth(0.1, fit_intercept=False),
         RidgeFamaMacBeth(0.0),
+        PooledRegression(),
+        PooledRegression(fit_intercept=False),
+        PooledRegression(date_effects=True),
+        PooledRegression(date_effects=True, fit_intercept=False),
     ],
     ids=str,
 )
 def test_every_model_of_a_panel_is_fitted_as_if_it_were_refitted(model):
     X, y = panel(7, 3, missing=0.04)
     assert_equal_to_refitting(model, X, y, PurgedKFold(2))
+
+
+def test_pooled_sets_are_fitted_as_if_they_were_refitted():
+    for seed, effects in ((0, False), (1, True)):
+        model = PooledRegression(date_effects=effects)
+        X, y = panel(40 + seed, 3, missing=0.1)
+        X["late"] = (X.index.get_level_values("date") > X.index[-1][0]) * 1.0
+        splitter = WalkForwardSplit(2)
+        X["macro"] = X.groupby("date")["x0"].transform("mean")
+        columns = ["x0", "x1", "x2"] + (["macro"] if not effects else [])
+        assert_equal_to_refitting(model, X[columns], y, splitter)
+        # Collinear columns, and such as keep few digits.
+        X, y = panel(50 + seed, 2, missing=0.0)
+        X["sum"] = X["x0"] + X["x1"] / 10.0
+        n_scores = len(SCORES) - 1
+        assert assert_equal_to_refitting(model, X, y, PurgedKFold(2)) == n_scores
+        noise = np.random.default_rng(0).normal(size=len(X))
+        X["sum"] += 1e-5 * noise * X["x0"].std()
+        search = FactorSetSearchCV(model, cv=PurgedKFold(3)).fit(X, y)
+        expected, _ = refit(model, X, y, list(PurgedKFold(3).split(X, y)), list(X))
+        found = search.results_.loc["x0 + x1 + sum", "score"].filter(like="split")
+        assert_allclose(found, expected["r2"], rtol=1e-8)
+
+
+def test_pooled_sets_are_weighted_and_streamed():
+    X, y = panel(10, 3, missing=0.0)
+    weights = pd.Series(np.random.default_rng(0).random(len(X)), X.index)
+    search = FactorSetSearchCV(PooledRegression(), scoring="r2_zero", cv=PurgedKFold(3))
+    search.fit(X, y, sample_weight=weights)
+    for train, test in PurgedKFold(3).split(X, y):
+        model = PooledRegression().fit(X.iloc[train], y.iloc[train], weights.iloc[train])
+        expected = r2_zero_scorer(model, X.iloc[test], y.iloc[test])
+        found = search.results_.loc["x0 + x1 + x2", "score"].filter(like="split")
+        assert np.isclose(found, expected, rtol=1e-10).any()
+    dates = X.index.get_level_values("date")
+    early = dates < sorted(set(dates))[len(set(dates)) // 2]
+    parts = [search.read_moments(X[p], y[p], weights[p]) for p in (early, ~early)]
+    streamed = clone(search).fit_moments(parts[1] + parts[0])
+    assert_allclose(streamed.results_["score"], search.results_["score"], rtol=1e-10)
+    with pytest.raises(ValueError, match="'slope_t' is about the slopes of each date"):
+        FactorSetSearchCV(PooledRegression(), scoring="slope_t").fit(X, y)
 
 
 def test_common_rows_are_those_complete_in_all_columns():
