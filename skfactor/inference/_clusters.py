@@ -57,7 +57,7 @@ class ClusterCovariance(PremiaCovariance):
         long_run: LongRun,
         debiased: bool,
         *,
-        by: Any = "date",
+        by: object = "date",
     ) -> tuple[Float64Array, float, float]:
         if long_run.kernel is not None:
             raise ValueError(
@@ -94,7 +94,7 @@ class ClusterCovariance(PremiaCovariance):
     def obstacle(self, record: PremiaRecord) -> str:
         return _FOR_PANELS if record.two_pass is not None or record.own_errors else ""
 
-    def detail(self, record: PremiaRecord, **options: Any) -> str:
+    def detail(self, record: PremiaRecord, **options: object) -> str:
         return "by " + " and ".join(map(_name, _ways(options.get("by", "date"))))
 
 
@@ -220,26 +220,24 @@ def _definite(matrix: Float64Array) -> Float64Array:
 # --- what by= says ------------------------------------------------------------------------------
 
 
-def _ways(by: Any) -> list[Any]:
+def _ways(by: object) -> list[object]:
     """One or two ways of clustering."""
-    names = isinstance(by, list) and all(isinstance(each, str) for each in by)
-    if isinstance(by, tuple) or (names and len(by) == 2):
-        if len(by) not in (1, 2):
-            raise ValueError(
-                f"by={by!r} has {len(by)} ways of clustering; one or two are possible."
-            )
-        return list(by)
-    return [by]
+    names = isinstance(by, list) and len(by) == 2 and all(isinstance(x, str) for x in by)
+    if not isinstance(by, tuple | list) or not (isinstance(by, tuple) or names):
+        return [by]
+    if len(by) not in (1, 2):
+        raise ValueError(f"by={by!r} has {len(by)} ways of clustering; one or two are possible.")
+    return list(by)
 
 
-def _name(by: Any) -> str:
+def _name(by: object) -> str:
     if isinstance(by, str):
         return by
     name = getattr(by, "name", None)
     return name if isinstance(name, str) else "label"
 
 
-def _clusters(by: Any, record: PremiaRecord) -> _Clusters:
+def _clusters(by: object, record: PremiaRecord) -> _Clusters:
     """Clusters of the used dates, of the assets, or of the rows."""
     fit = record.pooled
     if isinstance(by, str):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -106,7 +106,7 @@ class PremiaCovariance(ABC):
         """What the reader of a summary has to know; empty if nothing."""
         return ""
 
-    def detail(self, record: PremiaRecord, **options: Any) -> str:
+    def detail(self, record: PremiaRecord, **options: object) -> str:
         """What tables add to the name for these options, such as "by date"; empty if nothing."""
         return ""
 

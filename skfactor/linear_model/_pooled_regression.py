@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -193,7 +193,7 @@ class PooledRegression(PanelModel[PooledMoments]):
         self,
         covariance: str = "auto",
         *,
-        by: Any = None,
+        by: object = None,
         kernel: str | None = None,
         bandwidth: float | str | None = None,
         prewhiten: bool = False,
@@ -286,7 +286,7 @@ optional
         self,
         covariance: str = "auto",
         *,
-        by: Any = None,
+        by: object = None,
         kernel: str | None = None,
         bandwidth: float | str | None = None,
         prewhiten: bool = False,
