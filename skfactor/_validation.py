@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -396,6 +396,8 @@ def which_columns(
     chosen: Sequence[Hashable], names: Sequence[Hashable], parameter: str
 ) -> BoolArray:
     """Mask (n_columns,) of the chosen names; ``ValueError`` if one is unknown or named twice."""
+    if not isinstance(chosen, Iterable):
+        raise ValueError(f"{parameter}={chosen!r} has to be a list of names, such as {names[:1]}.")
     unknown = [name for name in chosen if name not in names]
     if unknown:
         raise ValueError(f"{parameter} names {unknown}, which are not among {names}.")

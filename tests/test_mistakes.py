@@ -30,8 +30,12 @@ from skfactor.exceptions import RankDeficientWarning
 from skfactor.frames import repeat_factors, returns_from_prices
 from skfactor.inference import grs_test, j_test, rank_test
 from skfactor.metrics import cross_sectional_r2_score
-from skfactor.model_selection import compare_factor_sets, walk_forward_predict
-from skfactor.portfolios import slope_factors
+from skfactor.model_selection import (
+    check_no_lookahead,
+    compare_factor_sets,
+    walk_forward_predict,
+)
+from skfactor.portfolios import factor_returns, slope_factors
 from skfactor.summary import premia_table
 
 X, Y = characteristics()
@@ -493,6 +497,9 @@ def test_what_attacks_have_found_is_said_in_our_words():
         (lambda: cross_sectional_r2_score(sparse, returns), "are sparse"),
         (lambda: model.diagnostics(5e-324), "below the smallest p-value"),
         (lambda: make_two_pass(random_state=10**30), "random_state=1.* has to lie between 0 and"),
+        (lambda: make_two_pass(betas=missing), "betas does not hold numbers"),
+        (lambda: factor_returns(X, y, low_minus_high=0), "low_minus_high=0 has to be a list"),
+        (lambda: check_no_lookahead(model, factors, returns, random_state=odd), "a whole number"),
         (lambda: repeat_factors(factors, X.index, date_level=odd), "date_level=array"),
         (lambda: grs_test(factors, returns, prewhiten=odd), "prewhiten=array"),
         (lambda: rank_test(factors, returns, prewhiten=odd), "prewhiten=array"),

@@ -87,7 +87,10 @@ def draw_betas(
         drawn = 0.5 * rng.standard_normal((n_assets, n_factors))
         drawn[:, 0] += 1.0
         return pd.DataFrame(drawn, index=assets, columns=factors)
-    values = np.array(betas, dtype=np.float64)
+    try:
+        values = np.array(betas, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"betas does not hold numbers: {error}.") from error
     if values.shape != (n_assets, n_factors):
         raise ValueError(
             f"betas has to be of shape (n_assets, n_factors), here ({n_assets}, {n_factors}); "

@@ -20,7 +20,7 @@ from skfactor._limits import muted
 from skfactor._panel import find_panel
 from skfactor._sklearn import safe_indexing, take_params
 from skfactor._typing import Float64Array, IntArray, RowLabels, SplitterLike
-from skfactor._validation import is_one_of, named_metadata
+from skfactor._validation import is_one_of, is_whole, named_metadata
 from skfactor.exceptions import LookaheadError
 from skfactor.metrics._mean_inference import check_horizon
 from skfactor.metrics._predict import metadata_of, predictor
@@ -171,6 +171,8 @@ def check_no_lookahead(
         raise ValueError(f"on_fail={on_fail!r} is neither 'raise' nor None.")
     check_horizon(horizon)
     rows = rows_by_date(X, y, dates, "check_no_lookahead", "dates=", assets)
+    if random_state is not None and not (is_whole(random_state) and random_state >= 0):
+        raise ValueError(f"random_state={random_state!r} has to be a whole number or None.")
     places = _cut_places(cuts, rows.dates)
     labels = {"dates": dates, "assets": None if assets is None else np.asarray(assets)}
     labels = {name: label for name, label in labels.items() if label is not None}
@@ -254,7 +256,10 @@ def _cut_places(cuts: int | list[Any], dates: pd.Index) -> list[int]:
     if isinstance(cuts, int | np.integer):
         if cuts < 1:
             raise ValueError(f"cuts={cuts} has to be at least 1.")
-        spread = np.linspace((n_dates - 1) // 2, n_dates - 1, cuts, endpoint=False)
+        # There are no more places than dates.
+        spread = np.linspace(
+            (n_dates - 1) // 2, n_dates - 1, int(min(cuts, n_dates)), endpoint=False
+        )
         return sorted(set(spread.astype(int).tolist()))
     if np.ndim(cuts) != 1:
         raise ValueError(f"cuts={cuts!r} has to be a number, or a list of dates.")
