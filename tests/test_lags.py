@@ -109,6 +109,10 @@ class Sample:
         ]
 
 
+def _equal(returns):
+    return pd.Series(1.0, returns.columns)
+
+
 def _premia(model, **how):
     found = model.inference(**how)
     return [*found.std_errors, found.bandwidth or 0.0]
@@ -167,6 +171,47 @@ USES = {
     ],
     ("PooledRegression.summary", "kernel"): [
         lambda s: PooledRegression().fit(s.X, s.y).summary("driscoll-kraay", **HAC)
+    ],
+    ("FamaMacBeth.inference", "horizon"): [
+        lambda s: _premia(s.panel(), horizon=2),
+    ],
+    ("FamaMacBeth.summary", "horizon"): [lambda s: s.panel().summary(horizon=2)],
+    ("RidgeFamaMacBeth.inference", "horizon"): [
+        lambda s: _premia(RidgeFamaMacBeth().fit(s.X, s.y), horizon=2),
+    ],
+    ("RidgeFamaMacBeth.summary", "horizon"): [
+        lambda s: RidgeFamaMacBeth().fit(s.X, s.y).summary(horizon=2)
+    ],
+    ("BiasCorrectedFamaMacBeth.inference", "horizon"): [
+        lambda s: _premia(
+            BiasCorrectedFamaMacBeth().fit(s.factors, s.returns), horizon=2, kernel="hansen-hodrick"
+        ),
+        lambda s: _premia(BiasCorrectedFamaMacBeth().fit(s.factors, s.returns), horizon=2),
+    ],
+    ("BiasCorrectedFamaMacBeth.summary", "horizon"): [
+        lambda s: BiasCorrectedFamaMacBeth().fit(s.factors, s.returns).summary(horizon=2)
+    ],
+    ("PooledRegression.inference", "horizon"): [
+        lambda s: _premia(PooledRegression().fit(s.X, s.y), covariance="driscoll-kraay", horizon=2)
+    ],
+    ("PooledRegression.summary", "horizon"): [
+        lambda s: PooledRegression().fit(s.X, s.y).summary("driscoll-kraay", horizon=2)
+    ],
+    ("FactorBetas.standard_errors", "kernel"): [
+        lambda s: FactorBetas().fit(s.factors, s.returns).standard_errors(**HAC)
+    ],
+    ("FamaMacBeth.portfolio_betas", "kernel"): [
+        lambda s: s.wide().portfolio_betas(_equal(s.returns), "hc1", **HAC)
+    ],
+    ("BiasCorrectedFamaMacBeth.portfolio_betas", "kernel"): [
+        lambda s: (
+            BiasCorrectedFamaMacBeth()
+            .fit(s.factors, s.returns)
+            .portfolio_betas(_equal(s.returns), "hc1", **HAC)
+        )
+    ],
+    ("infer_mean", "kernel"): [
+        lambda s: metrics.infer_mean(s.factors["f"], horizon=5, kernel="ewc").std_error
     ],
     ("InstrumentedPCA", "premia_halflife"): [
         lambda s: InstrumentedPCA(premia_halflife=3.0).fit(s.X, s.y).premia_

@@ -24,11 +24,14 @@ def newey_west_bandwidth(
     kernel: str,
     weights: Float64Array,
     n_prewhitened: int | None = None,
+    *,
+    capped: bool = True,
 ) -> float:
     """Automatic number of lags of Newey and West (1994), from the scalar series ``h_t'w``.
 
     The Bartlett and Parzen kernels take whole lags, the quadratic-spectral one any number.
-    ``n_prewhitened`` is the length before prewhitening, if the series are prewhitened.
+    ``n_prewhitened`` is the length before prewhitening, if the series are prewhitened. Near a zero
+    spectrum the rule runs off; ``capped`` there are no lags beyond the sample.
     """
     window = KERNELS[kernel]
     n_dates = n_prewhitened or len(series)
@@ -45,8 +48,8 @@ def newey_west_bandwidth(
         return 0.0
     rate = 1.0 / (2 * window.order + 1)
     bandwidth = window.newey_west_constant * ((derivative / spectrum) ** 2 * n_dates) ** rate
-    # Near a zero spectrum the rule runs off; there are no lags beyond the sample anyway.
-    bandwidth = min(float(bandwidth), float(len(scalar) - 1))
+    if capped:
+        bandwidth = min(float(bandwidth), float(len(scalar) - 1))
     return bandwidth if window.offset == 0 else float(int(bandwidth))
 
 

@@ -57,8 +57,16 @@ KERNELS = {
 }
 
 
+# Every lag up to the last one weighs one (Hansen and Hodrick, 1980): it may come out negative.
+HANSEN_HODRICK = "hansen-hodrick"
+# Not a lag window: equally weighted cosine transforms.
+COSINES = "ewc"
+
+
 def lag_weights(kernel: str, bandwidth: float, n_lags: int) -> Float64Array:
     """Weights of lags 0 to ``n_lags`` for a bandwidth given as a number of lags."""
+    if kernel == HANSEN_HODRICK:
+        return (np.arange(n_lags + 1) <= bandwidth).astype(np.float64)
     window = KERNELS[kernel]
     lags = np.arange(n_lags + 1, dtype=np.float64)
     width = bandwidth + window.offset
@@ -111,6 +119,30 @@ def long_run_covariance(
         covariance = recolor @ covariance @ recolor.T
     symmetric: Float64Array = (covariance + covariance.T) / 2.0
     return symmetric
+
+
+def default_cosines(n_dates: int) -> int:
+    """Number of cosines of Lazarus, Lewis, Stock and Watson (2018), .4 T^(2/3) rounded up."""
+    return int(np.ceil(0.4 * n_dates ** (2.0 / 3.0)))
+
+
+def overlap_cosines(n_dates: int, horizon: int) -> int:
+    """The same where each value spans a horizon of dates, so that T / h of them do not overlap."""
+    return max(2, int(0.4 * (n_dates / horizon) ** (2.0 / 3.0)))
+
+
+def cosine_covariance(series: Float64Array, positions: IntArray, n_cosines: int) -> Float64Array:
+    """Long-run covariance (P, P) of a mean-zero series (T, P) by equally weighted cosines.
+
+    The average over j = 1, ..., B of the squares of sqrt(2 / T) sum_t h_t cos(pi j (t - 1/2) / T):
+    about a Wishart matrix with B degrees of freedom (Lazarus, Lewis, Stock and Watson, 2018).
+    """
+    steps = np.asarray(positions) - positions[0]
+    places = (steps + 0.5) / (steps[-1] + 1.0)
+    cosines = np.cos(np.pi * np.outer(np.arange(1, n_cosines + 1), places))
+    transforms = cosines @ series
+    covariance: Float64Array = 2.0 / (len(series) * n_cosines) * (transforms.T @ transforms)
+    return covariance
 
 
 def prewhitened(

@@ -7,6 +7,13 @@ import numpy as np
 from skfactor._typing import BoolArray, Float64Array
 
 
+def beta_weights(factors: Float64Array, fit_intercept: bool) -> Float64Array:
+    """Weights (T, K) that turn residuals on dates of factors (T, K) into errors of betas."""
+    deviations = factors - factors.mean(axis=0) if fit_intercept else factors
+    weights: Float64Array = np.linalg.solve(deviations.T @ deviations, deviations.T).T
+    return weights
+
+
 def portfolio_beta_covariance(
     residuals: Float64Array, factors: Float64Array, weights: Float64Array, fit_intercept: bool
 ) -> tuple[Float64Array, int]:
@@ -30,8 +37,7 @@ def portfolio_beta_covariance(
     f = np.where(np.isfinite(factors).all(axis=1, keepdims=True), factors, 0.0)
     loadings = np.empty((len(f), k, len(weights)))  # Q_t
     for i, (weight, mine) in enumerate(zip(weights, observed.T, strict=True)):
-        center = f[mine].mean(axis=0) if fit_intercept else np.zeros(k)
-        deviations = np.where(mine[:, None], f - center, 0.0)
-        loadings[:, :, i] = weight * np.linalg.solve(deviations.T @ deviations, deviations.T).T
+        loadings[:, :, i] = 0.0
+        loadings[mine, :, i] = weight * beta_weights(f[mine], fit_intercept)
     variance: Float64Array = np.einsum("tki,ij,tlj->kl", loadings, pair, loadings, optimize=True)
     return variance, int(free.min())

@@ -112,6 +112,7 @@ class DriscollKraayCovariance(PremiaCovariance):
         is_const = record.is_const
         weights = np.where(is_const.all() | ~is_const, 1.0, 0.0)
         matrix, lags = long_run.covariance(influence, record.positions, weights)
+        debiased = debiased and not long_run.is_cosines
         matrix = matrix / n_dates * _debiasing(record, debiased, n_dates, "date")
         return matrix, lags, n_dates - 1.0
 

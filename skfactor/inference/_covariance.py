@@ -15,7 +15,7 @@ import pandas as pd
 from skfactor._passes.slopes import PremiaRecord
 from skfactor._passes.two_pass import TwoPassFit
 from skfactor._typing import Float64Array
-from skfactor._validation import check_flag
+from skfactor._validation import check_flag, is_whole
 from skfactor.inference._clusters import (
     ClassicalCovariance,
     ClusterCovariance,
@@ -130,6 +130,7 @@ class ShankenCovariance(TwoPassCovariance):
         of_factors, lags = long_run.covariance(passes.factor_influence, record.positions)
         covariance = (1.0 + passes.errors_in_variables) * (residual.T @ residual / t)
         covariance[-k:, -k:] += of_factors
+        debiased = debiased and not long_run.is_cosines
         return covariance / t * debiasing(record, debiased, k + 1), lags, np.inf
 
     def obstacle_of_gaps(self, fit: TwoPassFit) -> str:
@@ -254,15 +255,27 @@ def infer(
     kernel: str | None = None,
     bandwidth: float | str | None = None,
     prewhiten: bool = False,
+    separate: bool = False,
+    horizon: int | None = None,
     debiased: bool = True,
     options: Mapping[str, object] | None = None,
 ) -> PremiaInference:
     """Premia with errors; see `skfactor.FamaMacBeth.inference`."""
     kind, notes = _choose(record, covariance)
-    if kernel is None and kind.default_kernel is not None:
+    if kernel is None and horizon is None and kind.default_kernel is not None:
         kernel = kind.default_kernel
         bandwidth = kind.default_bandwidth if bandwidth is None else bandwidth
-    long_run = LongRun(kernel, bandwidth, prewhiten)
+    if horizon is None:
+        long_run = LongRun(kernel, bandwidth, prewhiten, separate)
+    else:
+        if not is_whole(horizon) or horizon < 1:
+            raise ValueError(f"horizon={horizon!r} has to be a whole number of dates, at least 1.")
+        given_too = {"bandwidth": bandwidth, "prewhiten": prewhiten, "separate": separate}
+        extra = [name for name, value in given_too.items() if value not in (None, False)]
+        if extra:
+            raise ValueError(f"horizon={horizon} chooses how lags count. Leave {extra} out.")
+        long_run = LongRun.of_horizon(kernel, horizon, len(record.lambdas))
+        notes.append(f"Returns span {horizon} dates and overlap.")
     check_flag(debiased, "debiased")
     options = {} if options is None else options
     unknown = [name for name in options if name not in kind.options]
@@ -275,7 +288,12 @@ def infer(
             "several dates."
         )
     kind_compute: Compute = kind.compute
-    compute = partial(kind_compute, long_run=long_run, debiased=debiased, **options)
+    given = partial(kind_compute, long_run=long_run, debiased=debiased, **options)
+
+    def compute(record: PremiaRecord) -> tuple[Float64Array, float, float]:
+        matrix, lags, df = given(record)
+        return matrix, lags, lags if long_run.is_cosines else df
+
     labels = record.premia.index.view()  # its name may be set
     df: float | pd.Series
     if record.has_gaps:
@@ -292,6 +310,8 @@ def infer(
             kernel=kernel,
             bandwidth=bandwidth,
             prewhiten=prewhiten,
+            separate=separate,
+            horizon=horizon,
             debiased=debiased,
             options=options,
         )
@@ -308,7 +328,7 @@ def infer(
         describe=record.describe,
         notes=tuple(notes),
         n_dates=len(record.lambdas),
-        is_hotelling=kind.is_hotelling,
+        is_hotelling=kind.is_hotelling or long_run.is_cosines,
         on_common_dates=on_common_dates if record.has_gaps else None,
     )
 

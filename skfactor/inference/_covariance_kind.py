@@ -132,4 +132,5 @@ def from_influence(
     is_const = record.is_const
     weights = np.where(is_const.all() | ~is_const, 1.0, 0.0)
     covariance, lags = long_run.covariance(influence, record.positions, weights)
+    debiased = debiased and not long_run.is_cosines  # whose t distribution is all they need
     return covariance / len(influence) * debiasing(record, debiased, used), lags

@@ -189,6 +189,7 @@ def screen_factors(
     significance: float = 0.05,
     kernel: str | None = None,
     bandwidth: float | str | None = None,
+    prewhiten: bool = False,
 ) -> FactorScreen:
     """Remove factors one by one until all that are left are priced (Gospodinov-Kan-Robotti, 2014).
 
@@ -204,7 +205,7 @@ def screen_factors(
         Fitted in wide form on complete returns; the second pass is done again by GLS.
     significance : float, default=0.05
         Probability of keeping any factor if none is priced.
-    kernel, bandwidth
+    kernel, bandwidth, prewhiten
         Long-run variance, as in `skfactor.FamaMacBeth.inference`.
 
     Returns
@@ -245,7 +246,8 @@ def screen_factors(
         )
     names = np.array(list(record.premia.index[-passes.factors.shape[1] :]), dtype=object)
     kept: BoolArray = np.ones(len(names), dtype=bool)
-    long_run = LongRun(kernel, bandwidth)
+    long_run = LongRun(kernel, bandwidth, prewhiten)
+    long_run.refuse_cosines("screen_factors")
     steps = []
     while kept.any():
         factors = passes.factors[:, kept]

@@ -31,7 +31,12 @@ from skfactor._validation import (
 )
 from skfactor.inference._long_run import LongRun, names_newey_west
 from skfactor.inference._premia import PremiaInference, TestResult, chi2_test, f_test
-from skfactor.inference._small_sample import SmallSample, covariances_of_many, warn_of_limits
+from skfactor.inference._small_sample import (
+    SmallSample,
+    cosine_test,
+    covariances_of_many,
+    warn_of_limits,
+)
 
 
 @dataclass(frozen=True)
@@ -276,6 +281,8 @@ class AlphaSample:
         wald = quadratic_form(alphas, covariance[np.ix_(places, places)], refusal)
         if chosen == "asymptotic":
             return chi2_test(wald, n_assets, null)
+        if chosen == "cosines":
+            return cosine_test(wald, n_assets, lags, null)
         if chosen == "exact":
             free = n_dates - n_factors - n_assets
             if free <= 0:

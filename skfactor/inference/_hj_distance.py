@@ -119,6 +119,7 @@ def hj_distance(
     small_sample: bool | str = "auto",
     kernel: str | None = None,
     bandwidth: float | str | None = None,
+    prewhiten: bool = False,
     n_draws: int = 999,
     random_state: int = 0,
 ) -> HJDistance:
@@ -150,7 +151,7 @@ def hj_distance(
         get one random sign per date, or with a kernel are paths of a first-order autoregression of
         each asset whose innovations have random signs; that needs 120 dates and warns below.
         ``"auto"`` is True without a kernel; with a kernel it is False, and warns.
-    kernel, bandwidth
+    kernel, bandwidth, prewhiten
         Long-run variances, as in `skfactor.FamaMacBeth.inference`. A rule chooses lags from the
         influence of the periods on the squared distance.
     n_draws, random_state
@@ -194,7 +195,8 @@ def hj_distance(
     H0: the distance is zero, the factors price all assets
     """
     form = SmallSample(small_sample, n_draws, random_state)
-    long_run = LongRun(kernel, bandwidth)
+    long_run = LongRun(kernel, bandwidth, prewhiten)
+    long_run.refuse_cosines("hj_distance")
     sample = read_factor_sample(factors, returns)
     _check_identified(sample)
     n_dates, _, n_factors = sample.shape
@@ -215,8 +217,13 @@ def hj_distance(
     u = mispriced @ errors
     influence = 2.0 * u * discount - u**2 + squared
     variance, lags = long_run.covariance(influence[:, None], sample.positions)
-    known_lags = LongRun(kernel, None if kernel is None else lags)
-    moments, _ = known_lags.covariance(mispriced * discount[:, None], sample.positions)
+    known_lags = LongRun(kernel, None if kernel is None else lags, prewhiten)
+    # Prewhitened are the assets' own series: it would depend on the basis of their combinations.
+    moments, _ = known_lags.covariance(
+        centred * discount[:, None],
+        sample.positions,
+        combine=solve_triangular(root, free, trans="T", lower=True),
+    )
     weights = np.maximum(np.linalg.eigvalsh(moments), 0.0)
     chosen = form.choose("hj_distance", long_run, n_dates, two_pass=True)
     if chosen == "exact":

@@ -30,6 +30,16 @@ _TITLES = {
 }
 
 
+def raise_if_few_cosines(n_restrictions: int, n_cosines: float) -> None:
+    """Raise where a joint test by cosines has hardly any power, or no distribution."""
+    if n_restrictions > n_cosines / 2.0:
+        raise ValueError(
+            f"A joint test of {n_restrictions} restrictions by kernel='ewc' needs at least "
+            f"{2 * n_restrictions} cosines, and there are {n_cosines:g}. Test fewer, use more "
+            f"dates, or pass bandwidth={2 * n_restrictions} to allow for less serial dependence."
+        )
+
+
 class TablesSummary(Summary):  # type: ignore[misc]  # statsmodels is untyped
     """A summary whose HTML has tables of its own: statsmodels does not escape names there."""
 
@@ -255,6 +265,18 @@ class PremiaInference:
             raise ValueError(f"names={chosen} names a premium more than once.")
         return chosen
 
+    def _raise_if_alone(self, chosen: list[Any]) -> None:
+        """Raise for a joint test of what has no joint covariance, or too many restrictions."""
+        covariance = self.cov.loc[chosen, chosen].to_numpy()
+        alone = np.isnan(covariance) & np.isfinite(covariance.diagonal()).all()
+        if alone.any():
+            raise ValueError(
+                "separate=True chose lags premium by premium, so there are variances and no joint "
+                f"covariance of {chosen}. Leave separate out for a joint test."
+            )
+        if self.kernel == "ewc":
+            raise_if_few_cosines(len(chosen), self.bandwidth)
+
     def wald_test(self, names: str | Sequence[str] | None = None) -> TestResult:
         """Test that several premia are zero together.
 
@@ -282,6 +304,7 @@ class PremiaInference:
             found = common.wald_test(chosen)
             return replace(found, null=f"{found.null}, over the {common.n_dates} dates of all")
         premia = self.premia[chosen].to_numpy()
+        self._raise_if_alone(chosen)
         k, df = len(chosen), float(self._free)
         free = df + 1.0 - k if self.is_hotelling else df
         if free <= 0:
@@ -319,7 +342,8 @@ class PremiaInference:
 
     def _tables(self, names: list[str]) -> list[SimpleTable]:
         """Facts about the model, and the premia under these names."""
-        long_run = f"{self.kernel}, L = {self.bandwidth:.4g}" if self.kernel else "no lags"
+        count = "B" if self.kernel == "ewc" else "L"
+        long_run = f"{self.kernel}, {count} = {self.bandwidth:.4g}" if self.kernel else "no lags"
         if self.prewhitened:
             long_run += ", prewhitened"
         facts = {

@@ -13,7 +13,12 @@ from skfactor._passes.two_pass import TwoPass
 from skfactor._validation import check_flag
 from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import TestResult, chi2_test, f_test
-from skfactor.inference._small_sample import SmallSample, covariances_of_many, warn_of_limits
+from skfactor.inference._small_sample import (
+    SmallSample,
+    cosine_test,
+    covariances_of_many,
+    warn_of_limits,
+)
 from skfactor.inference._two_pass import two_pass_of
 
 # The name of the test, the number of dates, the number of assets.
@@ -121,6 +126,8 @@ def j_test(
     chosen = form.choose("j_test", long_run, t, two_pass=True)
     if chosen == "asymptotic":
         return chi2_test(statistic, free, _NULL)
+    if chosen == "cosines":
+        return cosine_test(statistic, free, lags, _NULL)
     if chosen == "exact":
         warn_of_limits("j_test", t, n, passes.errors_in_variables)
         left = t - k - free

@@ -143,6 +143,7 @@ def cross_sectional_r2(
     check_flag(debiased, "debiased")
     record, passes = two_pass_of(model, "cross_sectional_r2")
     long_run = LongRun(kernel, bandwidth, prewhiten)
+    long_run.refuse_cosines("cross_sectional_r2")
     t = len(passes.returns)
     r2 = r2_of(passes)
     variance, _ = long_run.covariance(r2_influence(passes, debiased)[:, None], record.positions)
@@ -344,9 +345,9 @@ def compare_r2(
         )
         return _test_nested(small, large, prices)
     influence = r2_influence(a, debiased) - r2_influence(b, debiased)
-    variance, _ = LongRun(kernel, bandwidth, prewhiten).covariance(
-        influence[:, None], record.positions
-    )
+    long_run = LongRun(kernel, bandwidth, prewhiten)
+    long_run.refuse_cosines("compare_r2")
+    variance, _ = long_run.covariance(influence[:, None], record.positions)
     statistic = (r2_of(a) - r2_of(b)) / float(np.sqrt(variance[0, 0] / len(influence)))
     p_value = float(2.0 * stats.norm.sf(abs(statistic)))
     return TestResult(statistic, p_value, (), "normal", "both models have the same R2")

@@ -123,6 +123,7 @@ def rank_test(
         )
     check_draws(n_draws, random_state)
     long_run = LongRun(kernel, bandwidth, prewhiten)
+    long_run.refuse_cosines("rank_test")
     sample = read_factor_sample(factors, returns)
     differences = _differences(sample.shape[1]) if fit_intercept else np.eye(sample.shape[1])
     compared = FactorSample(sample.factors, sample.returns @ differences, sample.positions)

@@ -15,6 +15,7 @@ from skfactor._validation import is_whole
 from skfactor._warn import warn_user
 from skfactor.exceptions import SmallSampleWarning
 from skfactor.inference._long_run import LongRun
+from skfactor.inference._premia import TestResult, f_test, raise_if_few_cosines
 
 # Fewer draws have no p-value below 5%.
 _FEWEST_DRAWS = 19
@@ -64,12 +65,17 @@ class SmallSample:
         check_draws(self.n_draws, self.random_state)
 
     def choose(self, what: str, long_run: LongRun, n_dates: int, *, two_pass: bool) -> str:
-        """The form, ``"asymptotic"``, ``"exact"`` or ``"wild"``, and warn where it does not hold.
+        """``"asymptotic"``, ``"exact"``, ``"cosines"`` or ``"wild"``; warn where it does not hold.
 
         ``"exact"`` is the small-sample distribution, which no kernel has; ``two_pass`` says whether
         premia are estimated from betas.
         """
         form = check_small_sample(self.small_sample)
+        if long_run.is_cosines and (form == "wild" or not form):
+            raise ValueError(
+                f"small_sample={self.small_sample!r}: with kernel='ewc' {what} has the F "
+                "distribution of its cosines. Leave small_sample out, or use kernel='bartlett'."
+            )
         if form == "wild":
             if long_run.prewhiten:
                 raise ValueError(
@@ -87,6 +93,8 @@ class SmallSample:
             return "asymptotic"
         if long_run.kernel is None:
             return "exact"
+        if long_run.is_cosines:
+            return "cosines"
         if self.small_sample is True:
             raise ValueError(
                 f"small_sample=True: {what} has no form for small samples with a kernel. Pass "
@@ -134,6 +142,13 @@ class SmallSample:
 
         signs = random_signs(self.n_draws, n_dates, self.random_state)
         return share_as_large(drawn, observed, signs, n_assets)
+
+
+def cosine_test(wald: float, n_restrictions: int, n_cosines: float, null: str) -> TestResult:
+    """The F test of a Wald statistic whose covariance is by cosines, as Hotelling's."""
+    raise_if_few_cosines(n_restrictions, n_cosines)
+    free = n_cosines - n_restrictions + 1.0
+    return f_test(wald * free / (n_restrictions * n_cosines), n_restrictions, free, null)
 
 
 def warn_of_limits(what: str, n_dates: int, n_assets: int, sharpe: float) -> None:

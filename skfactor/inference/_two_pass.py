@@ -109,8 +109,13 @@ def obstacle_of_two_passes(record: PremiaRecord) -> str:
         return "is for averages of all dates, without premia_window or premia_halflife."
     if record.two_pass.obstacle:
         return record.two_pass.obstacle
-    if np.isnan(record.slopes.lambdas.to_numpy()).any():
-        return "needs premia on every date, and some are missing. Drop those dates."
+    missing = record.slopes.dates[np.isnan(record.slopes.lambdas.to_numpy()).any(axis=1)]
+    if len(missing):
+        named = ", ".join(map(str, missing[:5])) + (", ..." if len(missing) > 5 else "")
+        return (
+            f"needs premia on every date, and those of {len(missing)} are missing: {named}. Drop "
+            "these dates."
+        )
     return ""
 
 

@@ -47,6 +47,7 @@ from skfactor._validation import (
     validate_features,
     validate_target,
 )
+from skfactor.inference._beta_errors import check_beta_errors, raise_if_special, standard_errors
 
 
 class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, Estimator):  # type: ignore[misc]  # scikit-learn is untyped
@@ -412,6 +413,51 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
         """Fit and transform the same rows; see `fit` and `transform` for the parameters."""
         fitted = self.fit(X, y, dates=dates, assets=assets)
         return fitted.transform(X, dates=dates, assets=assets)
+
+    def standard_errors(
+        self,
+        covariance: str = "hc1",
+        *,
+        kernel: str | None = None,
+        bandwidth: float | str | None = None,
+    ) -> pd.DataFrame:
+        """Standard errors of the betas that do not assume alike residuals; nothing is estimated.
+
+        Parameters
+        ----------
+        covariance : {"hc1", "classical"}, default="hc1"
+            ``"hc1"``: residuals have a variance of their own on each date [1]_, times n / (n - k)
+            for n observations and k coefficients. ``"classical"`` is ``std_errors_``.
+        kernel : {None, "bartlett", "parzen", "quadratic-spectral", "hansen-hodrick"}, default=None
+            With ``"hc1"``: residuals depend on those before [2]_, as in `FamaMacBeth.inference`.
+        bandwidth : float, str or None, default=None
+            Number of lags, or the name of a rule, as in `FamaMacBeth.inference`.
+
+        Returns
+        -------
+        DataFrame of shape (n_assets, n_factors)
+            NaN where there is no beta. ``df_`` has the degrees of freedom.
+
+        Raises
+        ------
+        ValueError
+            For rolling, weighted or shrunk betas, or if options mean nothing.
+
+        References
+        ----------
+        .. [1] White, H. (1980), "A Heteroskedasticity-Consistent Covariance Matrix Estimator and a
+           Direct Test for Heteroskedasticity", Econometrica 48(4), 817-838.
+           https://doi.org/10.2307/1912934
+        .. [2] Newey, W. K. and K. D. West (1987), "A Simple, Positive Semi-Definite,
+           Heteroskedasticity and Autocorrelation Consistent Covariance Matrix", Econometrica
+           55(3), 703-708. https://doi.org/10.2307/1913610
+        """
+        check_is_fitted(self)
+        long_run = check_beta_errors("standard_errors", covariance, kernel, bandwidth)
+        if covariance == "classical":
+            return self.std_errors_.copy()
+        raise_if_special(self.record_, "standard_errors")
+        return standard_errors(self.record_, long_run)
 
     def covariance(self) -> pd.DataFrame:
         """Covariance of returns that the factors imply, B Sigma_f B' + D.

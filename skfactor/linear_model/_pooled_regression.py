@@ -197,6 +197,8 @@ class PooledRegression(PanelModel[PooledMoments]):
         kernel: str | None = None,
         bandwidth: float | str | None = None,
         prewhiten: bool = False,
+        separate: bool = False,
+        horizon: int | None = None,
         debiased: bool = True,
         **options: object,
     ) -> PremiaInference:
@@ -227,6 +229,8 @@ optional
             part of 4 (T / 100)^(2/9) by default.
         prewhiten : bool, default=False
             Take a first-order vector autoregression of the dates' sums out before.
+        separate, horizon
+            As in `FamaMacBeth.inference`, with ``"driscoll-kraay"``.
         debiased : bool, default=True
             Multiply by G / (G - 1) and (n - 1) / (n - k), with G clusters (dates), n rows and k
             coefficients, hc1 and classical by n / (n - k). In two ways each of the three
@@ -278,6 +282,8 @@ optional
             kernel=kernel,
             bandwidth=bandwidth,
             prewhiten=prewhiten,
+            separate=separate,
+            horizon=horizon,
             debiased=debiased,
             **options,
         )
@@ -290,6 +296,8 @@ optional
         kernel: str | None = None,
         bandwidth: float | str | None = None,
         prewhiten: bool = False,
+        separate: bool = False,
+        horizon: int | None = None,
         debiased: bool = True,
         **options: object,
     ) -> Summary:
@@ -300,6 +308,8 @@ optional
             kernel=kernel,
             bandwidth=bandwidth,
             prewhiten=prewhiten,
+            separate=separate,
+            horizon=horizon,
             debiased=debiased,
             **options,
         )

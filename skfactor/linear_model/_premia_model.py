@@ -169,6 +169,8 @@ class PremiaModel(ExpectedReturns):
         kernel: str | None = None,
         bandwidth: float | str | None = None,
         prewhiten: bool = False,
+        separate: bool = False,
+        horizon: int | None = None,
         debiased: bool = True,
         **options: object,
     ) -> PremiaInference:
@@ -187,17 +189,31 @@ class PremiaModel(ExpectedReturns):
             - ``"auto"``: krs where it holds (wide form, full-sample betas, premia averaged over all
               dates with equal weights), else fama-macbeth; the summary says so.
             - any other name that `skfactor.inference.register_covariance` was given.
-        kernel : {None, "bartlett", "parzen", "quadratic-spectral"}, default=None
-            Kernel of the long-run variance [5]_; None assumes no serial dependence.
+        kernel : {None, "ewc", "bartlett", "parzen", "quadratic-spectral", "hansen-hodrick"}, \
+default=None
+            How serial dependence enters the long-run variance; None assumes that there is none.
+            ``"ewc"``, equally weighted cosines [9]_, is the one whose tests reject true hypotheses
+            as often as they say: t and F have as many degrees of freedom as there are cosines, and
+            nothing is debiased. Lag windows [5]_ reject too often in small samples.
+            ``"hansen-hodrick"`` [10]_ weighs all lags alike, for overlapping returns.
         bandwidth : float, "newey-west", "andrews", "rule-of-thumb" or None, default=None
             Number of lags L: lag j is weighed at j / (L + 1) by the Bartlett and Parzen kernels,
             at j / L by the quadratic-spectral one. ``"newey-west"``, the default with a kernel,
             is the automatic choice of 1994 [6]_, ``"andrews"`` the one from autoregressions [7]_,
             and ``"rule-of-thumb"`` the whole part of 4 (T / 100)^(2/9). Lags are distances on the
             calendar: dates that could not be estimated leave a gap. Rules and prewhitening measure
-            each premium in its standard deviation, so that units do not matter.
+            each premium in its standard deviation, so that units do not matter. For ``"ewc"`` it is
+            the number of cosines, .4 T^(2/3) rounded up by default.
         prewhiten : bool, default=False
             Take a first-order vector autoregression out before and put it back after [8]_.
+        separate : bool, default=False
+            Choose lags, and prewhiten, premium by premium, as programs do that regress each
+            series of slopes on a constant; automatic lags are not capped by the sample then. There
+            is no joint covariance: ``cov`` is NaN beside its diagonal.
+        horizon : int, optional
+            Dates that each return spans, of returns that overlap: the kernel is ``"ewc"`` with
+            .4 (T / horizon)^(2/3) cosines, two at least, or ``"hansen-hodrick"`` with
+            ``horizon - 1`` lags.
         debiased : bool, default=True
             Multiply the variance by T / (T - 1) for fama-macbeth and by T / (T - K - 1) for the
             others, and with a GLS second pass make the inverse of the return covariance in krs
@@ -210,7 +226,8 @@ class PremiaModel(ExpectedReturns):
         Returns
         -------
         PremiaInference
-            t distributed with T - 1 degrees of freedom for fama-macbeth, normal for the others.
+            t distributed with T - 1 degrees of freedom for fama-macbeth, normal for the others;
+            with ``kernel="ewc"`` t with the number of cosines.
 
         Raises
         ------
@@ -219,6 +236,11 @@ class PremiaModel(ExpectedReturns):
             effect, or there are too few dates, for prewhitening too.
         TypeError
             If the kind of covariance has no such option.
+
+        Warns
+        -----
+        SmallSampleWarning
+            With Hansen and Hodrick's lags, if dates are fewer than 20 for each of the horizon.
 
         References
         ----------
@@ -244,6 +266,12 @@ class PremiaModel(ExpectedReturns):
         .. [8] Andrews, D. W. K. and J. C. Monahan (1992), "An Improved Heteroskedasticity and
            Autocorrelation Consistent Covariance Matrix Estimator", Econometrica 60(4), 953-966.
            https://doi.org/10.2307/2951574
+        .. [9] Lazarus, E., D. J. Lewis, J. H. Stock and M. W. Watson (2018), "HAR Inference:
+           Recommendations for Practice", Journal of Business & Economic Statistics 36(4), 541-559.
+           https://doi.org/10.1080/07350015.2018.1506926
+        .. [10] Hansen, L. P. and R. J. Hodrick (1980), "Forward Exchange Rates as Optimal
+           Predictors of Future Spot Rates", Journal of Political Economy 88(5), 829-853.
+           https://doi.org/10.1086/260910
         """
         check_is_fitted(self)
         return infer(
@@ -252,6 +280,8 @@ class PremiaModel(ExpectedReturns):
             kernel=kernel,
             bandwidth=bandwidth,
             prewhiten=prewhiten,
+            separate=separate,
+            horizon=horizon,
             debiased=debiased,
             options=options,
         )
@@ -263,6 +293,8 @@ class PremiaModel(ExpectedReturns):
         kernel: str | None = None,
         bandwidth: float | str | None = None,
         prewhiten: bool = False,
+        separate: bool = False,
+        horizon: int | None = None,
         debiased: bool = True,
         **options: object,
     ) -> Summary:
@@ -272,6 +304,8 @@ class PremiaModel(ExpectedReturns):
             kernel=kernel,
             bandwidth=bandwidth,
             prewhiten=prewhiten,
+            separate=separate,
+            horizon=horizon,
             debiased=debiased,
             **options,
         )

@@ -228,12 +228,13 @@ class TradedFactorModel(ExpectedReturns):
             raise ValueError("Errors come from the variation over periods, and there is only one.")
         influence = (self._factors - self.premia_).to_numpy()
         cov, lags = long_run.covariance(influence, self._positions())
-        cov = cov / (n_dates - 1 if debiased else n_dates)
+        cosines = long_run.is_cosines  # whose t distribution is all they need
+        cov = cov / (n_dates - 1 if debiased and not cosines else n_dates)
         names = self.premia_.index
         return PremiaInference(
             premia=self.premia_.copy(),
             cov=pd.DataFrame(cov, index=names, columns=names),
-            df=n_dates - 1.0,
+            df=lags if cosines else n_dates - 1.0,
             covariance="means of factors",
             kernel=kernel,
             bandwidth=lags,
@@ -278,6 +279,8 @@ class TradedFactorModel(ExpectedReturns):
         raise_for_kind(self, "alpha_inference", covariance, _KERNELS)
         self.first_pass_.record_.raise_if_collinear("alpha_inference")
         long_run = LongRun(kernel, bandwidth, prewhiten)
+        cosines = long_run.is_cosines
+        debiased = debiased and not cosines
         residuals = self.residuals_.to_numpy()[self._known]
         alphas = np.asarray(self.alphas_, dtype=np.float64)
         sample = AlphaSample(
@@ -288,7 +291,7 @@ class TradedFactorModel(ExpectedReturns):
         return AlphaInference(
             premia=self.alphas_.copy(),
             cov=pd.DataFrame(cov, index=assets, columns=assets),
-            df=np.inf,
+            df=lags if cosines else np.inf,
             covariance="robust",
             kernel=kernel,
             bandwidth=lags,

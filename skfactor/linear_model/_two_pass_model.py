@@ -14,6 +14,8 @@ from skfactor._passes.first_pass import FirstPass, first_pass_of, table_of_betas
 from skfactor._passes.slopes import Slopes
 from skfactor._passes.two_pass import TwoPassFit
 from skfactor._sklearn import HasMethods, StrOptions
+from skfactor.inference._beta_errors import beta_covariance, check_beta_errors
+from skfactor.inference._long_run import LongRun
 from skfactor.linear_model._factor_betas import FactorBetas, fit_first_pass
 from skfactor.linear_model._premia_model import PREMIA_CONSTRAINTS, PremiaModel
 
@@ -47,13 +49,22 @@ class TwoPassModel(PremiaModel):
         self.betas_ = self.first_pass_.betas_
         self.expected_returns_ = self._expected(self.betas_.to_numpy(), assets)
 
-    def portfolio_betas(self, weights: pd.Series | pd.DataFrame) -> pd.DataFrame:
+    def portfolio_betas(
+        self,
+        weights: pd.Series | pd.DataFrame,
+        covariance: str = "classical",
+        *,
+        kernel: str | None = None,
+        bandwidth: float | str | None = None,
+    ) -> pd.DataFrame:
         """Betas of portfolios of the assets, with errors from the full residual covariance.
 
         Parameters
         ----------
         weights : Series of shape (n_assets,) or DataFrame of shape (n_assets, n_portfolios)
             Portfolio weights by asset, used as given; assets that are not named have a weight of 0.
+        covariance, kernel, bandwidth
+            As in `FactorBetas.standard_errors`.
 
         Returns
         -------
@@ -65,7 +76,8 @@ class TwoPassModel(PremiaModel):
         Raises
         ------
         ValueError
-            In panel form, or if an asset is unknown, has no betas, or a weight is missing.
+            In panel form, or if an asset is unknown, has no betas, or a weight is missing, or
+            options of the errors mean nothing.
         """
         fit = self._wide_form("portfolio_betas")
         if fit.first.special:
@@ -74,14 +86,16 @@ class TwoPassModel(PremiaModel):
                 f"are {fit.first.special}. Regress the portfolio's own return instead."
             )
         fit.first.raise_if_collinear("portfolio_betas")
+        long_run = check_beta_errors("portfolio_betas", covariance, kernel, bandwidth)
+        robust = None if covariance == "classical" else long_run
         if isinstance(weights, pd.Series):
-            return _one_portfolio(fit, weights)
+            return _one_portfolio(fit, weights, robust)
         if not isinstance(weights, pd.DataFrame):
             raise ValueError(
                 f"weights is a {type(weights).__name__}; pass a Series or DataFrame indexed by "
                 "asset, so that it is known which asset a weight belongs to."
             )
-        tables = [_one_portfolio(fit, column) for _, column in weights.items()]
+        tables = [_one_portfolio(fit, column, robust) for _, column in weights.items()]
         return pd.concat(tables, keys=list(weights.columns), names=["portfolio", "factor"])
 
     def _wide_form(self, what: str) -> TwoPassFit:
@@ -94,7 +108,7 @@ class TwoPassModel(PremiaModel):
         return self.record_.two_pass
 
 
-def _one_portfolio(fit: TwoPassFit, weights: pd.Series) -> pd.DataFrame:
+def _one_portfolio(fit: TwoPassFit, weights: pd.Series, robust: LongRun | None) -> pd.DataFrame:
     first, factors = fit.first, fit.factors
     unknown = weights.index.difference(first.betas.index)
     if len(unknown):
@@ -108,9 +122,13 @@ def _one_portfolio(fit: TwoPassFit, weights: pd.Series) -> pd.DataFrame:
         raise ValueError(f"The assets {missing} have no betas: too few observations in fit.")
     beta = held.to_numpy() @ betas.to_numpy()
     residuals = first.residuals()[held.index].to_numpy()
-    variance, free = portfolio_beta_covariance(
-        residuals, factors.to_numpy(), held.to_numpy(), first.fit_intercept
-    )
+    free: float
+    if robust is None:
+        variance, free = portfolio_beta_covariance(
+            residuals, factors.to_numpy(), held.to_numpy(), first.fit_intercept
+        )
+    else:
+        variance, free = beta_covariance(first, residuals, held.to_numpy(), robust)
     if free <= 0:
         needed = factors.shape[1] + first.fit_intercept + 1
         raise ValueError(

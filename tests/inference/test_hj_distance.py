@@ -268,3 +268,17 @@ def test_missing_values_unknown_kernels_and_levels_raise(result):
         hj_distance(pd.DataFrame(factors), pd.DataFrame(returns))
     with pytest.raises(ValueError, match=r"level=95 has to lie between 0 and 1"):
         result.conf_int(95)
+
+
+def test_prewhitening_is_of_the_assets_own_series_in_any_order():
+    factors, returns = french_two_pass()
+    returns = returns.iloc[:, :6]
+    options = {"kernel": "bartlett", "bandwidth": 3, "small_sample": False}
+    plain = hj_distance(factors, returns, **options)
+    found = hj_distance(factors, returns, prewhiten=True, **options)
+    assert found.distance == plain.distance
+    assert_allclose([found.std_error, found.p_value], [plain.std_error, plain.p_value], rtol=0.5)
+    assert found.p_value != plain.p_value
+    again = hj_distance(factors, returns.iloc[:, ::-1], prewhiten=True, **options)
+    assert_allclose(again.weights, found.weights, rtol=1e-7)
+    assert_allclose(again.std_error, found.std_error, rtol=1e-7)

@@ -19,6 +19,7 @@ from sklearn.pipeline import make_pipeline
 
 from skfactor import FamaMacBeth
 from skfactor._passes.two_pass import TwoPass
+from skfactor.exceptions import RankDeficientWarning
 from skfactor.formula import FormulaRegressor
 from skfactor.inference import (
     cross_sectional_r2,
@@ -314,3 +315,20 @@ def test_an_asset_in_other_units_is_named_where_errors_break_down():
     for test in (j_test, cross_sectional_r2):
         with pytest.raises(ValueError, match=r"collinear to rounding|units"):
             test(model)
+
+
+def test_a_date_without_premia_is_named():
+    factors, returns = french_two_pass()
+    factors, returns = factors.iloc[:120], returns.iloc[:120, :8].copy()
+    returns.iloc[[5, 40], 3:] = np.nan
+    with pytest.warns(RankDeficientWarning):
+        model = FamaMacBeth().fit(factors, returns)
+    dates = ", ".join(str(date) for date in returns.index[[5, 40]])
+    with pytest.raises(ValueError, match=f"those of 2 are missing: {dates}. Drop these dates"):
+        model.inference("krs")
+    automatic = model.inference()
+    assert automatic.covariance == "fama-macbeth"
+    assert any(dates in note for note in automatic.notes)
+    kept = returns.index.delete([5, 40])
+    again = FamaMacBeth().fit(factors.loc[kept], returns.loc[kept])
+    assert again.inference().covariance == "krs"

@@ -9,6 +9,7 @@ import statsmodels.api as sm
 from numpy.testing import assert_allclose
 from scipy import stats
 
+from skfactor.exceptions import SmallSampleWarning
 from skfactor.metrics import infer_mean
 
 
@@ -67,7 +68,7 @@ def test_order_does_not_matter_and_missing_dates_leave_a_gap():
 def test_it_prints_and_becomes_a_row_of_a_table():
     found = infer_mean(series(), horizon=2)
     assert str(found).startswith(f"ic: {found.mean:.4f} ({found.std_error:.4f}), t(59) = ")
-    assert str(found).endswith("60 dates, horizon 2")
+    assert str(found).endswith(f"60 dates, horizon 2 ({found.note})")
     assert "<pre>ic:" in found._repr_html_()
     row = found.to_series()
     assert row.name == "ic"
@@ -142,3 +143,31 @@ def test_values_that_do_not_vary_have_no_error():
     found = infer_mean(pd.Series(0.1 + 0.2 * np.ones(50), index=range(1950, 2000)))
     assert found.std_error == found.std == 0.0
     assert np.isnan(found.t_value)
+
+
+def test_horizons_that_overlap_have_cosines_or_lags_that_all_weigh_one_too():
+    rng = np.random.default_rng(0)
+    dates = pd.period_range("2000-01", periods=240, freq="M", name="date")
+    series = pd.Series(np.convolve(rng.standard_normal(245), np.ones(6), "valid"), dates)
+    deviations = (series - series.mean()).to_numpy()
+    plain = infer_mean(series, horizon=6)
+    assert "too small if horizons overlap in full" in str(plain)
+    cosines = infer_mean(series, horizon=6, kernel="ewc")
+    assert cosines.df == cosines.n_cosines == int(0.4 * 40 ** (2 / 3)) == 4
+    transforms = [
+        np.sqrt(2 / 240) * deviations @ np.cos(np.pi * j * (np.arange(240) + 0.5) / 240)
+        for j in range(1, 5)
+    ]
+    assert_allclose(cosines.std_error, np.sqrt(np.mean(np.square(transforms)) / 240), rtol=1e-10)
+    assert not cosines.note
+    assert infer_mean(series, kernel="ewc").df == np.ceil(0.4 * 240 ** (2 / 3))
+    lags = infer_mean(series, horizon=6, kernel="hansen-hodrick")
+    total = deviations @ deviations
+    total += 2 * sum(deviations[j:] @ deviations[:-j] for j in range(1, 6))
+    assert_allclose(lags.std_error, np.sqrt(total / 240 / 239), rtol=1e-10)
+    assert "hansen-hodrick" in str(lags)
+    assert lags.std_error > plain.std_error
+    with pytest.warns(SmallSampleWarning, match="fewer than 240 dates"):
+        infer_mean(series[:100], horizon=12, kernel="hansen-hodrick")
+    with pytest.raises(ValueError, match="'parzen' is unknown; it is 'bartlett', 'ewc'"):
+        infer_mean(series, kernel="parzen")
