@@ -24,6 +24,7 @@ SCRIPTS = (
     "metrics",
     "many_characteristics",
     "factor_sets",
+    "latent_factors",
     "streaming",
     "scaling",
 )

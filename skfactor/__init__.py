@@ -1,6 +1,11 @@
 """Linear factor models as scikit-learn estimators."""
 
-from skfactor.decomposition import InstrumentedPCA, ReturnPCA, RiskPremiumPCA
+from skfactor.decomposition import (
+    InstrumentedPCA,
+    InstrumentedPCACV,
+    ReturnPCA,
+    RiskPremiumPCA,
+)
 from skfactor.formula import FormulaRegressor
 from skfactor.linear_model import (
     BiasCorrectedFamaMacBeth,
@@ -38,6 +43,7 @@ __all__ = [
     "FamaMacBeth",
     "FormulaRegressor",
     "InstrumentedPCA",
+    "InstrumentedPCACV",
     "LinearFactorGMM",
     "PooledRegression",
     "PortfolioSorter",

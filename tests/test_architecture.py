@@ -72,7 +72,7 @@ MAY_IMPORT = {
         "plotting": f"{FITS} linear_model decomposition metrics portfolios risk model_selection",
         "summary": f"{FITS} linear_model decomposition metrics portfolios risk model_selection",
         "formula": f"{ROWS} _fitting _per_date _base _formula_text linear_model",
-        "distributed": f"{FITS} datasets linear_model metrics model_selection",
+        "distributed": f"{FITS} datasets linear_model decomposition metrics model_selection",
         "report": f"{FITS} linear_model metrics portfolios risk plotting summary",
         "__init__": f"{FITS} linear_model decomposition risk portfolios model_selection formula",
     }.items()

@@ -5,9 +5,12 @@ from __future__ import annotations
 STORY = (
     "plot_two_pass",
     "plot_useless_factor",
+    "plot_three_pass",
     "plot_characteristics",
     "plot_factor_sets",
     "plot_betas_and_characteristics",
+    "plot_instrumented_pca",
+    "plot_shrinkage_sdf",
     "plot_sorts",
     "plot_hedging",
     "plot_fundamental_factors",

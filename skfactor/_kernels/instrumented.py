@@ -5,7 +5,9 @@ Coefficients are G = [G_b, G_d] (L, K + M), factors h_t = [f_t, g_t]; f is laten
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -132,7 +134,7 @@ def dependent_columns(moments: Float64Array) -> list[int]:
 
 
 @dataclass(frozen=True, eq=False)
-class _Point:
+class Point:
     """Coefficients, the best latent factors for them, and what the derivatives are made of."""
 
     coefficients: Float64Array  # (L, K + M)
@@ -140,7 +142,13 @@ class _Point:
     latent: Float64Array  # (T, K)
     loadings: Float64Array  # (T, L, K) W_t G_b
     grams: Float64Array  # (T, K, K) G_b'W_t G_b
-    left: Float64Array  # (T, L) managed portfolios less what is left of them
+    left: Float64Array  # (T, L) managed portfolios less what the given factors explain of them
+
+    @property
+    def residuals(self) -> Float64Array:
+        """Managed portfolios (T, L) less all that is explained of them."""
+        explained = np.matmul(self.loadings, self.latent[..., None])[..., 0]
+        return np.asarray(self.left - explained)
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,9 +170,18 @@ class Problem:
         self.given, self.n_latent = given, n_latent
         self.n_columns = self.x.shape[1]
         self._i, self._j = np.triu_indices(self.n_columns)
-        # Upper triangles of n_t W_t, (L (L + 1) / 2, T).
-        self._half = np.ascontiguousarray((self.w[:, self._i, self._j] * self.n[:, None]).T)
-        self._nx = self.x * self.n[:, None]
+        self.weighted = self.x * self.n[:, None]  # n_t x_t
+
+    @cached_property
+    def _half(self) -> Float64Array:
+        """Upper triangles of n_t W_t, (L (L + 1) / 2, T)."""
+        return np.ascontiguousarray((self.w[:, self._i, self._j] * self.n[:, None]).T)
+
+    def of_portfolios(self, portfolios: Float64Array) -> Problem:
+        """The problem of other managed portfolios (T, L) of the same rows."""
+        other = copy(self)
+        other.x, other.weighted = portfolios, portfolios * self.n[:, None]
+        return other
 
     def start(self) -> Float64Array:
         """The solution for W_t that do not vary: eigenvectors of whitened managed portfolios."""
@@ -174,7 +191,9 @@ class Problem:
         latent = solve_triangular(root, vectors[:, ::-1][:, : self.n_latent])
         return np.hstack([np.linalg.qr(latent)[0], np.zeros((self.n_columns, self.given.shape[1]))])
 
-    def solve(self, start: Float64Array, max_iter: int, tol: float) -> Fitted:
+    def solve(
+        self, start: Float64Array, max_iter: int, tol: float, *, sweeps: int = _SWEEPS
+    ) -> Fitted:
         """Sweeps of alternating least squares, then Newton's method on the Grassmann manifold.
 
         Until the gradient is below ``tol``, and one step more, which doubles the digits, or
@@ -184,23 +203,43 @@ class Problem:
         n_iter, was_small = 0, False
         while True:
             h = np.hstack([point.latent, self.given])
-            residuals = point.left - np.matmul(point.loadings, point.latent[..., None])[..., 0]
+            residuals = point.residuals
             gradient = (residuals * self.n[:, None]).T @ h
-            size = float(np.abs(gradient).max() / max(np.abs(self._nx.T @ h).max(), EPSILON))
+            size = self._relative(gradient, h)
             is_small = size < tol
             if (is_small and was_small) or n_iter == max_iter:
                 break
             following, was_small = None, is_small
-            if n_iter >= _SWEEPS or is_small:
+            if n_iter >= sweeps or is_small:
                 following = self._newton(point, h, residuals, gradient)
             if following is None:
-                following = self.at(self._sweep(h))
-            point = self.at(normalized(following.coefficients, following.latent, self.given)[0])
+                following = self.at(self.sweep(h))
+            point = self._turned(following)
             n_iter += 1
-        coefficients, latent = normalized(point.coefficients, point.latent, self.given)
-        return Fitted(coefficients, latent, point.value, size, n_iter)
+        point = self._turned(point)
+        return Fitted(point.coefficients, point.latent, point.value, size, n_iter)
 
-    def at(self, coefficients: Float64Array) -> _Point:
+    def _turned(self, point: Point) -> Point:
+        """The same point with normalized coefficients."""
+        turn, shared = rotation(point.coefficients, point.latent, self.given)
+        k = self.n_latent
+        loadings, left, given = (
+            np.matmul(point.loadings, turn),
+            point.left,
+            point.coefficients[:, k:],
+        )
+        latent = point.latent
+        if self.given.shape[1]:
+            moved = self.given @ shared.T
+            latent = latent + moved
+            left = left + np.matmul(point.loadings, moved[..., None])[..., 0]
+            given = given - point.coefficients[:, :k] @ shared
+        coefficients = np.hstack([point.coefficients[:, :k] @ turn, given])
+        latent = np.linalg.solve(turn, latent.T).T
+        grams = np.matmul(turn.T, np.matmul(point.grams, turn))
+        return Point(coefficients, point.value, latent, loadings, grams, left)
+
+    def at(self, coefficients: Float64Array) -> Point:
         """The latent factors that explain most with these coefficients, and what they explain."""
         k = self.n_latent
         latent, value, left = coefficients[:, :k], 0.0, self.x
@@ -215,13 +254,27 @@ class Problem:
         target = left @ latent
         factors: Float64Array = np.linalg.solve(grams, target[..., None])[..., 0].astype(np.float64)
         value += float(self.n @ np.sum(target * factors, axis=1))
-        return _Point(coefficients, value, factors, loadings, grams, left)
+        return Point(coefficients, value, factors, loadings, grams, left)
 
-    def _sweep(self, h: Float64Array) -> Float64Array:
-        """Coefficients (L, K + M) that explain most with these factors."""
-        gram = self._products(self._half, h)
-        solution = cho_solve(cho_factor(gram, lower=True), (self._nx.T @ h).ravel())
-        return np.asarray(solution).reshape(self.n_columns, -1)
+    def sweep(self, h: Float64Array, free: BoolArray | None = None) -> Float64Array:
+        """Coefficients (L, K + M) that explain most with these factors, zero where not free."""
+        gram, target = self._products(self._half, h), (self.weighted.T @ h).ravel()
+        if free is None:
+            solution = np.asarray(cho_solve(cho_factor(gram, lower=True), target))
+        else:
+            kept = free.ravel()
+            solution = np.zeros(len(target))
+            inner = cho_factor(gram[np.ix_(kept, kept)], lower=True)
+            solution[kept] = cho_solve(inner, target[kept])
+        return solution.reshape(self.n_columns, -1)
+
+    def gradient_size(self, point: Point, h: Float64Array, free: BoolArray) -> float:
+        """Largest element of the gradient with respect to the free coefficients, see `Fitted`."""
+        gradient = (point.residuals * self.n[:, None]).T @ h
+        return self._relative(np.where(free, gradient, 0.0), h)
+
+    def _relative(self, gradient: Float64Array, h: Float64Array) -> float:
+        return float(np.abs(gradient).max() / max(np.abs(self.weighted.T @ h).max(), EPSILON))
 
     def _products(self, half: Float64Array, h: Float64Array) -> Float64Array:
         """Sum over t of V_t (x) h_t h_t', from the upper triangles of V: one product."""
@@ -240,8 +293,8 @@ class Problem:
         return out.transpose(0, 2, 1, 3).reshape(n * size, n * size)
 
     def _newton(
-        self, point: _Point, h: Float64Array, residuals: Float64Array, gradient: Float64Array
-    ) -> _Point | None:
+        self, point: Point, h: Float64Array, residuals: Float64Array, gradient: Float64Array
+    ) -> Point | None:
         """The point that a step of Newton's method leads to; None if it explains less."""
         k = self.n_latent
         basis = np.linalg.qr(point.coefficients[:, :k], mode="complete")[0][:, k:]
@@ -249,8 +302,9 @@ class Problem:
             return None
         curvature = self._curvature(point, h, residuals)
         m = h.shape[1]
-        inner = np.einsum("la,lkmj,mb->akbj", basis, curvature, basis, optimize=True)
-        inner = inner.reshape(basis.shape[1] * m, -1)
+        n, rest = self.n_columns, basis.shape[1]
+        half = (basis.T @ curvature.reshape(n, -1)).reshape(rest * m, n, m)
+        inner = (half.transpose(0, 2, 1) @ basis).transpose(0, 2, 1).reshape(rest * m, -1)
         inner = (inner + inner.T) / 2.0
         slope = (basis.T @ gradient).ravel()
         try:
@@ -267,7 +321,7 @@ class Problem:
                 return following
         return None
 
-    def _curvature(self, point: _Point, h: Float64Array, residuals: Float64Array) -> Float64Array:
+    def _curvature(self, point: Point, h: Float64Array, residuals: Float64Array) -> Float64Array:
         """Minus half the Hessian of what is explained, (L, K + M, L, K + M)."""
         t, n = self.x.shape
         k, m = self.n_latent, h.shape[1]
@@ -295,28 +349,69 @@ def _halves(h: Float64Array) -> Float64Array:
     return np.asarray(h[:, a] * h[:, b])
 
 
-def normalized(
+def rotation(
     coefficients: Float64Array, latent: Float64Array, given: Float64Array
 ) -> tuple[Float64Array, Float64Array]:
-    """The same model with G_b'G_b = I, G_b'G_d = 0, F'F diagonal and descending, means of F >= 0.
+    """Matrices M (K, K) and S (K, M) by which a model is normalized: G_b M, G_d - G_b S.
 
-    Of a factor whose mean is zero, the largest coefficient is positive.
+    Factors are (f_t + S g_t) by the inverse of M. Then G_b'G_b = I, G_b'G_d = 0, F'F is diagonal
+    and descending, and means of F are not negative. Of a factor whose mean is zero, the largest
+    coefficient is positive.
     """
     k = latent.shape[1]
     g, d = coefficients[:, :k], coefficients[:, k:]
-    shared = np.linalg.lstsq(g, d, rcond=None)[0]
-    latent, d = latent + given @ shared.T, d - g @ shared
-    root = cholesky(g.T @ g)
-    turned = latent @ root.T
-    _, vectors = np.linalg.eigh(turned.T @ turned)
+    gram = g.T @ g
+    shared = np.zeros((k, 0))
+    if d.shape[1]:
+        shared = np.linalg.solve(gram, g.T @ d)
+        latent = latent + given @ shared.T
+    root = np.linalg.cholesky(gram)  # of which the transpose is upper triangular
+    scaled = latent @ root
+    _, vectors = np.linalg.eigh(scaled.T @ scaled)
     vectors = vectors[:, ::-1]
-    g = solve_triangular(root, g.T, trans="T").T @ vectors
-    latent = turned @ vectors
-    mean, size = latent.mean(axis=0), np.sqrt(np.mean(latent**2, axis=0))
-    largest = g[np.abs(g).argmax(axis=0), np.arange(k)]
+    turn = np.linalg.solve(root.T, vectors)
+    scaled, turned = scaled @ vectors, g @ turn
+    mean, size = scaled.mean(axis=0), np.sqrt(np.mean(scaled**2, axis=0))
+    largest = turned[np.abs(turned).argmax(axis=0), np.arange(k)]
     zero = np.abs(mean) <= RANK_UNITS * EPSILON * np.sqrt(len(latent)) * size
     signs = np.where(np.where(zero, largest, mean) < 0.0, -1.0, 1.0)
-    return np.hstack([g * signs, d]), latent * signs
+    return turn * signs, shared
+
+
+def normalized(
+    coefficients: Float64Array, latent: Float64Array, given: Float64Array
+) -> tuple[Float64Array, Float64Array]:
+    """The same model with normalized coefficients (L, K + M) and latent factors (T, K)."""
+    k = latent.shape[1]
+    turn, shared = rotation(coefficients, latent, given)
+    g = coefficients[:, :k]
+    moved = latent + given @ shared.T
+    return (
+        np.hstack([g @ turn, coefficients[:, k:] - g @ shared]),
+        np.linalg.solve(turn, moved.T).T,
+    )
+
+
+def held_out_squares(
+    first: DateSums,
+    second: DateSums,
+    coefficients: Float64Array,
+    given: Float64Array,
+    n_latent: int,
+) -> float:
+    """Squares of returns of some assets that latent factors of others leave, in both directions."""
+    left = 0.0
+    for known, held in ((first, second), (second, first)):
+        latent = Problem(known, given, n_latent).at(coefficients).latent
+        paths = np.hstack([latent, given]) @ coefficients.T
+        left += float(held.squares.sum()) - explained_squares(held, paths)
+    return left
+
+
+def explained_squares(sums: DateSums, paths: Float64Array) -> float:
+    """Sum of squared returns less that of r - z'c_t, with coefficients c (T, L) of each date."""
+    fitted = np.matmul(sums.moments, paths[..., None])[..., 0]
+    return float(sums.weight @ np.sum((2.0 * sums.portfolios - fitted) * paths, axis=1))
 
 
 def explained_shares(
@@ -325,9 +420,8 @@ def explained_shares(
     """Uncentred R squared over assets, and over managed portfolios, of factors (T, K + M)."""
     paths = factors @ coefficients.T
     fitted = np.matmul(sums.moments, paths[..., None])[..., 0]
-    explained = sums.weight @ np.sum((2.0 * sums.portfolios - fitted) * paths, axis=1)
     left = np.sum((sums.portfolios - fitted) ** 2)
     return (
-        float(explained / sums.squares.sum()),
+        explained_squares(sums, paths) / float(sums.squares.sum()),
         float(1.0 - left / np.sum(sums.portfolios**2)),
     )

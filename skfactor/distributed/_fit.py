@@ -12,6 +12,7 @@ from sklearn import config_context
 from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline
 
+from skfactor.decomposition import InstrumentedPCA
 from skfactor.distributed._partition import (
     Layout,
     check_frame,
@@ -19,8 +20,7 @@ from skfactor.distributed._partition import (
     partition_dates,
     split_dates,
 )
-from skfactor.distributed._steps import split_estimator
-from skfactor.linear_model._panel_fit import PanelModel
+from skfactor.distributed._steps import PartsModel, split_estimator
 from skfactor.model_selection import FactorSetSearchCV
 
 if TYPE_CHECKING:
@@ -40,12 +40,12 @@ def fit(
 ) -> Any:
     """Fit a model of premia, and the per-date steps before it, to a Dask DataFrame.
 
-    Each partition is fitted where it is, and only slopes come back. The numbers are those of the
-    estimator's own `fit` to all rows, whatever the partitions.
+    Each partition is read where it is, and only slopes or sums of dates come back. The numbers are
+    those of the estimator's own `fit` to all rows, whatever the partitions.
 
     Parameters
     ----------
-    estimator : FamaMacBeth, Pipeline or FactorSetSearchCV
+    estimator : FamaMacBeth, InstrumentedPCA, Pipeline or FactorSetSearchCV
         A model of panels, or a pipeline of per-date steps that ends with one, or a search with
         one of these, whose score follows from moments: then moments come back, and the best set
         is fitted to the frame after the search. It is not changed.
@@ -146,7 +146,12 @@ def fit(
                 sample_weight=sample_weight,
             )
         return found
-    joined = clone(model).fit_slopes(reduce(add, (slopes for _, slopes in parts)))
+    together = reduce(add, (read for _, read in parts))
+    empty = clone(model)
+    if isinstance(empty, InstrumentedPCA):
+        joined = empty.fit_sums(together)
+    else:
+        joined = empty.fit_slopes(together)
     if steps is None and not isinstance(estimator, Pipeline):
         return joined
     fitted = clone(estimator)
@@ -190,7 +195,7 @@ def _read(part: pd.DataFrame, layout: Layout) -> tuple[pd.DataFrame, pd.Series, 
 
 
 def _fit_partition(
-    part: pd.DataFrame, steps: Pipeline | None, model: PanelModel[Any], layout: Layout
+    part: pd.DataFrame, steps: Pipeline | None, model: PartsModel, layout: Layout
 ) -> pd.Series:
     """Fitted steps and model of a partition's dates; nothing of one without rows."""
     if not len(part):
@@ -202,4 +207,5 @@ def _fit_partition(
         metadata = layout.routed(part, X.index)
         with config_context(enable_metadata_routing=bool(metadata)):
             X = fitted.fit_transform(X, y, **metadata)
-    return pd.Series([(fitted, model.read_slopes(X, y, weights))], dtype=object)
+    read = model.read_sums if isinstance(model, InstrumentedPCA) else model.read_slopes
+    return pd.Series([(fitted, read(X, y, weights))], dtype=object)

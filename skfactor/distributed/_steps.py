@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.utils import get_tags
 
+from skfactor.decomposition import InstrumentedPCA
 from skfactor.linear_model._panel_fit import PanelModel
 
+# What is fitted in parts.
+PartsModel: TypeAlias = PanelModel[Any] | InstrumentedPCA
 
-def split_estimator(estimator: BaseEstimator) -> tuple[Pipeline | None, PanelModel[Any]]:
+
+def split_estimator(estimator: BaseEstimator) -> tuple[Pipeline | None, PartsModel]:
     """The steps before the model, if there are any, and the model; raise for what pools dates."""
     steps, model = None, estimator
     if isinstance(estimator, Pipeline):
         model = estimator[-1]
         steps = estimator[:-1] if len(estimator) > 1 else None
-    if not isinstance(model, PanelModel):
+    if not isinstance(model, PanelModel | InstrumentedPCA):
         raise TypeError(
-            f"The estimator has to be a model of panels such as FamaMacBeth, or a Pipeline that "
-            f"ends with one; found {model!r}."
+            "The estimator has to be a model of panels such as FamaMacBeth or InstrumentedPCA, or "
+            f"a Pipeline that ends with one; found {model!r}."
         )
     for name, step in _leaves(steps):
         reason = _pools_dates(step)

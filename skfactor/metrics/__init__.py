@@ -24,6 +24,7 @@ from skfactor.metrics._stability import (
     rank_autocorrelation,
     rank_autocorrelation_by_date,
 )
+from skfactor.metrics._total_r2 import total_r2_scorer
 
 __all__ = [
     "ForecastEvaluation",
@@ -54,4 +55,5 @@ __all__ = [
     "rank_autocorrelation_scorer",
     "rank_ic",
     "rank_ic_scorer",
+    "total_r2_scorer",
 ]

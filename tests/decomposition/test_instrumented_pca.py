@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import pickle
+from functools import reduce
+from operator import add
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import statsmodels.api as sm
 from numpy.testing import assert_allclose
 from pandas.testing import assert_frame_equal
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import make_pipeline
 
 from skfactor import FactorRanker, FamaMacBeth, InstrumentedPCA
+from skfactor.datasets import iter_parquet
 from skfactor.exceptions import NoDatesWarning, RankDeficientWarning
 from skfactor.risk import decompose_risk
 
@@ -57,6 +61,16 @@ def test_numbers_are_those_of_the_authors_program(add_constant):
     assert_allclose((model.factors_**2).mean(), AUTHORS["second_moment"], rtol=1e-10)
     names = [["total", "total_x"], ["predictive", "predictive_x"]]
     assert_allclose(model.r2_, [[AUTHORS["r2"][n] for n in row] for row in names], rtol=1e-9)
+
+
+def test_numbers_are_those_that_are_known_of_grunfeld_firms():
+    data = sm.datasets.grunfeld.load_pandas().data.set_index(["year", "firm"])
+    model = InstrumentedPCA(1, add_constant=False).fit(data[["value", "capital"]], data["invest"])
+    assert_allclose(model.gamma_["instrumentedpca0"], [0.99166020, 0.12887994], atol=6e-9)
+    assert model.r2_.loc["total", "assets"] == pytest.approx(0.90014511, abs=6e-9)
+    rest = data["invest"] - model.predict(data[["value", "capital"]])
+    predictive = 1.0 - (rest @ rest) / (data["invest"] @ data["invest"])
+    assert model.r2_.loc["predictive", "assets"] == pytest.approx(predictive)
 
 
 def test_r2_and_residuals_are_those_of_the_rows(full):
@@ -128,6 +142,33 @@ def test_calls_of_partial_fit_are_one_fit(full):
         model.partial_fit(X[DATES == 3], Y[DATES == 3], factors=OBSERVED)
     with pytest.raises(ValueError, match=r"had the factors \['oil', 'rate'\]"):
         model.partial_fit(X[DATES == 3].rename({3: 99}), Y[DATES == 3].rename({3: 99}))
+
+
+def test_sums_of_parts_are_one_fit(full, tmp_path):
+    model = InstrumentedPCA(2, fit_alpha=True)
+    parts = [(X[part], Y[part]) for part in (DATES > 40, DATES < 20, (DATES >= 20) & (DATES <= 40))]
+    read = [pickle.loads(pickle.dumps(model.read_sums(*part, factors=OBSERVED))) for part in parts]
+    assert not hasattr(model, "n_features_in_")
+    joined = model.fit_sums(read[0] + read[1] + read[2])
+    assert_allclose(joined.gamma_, full.gamma_, atol=1e-10)
+    assert_frame_equal(joined.factors_, full.factors_, atol=1e-10)
+    assert_allclose(joined.predict(X), full.predict(X), atol=1e-12)
+    with pytest.raises(ValueError, match="fit with rows"):
+        joined.risk_model(X.loc[[60]])
+    with pytest.raises(ValueError, match="20 of these 20 dates were there before"):
+        read[0] + read[0]
+    with pytest.raises(ValueError, match="of different models"):
+        read[0] + model.read_sums(parts[1][0][["z1"]], parts[1][1], factors=OBSERVED)
+    with pytest.raises(TypeError, match="read_sums"):
+        model.fit_sums(X)
+    with pytest.raises(ValueError, match="another add_constant"):
+        InstrumentedPCA(add_constant=False).fit_sums(read[0])
+    # From a file, some dates at a time.
+    ROWS.drop(columns="z6").to_parquet(tmp_path / "panel.parquet")
+    chunks = iter_parquet(tmp_path / "panel.parquet", chunk_rows=300)
+    plain = InstrumentedPCA(3)
+    sums = reduce(add, (plain.read_sums(chunk[X.columns], chunk["r"]) for chunk in chunks))
+    assert_allclose(plain.fit_sums(sums).gamma_, np.array(AUTHORS["Gamma"]), atol=1e-9)
 
 
 def test_rows_levels_and_labels_may_come_in_any_order(full):

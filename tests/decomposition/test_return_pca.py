@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,6 +18,7 @@ from skfactor.datasets import load_french
 from skfactor.exceptions import RankDeficientWarning
 from skfactor.risk import decompose_risk
 
+DATA = Path(__file__).parents[1] / "data"
 french = load_french()
 RETURNS = french.filter(regex="^S[135]").sub(french["RF"], axis=0)
 
@@ -79,6 +82,24 @@ def test_pairwise_moments_are_those_of_a_loop_over_pairs_and_dates():
     assert_allclose(
         centred.eigenvalues_[:3], np.linalg.eigvalsh(covariance)[::-1][:3] / 25, rtol=1e-10
     )
+
+
+def test_components_of_pairs_are_the_stored_ones():
+    x = np.loadtxt(DATA / "missing_panel.csv.gz", delimiter=",")
+    model = ReturnPCA(3, center=False, missing="pairwise").fit(x)
+    # By a separate program, checked by a loop over pairs and dates.
+    values = [1.5858277158473069, 1.194554252891664, 0.712962686259036, 0.06148378156137571]
+    assert_allclose(model.eigenvalues_[:4], values, rtol=1e-10)
+    loadings = [
+        [1.4110514210678005, -0.5174023404367428, -0.48242604665481614],
+        [-0.747469267412223, -0.2505005404251116, 0.040470742053584086],
+    ]
+    assert_allclose(model.loadings_.iloc[:2], loadings, rtol=1e-9)
+    factors = [
+        [0.6097573570724711, 1.1022736416495083, -0.0741350237125564],
+        [-1.5594060765218778, 1.9255675870578735, -0.916227111299611],
+    ]
+    assert_allclose(model.factors_.iloc[:2], factors, rtol=1e-9)
 
 
 def test_filling_by_iteration_is_that_of_statsmodels():

@@ -26,6 +26,7 @@ from skfactor import (
     FactorRanker,
     FactorZScorer,
     FamaMacBeth,
+    InstrumentedPCA,
     RidgeFamaMacBeth,
     Winsorizer,
 )
@@ -68,6 +69,17 @@ def _in_memory(estimator, rows, **metadata):
 def _fit(estimator, frame, **options):
     options = {"y": "return", "assets": "asset", "features": FEATURES} | options
     return distributed.fit(estimator, frame, **options)
+
+
+def test_instrumented_components_are_those_of_one_fit(rows):
+    model = make_pipeline(FactorImputer(), FactorRanker(), InstrumentedPCA(2, fit_alpha=True))
+    rows = rows[rows["return"].notna()]
+    expected = _in_memory(model, rows)
+    fitted = _fit(model, dd.from_pandas(rows, npartitions=4, sort=False))
+    assert_allclose(fitted[-1].gamma_, expected[-1].gamma_, atol=1e-9)
+    assert_frame_equal(fitted[-1].factors_, expected[-1].factors_, atol=1e-9)
+    data = rows.set_index(["date", "asset"])[FEATURES]
+    assert_allclose(fitted.predict(data), expected.predict(data), atol=1e-9)
 
 
 def _frame(rows, npartitions=4):
