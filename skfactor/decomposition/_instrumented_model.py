@@ -916,3 +916,16 @@ class InstrumentedModel(
         tags.target_tags.required = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def sums_of_rows(
+    model: InstrumentedModel,
+    X: ArrayLike,
+    y: ArrayLike,
+    sample_weight: ArrayLike | None,
+    dates: RowLabels | None,
+    factors: pd.DataFrame | pd.Series | None,
+) -> InstrumentedSums:
+    """Sums of the dates of some rows, which a model reads that is not fitted."""
+    rows = model._read_rows(X, y, sample_weight, dates, reset=True)
+    return model._sums_of(rows, factors, report_nothing)

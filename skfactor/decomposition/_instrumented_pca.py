@@ -11,12 +11,15 @@ from numpy.typing import ArrayLike
 from sklearn.base import clone
 
 from skfactor._fitting import fit_task, fitting
-from skfactor._kernels.threads import report_nothing
 from skfactor._limits import single_blas_thread
 from skfactor._sklearn import Interval
 from skfactor._typing import Float64Array, RowLabels
 from skfactor._validation import remember_names
-from skfactor.decomposition._instrumented_model import INSTRUMENTED_CONSTRAINTS, InstrumentedModel
+from skfactor.decomposition._instrumented_model import (
+    INSTRUMENTED_CONSTRAINTS,
+    InstrumentedModel,
+    sums_of_rows,
+)
 from skfactor.decomposition._instrumented_sums import InstrumentedSums
 
 
@@ -249,9 +252,7 @@ class InstrumentedPCA(InstrumentedModel):
         ValueError
             As in `fit`, for what can be seen of these rows.
         """
-        reader: InstrumentedPCA = clone(self)
-        rows = reader._read_rows(X, y, sample_weight, dates, reset=True)
-        return reader._sums_of(rows, factors, report_nothing)
+        return sums_of_rows(clone(self), X, y, sample_weight, dates, factors)
 
     @fitting(forget=True)
     def fit_sums(self, sums: InstrumentedSums) -> Self:
