@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -74,8 +73,8 @@ class InstrumentedPCAInference:
     sums: DateSums  # of the dates that were used
     coefficients: Float64Array  # (L, K + M), of latent factors, alphas, observed factors
     given: Float64Array  # (T, M), ones for alphas and observed factors
-    names: list[Any]  # of the characteristics
-    observed: list[Any]  # names of the observed factors
+    names: list[Hashable]  # of the characteristics
+    observed: list[Hashable]  # names of the observed factors
     n_latent: int
     has_alpha: bool
     n_draws: int
@@ -113,7 +112,7 @@ class InstrumentedPCAInference:
         statistic, p_value = self._test(problem, full, start, chosen)
         return TestResult(statistic, p_value, (), "wild bootstrap", "the alphas are zero")
 
-    def characteristic_tests(self, names: Sequence[Any] | None = None) -> pd.DataFrame:
+    def characteristic_tests(self, names: Sequence[Hashable] | None = None) -> pd.DataFrame:
         r"""Test for each characteristic that no exposure to a latent factor depends on it.
 
         The statistic is the sum of squares of its row of :math:`\Gamma_\beta`; under the null the
@@ -182,10 +181,10 @@ class InstrumentedPCAInference:
             found.append(self._test(problem, self.coefficients, start, chosen))
         return _table(found, self.observed)
 
-    def _chosen(self, names: Sequence[Any] | None) -> list[Any]:
+    def _chosen(self, names: Sequence[Hashable] | None) -> list[Hashable]:
         if names is None:
             return list(self.names)
-        chosen = [names] if isinstance(names, str) else list(names)
+        chosen: list[Hashable] = [names] if isinstance(names, str) else list(names)
         unknown = [name for name in chosen if name not in self.names]
         if unknown or not chosen:
             raise ValueError(f"names={unknown or chosen} are not among {self.names}.")
@@ -232,6 +231,6 @@ def _of_part(draws: WildDraws, numbers: IntArray) -> Float64Array:
     return draws.statistics(numbers)
 
 
-def _table(found: list[tuple[float, float]], names: list[Any]) -> pd.DataFrame:
+def _table(found: list[tuple[float, float]], names: list[Hashable]) -> pd.DataFrame:
     index = pd.Index(names, tupleize_cols=False)
     return pd.DataFrame(found, index, ["statistic", "p_value"])

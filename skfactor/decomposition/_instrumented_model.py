@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from numbers import Integral, Real
@@ -241,7 +241,9 @@ class InstrumentedModel(
         return panel
 
     @single_blas_thread
-    def _sums_of(self, rows: Rows, factors: Any, done: Done) -> InstrumentedSums:
+    def _sums_of(
+        self, rows: Rows, factors: pd.DataFrame | pd.Series | None, done: Done
+    ) -> InstrumentedSums:
         """Sums of the dates of some rows, with the observed factors on them."""
         segments, has_dates = rows.segments, rows.panel is not None
         sums = self._date_sums(rows, segments, done)
@@ -427,7 +429,7 @@ class InstrumentedModel(
         coefficients: Float64Array,
         latent: Float64Array,
         given: Float64Array,
-        used: Any,
+        used: BoolArray,
     ) -> None:
         """Store R squared and the table of the dates."""
         means = np.broadcast_to(latent.mean(axis=0), latent.shape)
@@ -474,7 +476,7 @@ class InstrumentedModel(
         return np.asarray(paths + observed @ self.gamma_observed_.to_numpy().T)
 
     @staticmethod
-    def _blocks(segments: Segments) -> Any:
+    def _blocks(segments: Segments) -> Iterator[tuple[int, slice | IntArray]]:
         """Number of each segment and its rows."""
         for s, (start, stop) in enumerate(pairwise(segments.offsets)):
             yield s, slice(start, stop) if segments.order is None else segments.order[start:stop]

@@ -195,8 +195,8 @@ class InstrumentedPCACV(InstrumentedModel):
 
     def _numbers(self, n_characteristics: int) -> list[int]:
         """Numbers of latent factors to try, ascending."""
-        given: Any = self.n_components
-        numbers: list[Any] = [given] if is_whole(given) else list(np.atleast_1d(given))
+        given = self.n_components
+        numbers = list(np.atleast_1d(np.asarray(given)))
         if not numbers or not all(is_whole(each) and each >= 1 for each in numbers):
             raise ValueError(f"n_components={given!r} has to hold whole numbers from 1 on.")
         possible = sorted({int(each) for each in numbers if each <= n_characteristics})
@@ -208,7 +208,7 @@ class InstrumentedPCACV(InstrumentedModel):
         return possible
 
     def _cross_validate(
-        self, X: Any, y: Any, rows: Rows, read: InstrumentedSums, numbers: list[int]
+        self, X: ArrayLike, y: ArrayLike, rows: Rows, read: InstrumentedSums, numbers: list[int]
     ) -> pd.DataFrame:
         """R squared of each number over the held-out dates, and of each fold."""
         halves = self._halves(rows, random_source(self.random_state))
@@ -268,7 +268,7 @@ class InstrumentedPCACV(InstrumentedModel):
         return sum(float(half.squares.sum()) - explained_squares(half, paths) for half in held)
 
     def _folds(
-        self, X: Any, y: Any, rows: Rows, n_dates: int
+        self, X: ArrayLike, y: ArrayLike, rows: Rows, n_dates: int
     ) -> Iterable[tuple[BoolArray, BoolArray]]:
         """Masks of the training and the test dates of each fold."""
         assert rows.panel is not None

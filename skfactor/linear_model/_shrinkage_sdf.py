@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
@@ -31,7 +32,7 @@ class Neutralized:
     scales: Float64Array  # (N,)
 
     @classmethod
-    def of(cls, returns: Float64Array, market: Float64Array, names: list[Any]) -> Neutralized:
+    def of(cls, returns: Float64Array, market: Float64Array, names: list[Hashable]) -> Neutralized:
         """From regressions on the market, residuals scaled to its volatility."""
         centred = market - market.mean()
         if not centred @ centred > RANK_UNITS * EPSILON * (market @ market):
@@ -189,7 +190,7 @@ class ShrinkageSDF(
         self._store(X, returns, float(self.kappa), self.n_nonzero)
         return self
 
-    def _read_fit(self, X: Any) -> Float64Array:
+    def _read_fit(self, X: ArrayLike) -> Float64Array:
         """Returns (T, N) of the assets, neutral where there is a market."""
         values, market = self._read(X, reset=True)
         if len(values) < 2:
@@ -203,7 +204,7 @@ class ShrinkageSDF(
             raise ValueError("The average returns in X are all zero: there is nothing to price.")
         return values
 
-    def _read(self, X: Any, *, reset: bool) -> tuple[Float64Array, Float64Array | None]:
+    def _read(self, X: ArrayLike, *, reset: bool) -> tuple[Float64Array, Float64Array | None]:
         """Returns (T, N) of the assets as numbers, and those of the market."""
         if isinstance(X, pd.DataFrame) and X.index.nlevels > 1:
             raise ValueError(
@@ -234,7 +235,7 @@ class ShrinkageSDF(
             self._assets = names
         return values, market
 
-    def _look_up(self, X: Any) -> Float64Array:
+    def _look_up(self, X: ArrayLike) -> Float64Array:
         """Returns of the market in the periods of X."""
         if not isinstance(X, pd.DataFrame):
             raise ValueError(
@@ -251,7 +252,9 @@ class ShrinkageSDF(
             raise ValueError(f"market misses {int(np.isnan(found).sum())} of the periods of X.")
         return found
 
-    def _store(self, X: Any, returns: Float64Array, kappa: float, n_nonzero: int | None) -> None:
+    def _store(
+        self, X: ArrayLike, returns: Float64Array, kappa: float, n_nonzero: int | None
+    ) -> None:
         """Store the SDF of these returns."""
         t = len(returns)
         mean, covariance = returns.mean(axis=0), flat_wishart(returns)
@@ -304,7 +307,7 @@ class ShrinkageSDF(
             path = np.column_stack(columns)
         return pd.DataFrame(path, self.coef_.index, pd.Index(values, name="kappa"))
 
-    def _neutral_returns(self, X: Any) -> Float64Array:
+    def _neutral_returns(self, X: ArrayLike) -> Float64Array:
         check_is_fitted(self)
         values, market = self._read(X, reset=False)
         if self._neutral is not None:
@@ -372,11 +375,11 @@ def sparse_coefficients(
     covariance: Float64Array, mean: Float64Array, penalty: float, n_nonzero: int
 ) -> Float64Array:
     """Coefficients (N,) at the last point of the lasso path with so many that are not zero."""
-    return sparse_path(covariance, mean, penalty, np.array([n_nonzero]))[:, 0]
+    return sparse_path(covariance, mean, penalty, [n_nonzero])[:, 0]
 
 
 def sparse_path(
-    covariance: Float64Array, mean: Float64Array, penalty: float, n_nonzero: Any
+    covariance: Float64Array, mean: Float64Array, penalty: float, n_nonzero: Sequence[int]
 ) -> Float64Array:
     """Coefficients (N, P) for each number of them that are not zero.
 

@@ -198,7 +198,7 @@ class ThreePassPremia(ExpectedReturns):
 
     @fitting()
     @single_blas_thread
-    def fit(self, X: ArrayLike, y: Any, dates: RowLabels | None = None) -> Self:
+    def fit(self, X: ArrayLike, y: ArrayLike, dates: RowLabels | None = None) -> Self:
         """Estimate latent factors, their premia, and those of the factors in X.
 
         Parameters
@@ -235,7 +235,9 @@ class ThreePassPremia(ExpectedReturns):
         self._store(observed, returns, known, second, third)
         return self
 
-    def _read(self, X: Any, y: Any, dates: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def _read(
+        self, X: ArrayLike, y: ArrayLike, dates: RowLabels | None
+    ) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Observed factors (T, d) and returns (T, N), by ascending date."""
         values = validate_features(self, X, reset=True).astype(np.float64)
         target = validate_target(self, X, y)
