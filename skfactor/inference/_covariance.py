@@ -16,6 +16,7 @@ from skfactor._passes.slopes import PremiaRecord
 from skfactor._passes.two_pass import TwoPassFit
 from skfactor._typing import Float64Array
 from skfactor._validation import check_flag, is_whole
+from skfactor.inference._bootstrap import BootstrapCovariance
 from skfactor.inference._clusters import (
     ClassicalCovariance,
     ClusterCovariance,
@@ -145,6 +146,7 @@ _KINDS: dict[str, PremiaCovariance] = {
         InfluenceCovariance("gmm", misspecified=False),
         InfluenceCovariance("krs", misspecified=True),
         ThreePassCovariance(),
+        BootstrapCovariance(),
         ClusterCovariance(),
         DriscollKraayCovariance(),
         HeteroskedasticityCovariance(),
@@ -287,6 +289,9 @@ def infer(
             "Errors come from the variation over dates, and the premia rest on one date. Fit on "
             "several dates."
         )
+    whole = kind.infer(record, long_run, debiased, tuple(notes), **options)
+    if whole is not None:
+        return whole
     kind_compute: Compute = kind.compute
     given = partial(kind_compute, long_run=long_run, debiased=debiased, **options)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from skfactor._passes.slopes import PremiaRecord
 from skfactor._typing import Float64Array
 from skfactor.inference._long_run import LongRun
+from skfactor.inference._premia import PremiaInference
 
 
 class PremiaCovariance(ABC):
@@ -97,6 +98,17 @@ class PremiaCovariance(ABC):
         df : float
             Degrees of freedom of the t distribution, infinite for the normal one.
         """
+
+    def infer(
+        self,
+        record: PremiaRecord,
+        long_run: LongRun,
+        debiased: bool,
+        notes: tuple[str, ...],
+        **options: Any,
+    ) -> PremiaInference | None:
+        """The whole inference, of a kind that has more than a matrix; else None."""
+        return None
 
     def obstacle(self, record: PremiaRecord) -> str:
         """Why the kind does not hold for a record, to follow its name; empty if it does."""

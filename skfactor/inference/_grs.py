@@ -83,12 +83,15 @@ class FactorSample:
         return alphas, betas, returns - factors @ betas.T
 
 
-def read_factor_sample(factors: ArrayLike, returns: ArrayLike) -> FactorSample:
+def read_factor_sample(
+    factors: ArrayLike, returns: ArrayLike, *, complete: bool = True
+) -> FactorSample:
     """Check factor and asset returns of the same dates, and sort them by date.
 
     Raises ``ValueError`` for other rows or labels, NaN, infinity, text, and collinear factors.
+    Returns may be NaN if they need not be ``complete``.
     """
-    f, r = _complete_table(factors, "factors"), _complete_table(returns, "returns")
+    f, r = read_table(factors, "factors"), read_table(returns, "returns", complete)
     check_consistent_length(factors, returns)
     check_same_rows(factors, returns, "returns")
     index = time_index(factors, returns)
@@ -113,8 +116,8 @@ def read_factor_sample(factors: ArrayLike, returns: ArrayLike) -> FactorSample:
     return sample
 
 
-def _complete_table(data: Any, what: str) -> Float64Array:
-    """Values (T, n_columns) without NaN; a single series is one column."""
+def read_table(data: Any, what: str, complete: bool = True) -> Float64Array:
+    """Values (T, n_columns), without NaN if they are to be complete; a series is one column."""
     if data is None:
         raise ValueError(f"{what} is None; pass one column per series.")
     if isinstance(data, pd.DataFrame):
@@ -134,7 +137,7 @@ def _complete_table(data: Any, what: str) -> Float64Array:
         values = values.reshape(-1, 1)
     raise_if_infinite(values, target_names(data, values.shape[1]), what)
     incomplete = int(np.count_nonzero(np.isnan(values).any(axis=1)))
-    if incomplete:
+    if incomplete and complete:
         raise ValueError(
             f"{what} has missing values in {incomplete} of {len(values)} rows. The test needs "
             "complete returns: drop those rows, or the columns that miss many."

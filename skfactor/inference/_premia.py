@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from html import escape
 from typing import Any
 
@@ -16,7 +17,8 @@ from statsmodels.iolib.tableformatting import fmt_2cols, fmt_params
 
 from skfactor._definite import quadratic_form
 from skfactor._typing import Float64Array
-from skfactor._validation import check_level
+from skfactor._validation import check_level, check_significance
+from skfactor.inference._adjusted import AdjustedTests, adjust, check_method, t_hurdles
 
 # statsmodels' layout of label and value pairs, without the dashes it puts between them.
 FACTS = {**fmt_2cols, "data_fmts": ["%18s", "%18s"], "stub_fmt": "%s"}
@@ -320,6 +322,53 @@ class PremiaInference:
             return chi2_test(wald, k, null)
         statistic = wald * free / (k * df)  # free is df if it is not Hotelling's
         return f_test(statistic, k, free, null)
+
+    def adjusted(
+        self,
+        method: str = "holm",
+        names: str | Sequence[str] | None = None,
+        *,
+        significance: float = 0.05,
+    ) -> AdjustedTests:
+        """p-values adjusted for the number of tests, and the t value that is significant then.
+
+        Parameters
+        ----------
+        method : {"bonferroni", "holm", "bh", "by"}, default="holm"
+            The first two bound the probability of any false rejection, and Holm's never rejects
+            less. The others bound the expected share of false rejections: Benjamini and
+            Hochberg's for independent tests, Benjamini and Yekutieli's for any dependence [1]_.
+        names : str or list of str, optional
+            Which tests to count; all but the zero-beta rate by default.
+        significance : float, default=0.05
+            Of the rejections and of the hurdle.
+
+        Returns
+        -------
+        AdjustedTests
+            Estimates without a p-value stay NaN and are not counted.
+
+        Raises
+        ------
+        ValueError
+            If the method or a name is unknown, or nothing has a p-value.
+
+        Notes
+        -----
+        What counts is the number of tests that were tried, and not of those that are shown: a
+        factor chosen as the best of a hundred needs the hurdle of a hundred tests.
+
+        References
+        ----------
+        .. [1] Harvey, C. R., Y. Liu and H. Zhu (2016), "... and the Cross-Section of Expected
+           Returns", Review of Financial Studies 29(1), 5-68. https://doi.org/10.1093/rfs/hhv059
+        """
+        check_method(method)
+        check_significance(significance)
+        places = self.premia.index.get_indexer(pd.Index(self._chosen(names)))
+        df = np.broadcast_to(self._free, len(self.premia))[places]
+        p_values, t_values = self.p_values.iloc[places], self.t_values.iloc[places]
+        return adjust(p_values, t_values, partial(t_hurdles, df), method, significance)
 
     def to_frame(self) -> pd.DataFrame:
         """One row per estimate: itself, standard error, t, p-value and 95% interval."""

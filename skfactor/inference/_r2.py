@@ -12,14 +12,19 @@ from sklearn.base import BaseEstimator
 from skfactor._definite import quadratic_form
 from skfactor._kernels.rounding import FACTORS_LEFT
 from skfactor._kernels.weighted_chi2 import weighted_chi2_sf, weighted_f_sf
+from skfactor._passes.slopes import PremiaRecord
 from skfactor._passes.two_pass import TwoPass
 from skfactor._typing import Float64Array
 from skfactor._validation import check_flag, check_level
-from skfactor.inference._covariance_risk import price_of_covariance_risk
+from skfactor.inference._covariance_risk import CovarianceRisk, price_of_covariance_risk
 from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import Preformatted, PremiaInference, TestResult, chi2_test
 from skfactor.inference._small_sample import check_small_sample
-from skfactor.inference._two_pass import influence_of_errors, two_pass_of
+from skfactor.inference._two_pass import (
+    influence_of_errors,
+    misspecification_robust_influence,
+    two_pass_of,
+)
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,51 @@ class CrossSectionalR2(Preformatted):
             f"Cross-sectional R2 = {self.r2:.4f} ({self.std_error:.4f}), {interval}"
             f"\np-value of R2 = 0: {self.zero.p_value:.4f}, of R2 = 1: {self.one.p_value:.4f}"
         )
+
+
+@dataclass(frozen=True)
+class ModelComparison(TestResult):
+    """Test that two models that are not nested have the same R squared, in three stages.
+
+    Made by `compare_r2`. The R squareds differ only if all stages reject, so that ``p_value`` is
+    the largest of theirs; ``statistic`` is that of the last.
+
+    Attributes
+    ----------
+    statistic, p_value, df, distribution, null
+        As in `TestResult`.
+    stages : DataFrame
+        ``statistic`` and ``p_value`` of the test that both models have the same discount factor
+        (chi-square), that both are correct (a weighted sum of chi-squares), and of the difference
+        (normal).
+
+    Examples
+    --------
+    >>> from skfactor import FamaMacBeth
+    >>> from skfactor.datasets import load_french
+    >>> from skfactor.inference import compare_r2
+    >>> french = load_french()
+    >>> returns = french.filter(regex="^S[135]").sub(french["RF"], axis=0)
+    >>> value, momentum = (
+    ...     FamaMacBeth().fit(french[["MktRF", name]], returns) for name in ("HML", "Mom")
+    ... )
+    >>> compare_r2(value, momentum).decided_by
+    'difference'
+    """
+
+    stages: pd.DataFrame
+
+    @property
+    def decided_by(self) -> str:
+        """The stage with the largest p-value, which is that of the whole."""
+        return str(self.stages["p_value"].idxmax())
+
+    def __str__(self) -> str:
+        said = ", ".join(f"{name} {p:.4f}" for name, p in self.stages["p_value"].items())
+        return f"{super().__str__()}\nDecided by: {self.decided_by} (p-values: {said})"
+
+
+_STAGES = ["same discount factor", "both correct", "difference"]
 
 
 def cross_sectional_r2(
@@ -270,9 +320,10 @@ def compare_r2(
 
     If the factors of one are among those of the other, or combinations of them, the cross-sectional
     R squareds are equal exactly if the prices of covariance risk of the additional factors are
-    zero, which a misspecification-robust Wald test tests. Otherwise the difference is compared with
-    the normal distribution that it has if neither model is correct and the models are distinct
-    [1]_.
+    zero, which a misspecification-robust Wald test tests. Otherwise there are three ways in which
+    they can be equal, and all have to be rejected [1]_: both models have the same discount factor;
+    both are correct; or they are wrong alike, for which the difference is compared with the normal
+    distribution. Where models are hard to tell apart this rejects seldom.
 
     Parameters
     ----------
@@ -287,9 +338,9 @@ def compare_r2(
 
     Returns
     -------
-    TestResult
-        Chi-square for nested models; else a standard normal statistic, positive if the first
-        model explains more.
+    TestResult or ModelComparison
+        Chi-square for nested models; else a `ModelComparison` with a standard normal statistic,
+        positive if the first model explains more.
 
     Raises
     ------
@@ -344,10 +395,60 @@ def compare_r2(
             debiased=debiased,
         )
         return _test_nested(small, large, prices)
-    influence = r2_influence(a, debiased) - r2_influence(b, debiased)
     long_run = LongRun(kernel, bandwidth, prewhiten)
     long_run.refuse_cosines("compare_r2")
+    influence = r2_influence(a, debiased) - r2_influence(b, debiased)
     variance, _ = long_run.covariance(influence[:, None], record.positions)
     statistic = (r2_of(a) - r2_of(b)) / float(np.sqrt(variance[0, 0] / len(influence)))
-    p_value = float(2.0 * stats.norm.sf(abs(statistic)))
-    return TestResult(statistic, p_value, (), "normal", "both models have the same R2")
+    stages = pd.DataFrame(
+        [
+            _test_discount_factors(a, b, long_run, record, debiased),
+            _test_both_correct(a, b, long_run, record),
+            (statistic, float(2.0 * stats.norm.sf(abs(statistic)))),
+        ],
+        index=pd.Index(_STAGES, name="stage"),
+        columns=["statistic", "p_value"],
+    )
+    p_value = float(stages["p_value"].max())
+    return ModelComparison(statistic, p_value, (), "normal", "both models have the same R2", stages)
+
+
+def _test_discount_factors(
+    a: TwoPass, b: TwoPass, long_run: LongRun, record: PremiaRecord, debiased: bool
+) -> tuple[float, float]:
+    """Wald test that the factors that only one model has have no price, so that both are equal."""
+    prices, series = [], []
+    for one, other in ((a, b), (b, a)):
+        passes = CovarianceRisk(one.returns, one.factors, one.weighting, one.zero_beta, one.betas)
+        factors = one.centred_factors
+        own = [not _are_spanned(f[:, None], other.centred_factors) for f in factors.T]
+        prices.append(passes.factor_premia[own])
+        influence = misspecification_robust_influence(passes, debiased)
+        series.append(influence[:, -factors.shape[1] :][:, own])
+    values, influence = np.concatenate(prices), np.concatenate(series, axis=1)
+    covariance, _ = long_run.covariance(influence, record.positions)
+    refusal = (
+        "The prices of the factors that only one of the models has depend on each other, so that "
+        "the models cannot be told apart. Drop factors that almost follow from others."
+    )
+    wald = quadratic_form(values, covariance / len(influence), refusal)
+    return wald, float(stats.chi2.sf(wald, len(values)))
+
+
+def _test_both_correct(
+    a: TwoPass, b: TwoPass, long_run: LongRun, record: PremiaRecord
+) -> tuple[float, float]:
+    """Test of T times the difference of R squareds, if both are 1: a sum of chi-squares."""
+    series = np.column_stack([each.moments @ each.null_space for each in (a, b)])
+    covariance, _ = long_run.covariance(series, record.positions)
+    totals = [_quadratic_forms(each)[1] for each in (a, b)]
+    n_a = a.null_space.shape[1]
+    signs = np.concatenate(
+        [np.full(n_a, -1.0 / totals[0]), np.full(len(covariance) - n_a, 1.0 / totals[1])]
+    )
+    values, vectors = np.linalg.eigh(covariance)
+    root = vectors * np.sqrt(np.maximum(values, 0.0))
+    weights = np.linalg.eigvalsh(root.T @ (signs[:, None] * root))
+    statistic = len(series) * (r2_of(a) - r2_of(b))
+    above = weighted_chi2_sf(statistic, weights)
+    return statistic, float(min(2.0 * min(above, 1.0 - above), 1.0))

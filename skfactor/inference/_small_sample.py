@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,9 @@ from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import TestResult, f_test, raise_if_few_cosines
 
 # Fewer draws have no p-value below 5%.
-_FEWEST_DRAWS = 19
+_FEWEST_DRAWS, _MOST_DRAWS = 19, 100_000
+# Draws of fewer dates are too much alike.
+_FEWEST_DATES = 20
 # Where F forms hold their size, by simulation: assets as a share of the dates, and the squared
 # Sharpe ratio that the premia imply, a period. With many dates for each asset it may be larger.
 _LARGEST_SHARE, _LARGEST_SHARPE = 0.2, 0.1
@@ -40,10 +43,10 @@ def check_small_sample(small_sample: object) -> bool | str:
 
 def check_draws(n_draws: int, random_state: Any) -> None:
     """Raise ``ValueError`` for an invalid number of draws or seed."""
-    if not is_whole(n_draws) or n_draws < _FEWEST_DRAWS:
+    if not is_whole(n_draws) or not _FEWEST_DRAWS <= n_draws <= _MOST_DRAWS:
         raise ValueError(
-            f"n_draws={n_draws!r} has to be a whole number from {_FEWEST_DRAWS} on: fewer draws "
-            "have no p-value below 5%."
+            f"n_draws={n_draws!r} has to be a whole number from {_FEWEST_DRAWS} to "
+            f"{_MOST_DRAWS:,}: fewer draws have no p-value below 5%."
         )
     if not is_whole(random_state) or random_state < 0:
         raise ValueError(
@@ -179,3 +182,22 @@ def covariances_of_many(long_run: LongRun, lags: float, positions: IntArray) -> 
         return mean_squares
     known = LongRun(long_run.kernel, lags)
     return lambda series: np.stack([known.covariance(one, positions)[0] for one in series])
+
+
+def check_block_length(block_length: Any, n_dates: int, what: str) -> None:
+    """Raise ``ValueError`` for too few dates to draw from, or an invalid mean length of blocks."""
+    if n_dates < _FEWEST_DATES:
+        raise ValueError(
+            f"{what} draws dates, for which there have to be {_FEWEST_DATES}; found {n_dates}."
+        )
+    if block_length is None:
+        return
+    if (
+        isinstance(block_length, bool)
+        or not isinstance(block_length, Real)
+        or not 1.0 <= float(block_length) <= n_dates / 3.0
+    ):
+        raise ValueError(
+            f"block_length={block_length!r} has to be a number of dates from 1 to a third of the "
+            f"{n_dates} dates, or there are too few blocks; None chooses it."
+        )

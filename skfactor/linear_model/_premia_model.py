@@ -186,6 +186,10 @@ class PremiaModel(ExpectedReturns):
             - ``"gmm"``: wide form; errors of slopes and betas for any distribution, if the model
               is correctly specified [3]_.
             - ``"krs"``: wide form; holds if the model is misspecified too [4]_.
+            - ``"bootstrap"``: wide form with complete returns; both passes are run again in draws
+              of the dates, see `skfactor.inference.BootstrapInference`. It takes ``n_draws=999``,
+              ``random_state=0``, a seed, and ``block_length=None``: the mean number of dates that
+              are drawn together, chosen by default, 1 where dates are independent [11]_.
             - ``"auto"``: krs where it holds (wide form, full-sample betas, premia averaged over all
               dates with equal weights), else fama-macbeth; the summary says so.
             - any other name that `skfactor.inference.register_covariance` was given.
@@ -272,6 +276,9 @@ default=None
         .. [10] Hansen, L. P. and R. J. Hodrick (1980), "Forward Exchange Rates as Optimal
            Predictors of Future Spot Rates", Journal of Political Economy 88(5), 829-853.
            https://doi.org/10.1086/260910
+        .. [11] Politis, D. N. and J. P. Romano (1994), "The Stationary Bootstrap", Journal of the
+           American Statistical Association 89(428), 1303-1313.
+           https://doi.org/10.1080/01621459.1994.10476870
         """
         check_is_fitted(self)
         return infer(

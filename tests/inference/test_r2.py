@@ -23,7 +23,9 @@ from skfactor.inference import (
     hj_distance,
     price_of_covariance_risk,
 )
+from skfactor.inference._covariance_risk import CovarianceRisk
 from skfactor.inference._r2 import r2_influence, r2_of
+from skfactor.inference._two_pass import misspecification_robust_influence
 
 each_model = pytest.mark.parametrize("zero_beta", [True, False])
 each_weighting = pytest.mark.parametrize("weighting", ["ols", "wls", "gls"])
@@ -184,8 +186,53 @@ def test_models_that_are_not_nested_are_compared_by_the_difference():
     difference = r2_influence(passes[0]) - r2_influence(passes[1])
     error = difference.std() / np.sqrt(len(y))
     assert_allclose(found.statistic, (r2_of(passes[0]) - r2_of(passes[1])) / error, rtol=1e-9)
-    assert_allclose(found.p_value, 2 * stats.norm.sf(abs(found.statistic)))
+    assert_allclose(found.stages["p_value"].iloc[2], 2 * stats.norm.sf(abs(found.statistic)))
+    assert found.p_value == found.stages["p_value"].max()
+    assert found.decided_by == "difference"
+    assert "Decided by: difference (p-values: same discount factor 0.0006" in str(found)
     assert compare_r2(momentum, value).statistic == pytest.approx(-found.statistic)
+
+
+def test_stages_are_the_tests_of_their_hypotheses():
+    X, y = (table[:240] for table in french_two_pass())
+    names = (["MktRF", "HML"], ["MktRF", "Mom"])
+    models = [FamaMacBeth().fit(X[name], y) for name in names]
+    stages = compare_r2(*models).stages
+    # The price of one factor of each: their joint law by what both influences have in common.
+    prices = [price_of_covariance_risk(model, "krs", debiased=False) for model in models]
+    series = []
+    for name in names:
+        passes = CovarianceRisk(y.to_numpy(), X[name].to_numpy(), "ols", True)
+        series.append(misspecification_robust_influence(passes)[:, -1])
+    cov = np.cov(np.array(series), bias=True) / 240
+    own = np.array([each.premia.iloc[-1] for each in prices])
+    assert_allclose(np.sqrt(np.diag(cov)), [e.std_errors.iloc[-1] for e in prices], rtol=1e-6)
+    wald = own @ np.linalg.solve(cov, own)
+    assert_allclose(stages.loc["same discount factor", "statistic"], wald, rtol=1e-6)
+    # Both correct: draws of the quadratic forms.
+    rng = np.random.default_rng(0)
+    passes = [TwoPass(y.to_numpy(), X[name].to_numpy(), "ols", True) for name in names]
+    moments = [p.moments @ p.null_space for p in passes]
+    drawn = rng.normal(size=(20_000, 240)) @ np.hstack(moments) / np.sqrt(240)
+    n = moments[0].shape[1]
+    total = np.sum((y.mean() - y.mean().mean()) ** 2)
+    draws = ((drawn[:, n:] ** 2).sum(axis=1) - (drawn[:, :n] ** 2).sum(axis=1)) / total
+    observed = 240 * (r2_of(passes[0]) - r2_of(passes[1]))
+    share = 2 * min(np.mean(draws > observed), np.mean(draws < observed))
+    assert_allclose(stages.loc["both correct", "p_value"], share, atol=0.015)
+
+
+def test_models_that_are_hard_to_tell_apart_are_not_called_different():
+    rng, found = np.random.default_rng(0), []
+    betas = rng.normal(1.0, 0.5, (8, 1))
+    for _ in range(60):
+        factor, noise = 0.04 * rng.normal(size=(200, 1)), 0.04 * rng.normal(size=(200, 2))
+        returns = 0.01 + (0.008 + factor) @ betas.T + 0.02 * rng.normal(size=(200, 8))
+        a, b = (FamaMacBeth().fit(np.hstack([factor, noise[:, [k]]]), returns) for k in (0, 1))
+        found.append(compare_r2(a, b))
+    # The difference alone is not normal there, and the whole rejects no more often than it.
+    assert np.mean([each.p_value < 0.05 for each in found]) <= 0.05
+    assert {each.decided_by for each in found} >= {"same discount factor"}
 
 
 def test_models_that_cannot_be_compared_raise():

@@ -260,7 +260,7 @@ def test_an_asset_that_is_a_factor_raises():
         ({"small_sample": 1}, "small_sample=1 is unknown"),
         ({"small_sample": "wild", **CD}, "'wild' is for method='kleibergen-paap' without a kern"),
         ({"small_sample": "wild", "kernel": "bartlett"}, "random signs leave no serial dependence"),
-        ({"n_draws": 10}, r"n_draws=10 has to be a whole number from 19 on"),
+        ({"n_draws": 10}, r"n_draws=10 has to be a whole number from 19 to"),
         ({"n_draws": 99.0}, r"n_draws=99.0 has to be a whole number"),
         ({"random_state": None}, r"random_state=None has to be a whole number"),
         ({"kernel": "bartlett", **CD}, "kernel or bandwidth is for method='kleibergen-paap'"),

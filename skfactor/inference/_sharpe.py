@@ -1,0 +1,124 @@
+"""Models of traded factors against each other, by their largest squared Sharpe ratios."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from skfactor._kernels.rounding import FACTORS_LEFT
+from skfactor._typing import Float64Array
+from skfactor.inference._grs import FactorSample, grs_test, read_factor_sample
+from skfactor.inference._long_run import LongRun
+from skfactor.inference._premia import TestResult
+
+
+def compare_sharpe(
+    factors_a: ArrayLike,
+    factors_b: ArrayLike,
+    *,
+    kernel: str | None = None,
+    bandwidth: float | str | None = None,
+    prewhiten: bool = False,
+) -> TestResult:
+    """Test that two models of traded factors have the same largest squared Sharpe ratio.
+
+    The model with the larger one explains more of the alphas of any test assets, so that none are
+    needed [1]_ [2]_. If the factors of one model are among those of the other, both are equal if
+    the additional factors have no alphas, which is tested by `grs_test` with robust errors.
+    Otherwise the difference is compared with the normal distribution, which holds if the models
+    are distinct: if each needs factors that the other has not.
+
+    Parameters
+    ----------
+    factors_a, factors_b : array-like of shape (n_periods, n_factors) or (n_periods,)
+        Returns of traded factors over the same periods: excess returns or long minus short. Factors
+        that both have are in both.
+    kernel, bandwidth, prewhiten
+        Long-run variance, as in `skfactor.FamaMacBeth.inference`.
+
+    Returns
+    -------
+    TestResult
+        For models that are not nested a standard normal statistic, positive if the first is better:
+        the difference, each adjusted for its number of factors, over its error.
+
+    Raises
+    ------
+    ValueError
+        If the models are the same, a value is missing or infinite, the rows differ, or factors are
+        collinear.
+
+    References
+    ----------
+    .. [1] Barillas, F. and J. Shanken (2017), "Which Alpha?", Review of Financial Studies 30(4),
+       1316-1338. https://doi.org/10.1093/rfs/hhw101
+    .. [2] Barillas, F., R. Kan, C. Robotti and J. Shanken (2020), "Model Comparison with Sharpe
+       Ratios", Journal of Financial and Quantitative Analysis 55(6), 1840-1874.
+       https://doi.org/10.1017/S0022109019000589
+
+    Examples
+    --------
+    >>> from skfactor.datasets import load_french
+    >>> from skfactor.inference import compare_sharpe
+    >>> french = load_french()
+    >>> print(compare_sharpe(french[["MktRF", "SMB", "HML"]], french[["MktRF", "Mom"]]))
+    normal = -0.5864, p-value = 0.5576
+    H0: both models have the same largest squared Sharpe ratio
+    """
+    long_run = LongRun(kernel, bandwidth, prewhiten)
+    long_run.refuse_cosines("compare_sharpe")
+    a = read_factor_sample(factors_a, factors_b)
+    b = FactorSample(a.returns, a.factors, a.positions)
+    if np.linalg.matrix_rank(b.centred_factors) < b.shape[2]:
+        raise ValueError(
+            "The factors of the second model are collinear, or one of them is constant. Drop those "
+            "that follow from the others."
+        )
+    smaller, larger = (a, b) if a.shape[2] <= b.shape[2] else (b, a)
+    # Traded factors have no constant: levels are compared.
+    extra = _beside(larger.factors, smaller.factors)
+    if not _beside(smaller.factors, larger.factors).shape[1]:
+        if not extra.shape[1]:
+            raise ValueError("compare_sharpe was given the same factors twice.")
+        found = grs_test(
+            smaller.factors,
+            extra,
+            covariance="robust",
+            small_sample=kernel is None,
+            kernel=kernel,
+            bandwidth=bandwidth,
+            prewhiten=prewhiten,
+        )
+        null = "the factors that only one model has add nothing to the squared Sharpe ratio"
+        return TestResult(found.statistic, found.p_value, found.df, found.distribution, null)
+    (ratio_a, series_a), (ratio_b, series_b) = sharpe_influence(a), sharpe_influence(b)
+    t = len(series_a)
+    influence = series_a - series_b
+    variance, _ = long_run.covariance(influence[:, None], a.positions)
+    difference = _adjusted(ratio_a, t, a.shape[2]) - _adjusted(ratio_b, t, b.shape[2])
+    statistic = difference / float(np.sqrt(variance[0, 0] / t))
+    p_value = float(2.0 * stats.norm.sf(abs(statistic)))
+    null = "both models have the same largest squared Sharpe ratio"
+    return TestResult(statistic, p_value, (), "normal", null)
+
+
+def sharpe_influence(sample: FactorSample) -> tuple[float, Float64Array]:
+    """Largest squared Sharpe ratio of factors, and the influence (T,) of each date on it."""
+    mean = sample.factors.mean(axis=0)
+    weights = np.linalg.solve(sample.factor_covariance, mean)
+    ratio, u = float(mean @ weights), sample.centred_factors @ weights
+    influence: Float64Array = 2.0 * u - u**2 + ratio
+    return ratio, influence
+
+
+def _adjusted(ratio: float, t: int, k: int) -> float:
+    """A squared Sharpe ratio without the bias that it has for normal returns."""
+    return (t - k - 2) / t * ratio - k / t
+
+
+def _beside(columns: Float64Array, basis: Float64Array) -> Float64Array:
+    """Those of columns (T, n) that are no combinations of a basis (T, k), but for rounding."""
+    q, _ = np.linalg.qr(basis)
+    left = columns - q @ (q.T @ columns)
+    return columns[:, (left**2).sum(axis=0) > FACTORS_LEFT * (columns**2).sum(axis=0)]
