@@ -48,7 +48,7 @@ class R2Interval:
     >>> returns = french.filter(regex="^S[135]").sub(french["RF"], axis=0)
     >>> model = FamaMacBeth().fit(french[["MktRF", "SMB", "HML", "Mom"]], returns)
     >>> print(r2_interval(model))
-    Cross-sectional R2 = 0.8186, 95% [0.7122, 0.9256] by simulation
+    Cross-sectional R2 = 0.8186, 95% [0.7104, 0.9270] by simulation
     """
 
     r2: float
