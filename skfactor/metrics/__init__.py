@@ -1,5 +1,6 @@
 """How good predictions of returns are: measures by date, their errors, and scorers."""
 
+from skfactor.metrics._forecast_comparison import ForecastComparison, compare_forecasts
 from skfactor.metrics._forecast_evaluation import ForecastEvaluation
 from skfactor.metrics._forecasts import evaluate_forecasts
 from skfactor.metrics._ic import ic, ic_by_date, ic_by_group, icir, rank_ic
@@ -9,6 +10,7 @@ from skfactor.metrics._r2 import cross_sectional_r2_score, pricing_rmse, r2_zero
 from skfactor.metrics._scorers import (
     ForecastScorer,
     cross_sectional_r2_scorer,
+    get_scorer,
     ic_scorer,
     icir_scorer,
     long_short_sharpe_scorer,
@@ -27,12 +29,15 @@ from skfactor.metrics._stability import (
 from skfactor.metrics._total_r2 import total_r2_scorer
 
 __all__ = [
+    "ForecastComparison",
     "ForecastEvaluation",
     "ForecastScorer",
     "MeanInference",
+    "compare_forecasts",
     "cross_sectional_r2_score",
     "cross_sectional_r2_scorer",
     "evaluate_forecasts",
+    "get_scorer",
     "ic",
     "ic_by_date",
     "ic_by_group",

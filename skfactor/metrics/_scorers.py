@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn import config_context
 from sklearn.base import BaseEstimator
+from sklearn.metrics import get_scorer as sklearn_scorer
 
 from skfactor._dates import is_dated
 from skfactor._panel import check_same_rows
@@ -213,3 +214,54 @@ rank_autocorrelation_scorer = ForecastScorer(rank_autocorrelation)
 neg_quantile_turnover_scorer = ForecastScorer(quantile_turnover, greater_is_better=False)
 cross_sectional_r2_scorer = ForecastScorer(cross_sectional_r2_score)
 neg_pricing_rmse_scorer = ForecastScorer(pricing_rmse, greater_is_better=False)
+SCORERS = {
+    "ic": ic_scorer,
+    "rank_ic": rank_ic_scorer,
+    "icir": icir_scorer,
+    "r2_zero": r2_zero_scorer,
+    "long_short_sharpe": long_short_sharpe_scorer,
+    "rank_autocorrelation": rank_autocorrelation_scorer,
+    "neg_quantile_turnover": neg_quantile_turnover_scorer,
+    "cross_sectional_r2": cross_sectional_r2_scorer,
+    "neg_pricing_rmse": neg_pricing_rmse_scorer,
+}
+
+
+def get_scorer(scoring: str | Callable[..., float]) -> Any:
+    """Scorer of a name, of this package or of scikit-learn.
+
+    Parameters
+    ----------
+    scoring : str or callable
+        "ic", "rank_ic", "icir", "r2_zero", "long_short_sharpe", "rank_autocorrelation",
+        "neg_quantile_turnover", "cross_sectional_r2", "neg_pricing_rmse", or a name that
+        ``sklearn.metrics.get_scorer`` knows. A callable is returned as it is.
+
+    Returns
+    -------
+    callable
+        ``scorer(estimator, X, y)``, for ``scoring=`` of scikit-learn too. Functions of this
+        package take the names themselves; scikit-learn's do not know them.
+
+    Raises
+    ------
+    ValueError
+        If nothing has this name.
+
+    Examples
+    --------
+    >>> from skfactor.metrics import get_scorer
+    >>> get_scorer("rank_ic")
+    ForecastScorer(rank_ic)
+    """
+    if callable(scoring):
+        return scoring
+    if isinstance(scoring, str) and scoring in SCORERS:
+        return SCORERS[scoring]
+    try:
+        return sklearn_scorer(scoring)
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"scoring={scoring!r} is no scorer: neither one of {sorted(SCORERS)}, nor one of "
+            "sklearn.metrics.get_scorer_names()."
+        ) from error

@@ -66,7 +66,8 @@ def compare_factor_sets(
     cv : splitter, iterable or int, optional
         Folds, the same for each set; `WalkForwardSplit` by default.
     scoring : str or callable, optional
-        One score. By default the rank IC for a panel, the cross-sectional R squared for a wide y.
+        One score, by a name that `skfactor.metrics.get_scorer` knows or as a callable. By default the
+        rank IC for a panel, the cross-sectional R squared for a wide y.
     horizon : int, default=1
         Dates that a return in y spans, as in `skfactor.frames.forward_returns`. The default folds
         leave ``horizon - 1`` dates out before each test, other ones have to.
@@ -174,7 +175,7 @@ def compare_factor_sets(
                 factors,
                 y,
                 cv=splits,
-                scoring=scoring,
+                scoring=get_scorer(scoring),
                 n_jobs=n_jobs,
                 error_score="raise",
             )["test_score"]

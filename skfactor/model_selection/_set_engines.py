@@ -11,7 +11,6 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import FitFailedWarning
-from sklearn.metrics import get_scorer
 from sklearn.model_selection import cross_validate
 from sklearn.pipeline import Pipeline
 from sklearn.utils.parallel import Parallel, delayed
@@ -35,13 +34,8 @@ from skfactor.linear_model import (
     RidgeFamaMacBeth,
     TradedFactorModel,
 )
-from skfactor.metrics import (
-    cross_sectional_r2_scorer,
-    ic_scorer,
-    icir_scorer,
-    neg_pricing_rmse_scorer,
-    r2_zero_scorer,
-)
+from skfactor.metrics import get_scorer
+from skfactor.metrics._scorers import SCORERS
 from skfactor.model_selection._panel_sets import (
     PANEL_SCORES,
     SLOPE_T,
@@ -58,13 +52,6 @@ Splits = Sequence[tuple[IntArray, IntArray]]
 
 # Steps whose every column depends on the same column alone, date by date.
 _BY_COLUMN = (Winsorizer, FactorZScorer, FactorRanker, FactorImputer)
-_SCORERS = {
-    "r2_zero": r2_zero_scorer,
-    "ic": ic_scorer,
-    "icir": icir_scorer,
-    "cross_sectional_r2": cross_sectional_r2_scorer,
-    "neg_pricing_rmse": neg_pricing_rmse_scorer,
-}
 
 
 class SetEngine(Protocol):
@@ -106,7 +93,7 @@ def moment_score(scoring: ScoringLike | None, wide: bool) -> str | None:
         return "cross_sectional_r2" if wide else "r2"
     if isinstance(scoring, str):
         return scoring if scoring in names else None
-    return next((name for name in names if _SCORERS.get(name) is scoring), None)
+    return next((name for name in names if SCORERS.get(name) is scoring), None)
 
 
 def find_scorer(scoring: Any) -> Callable[..., float] | None:
@@ -122,7 +109,7 @@ def find_scorer(scoring: Any) -> Callable[..., float] | None:
         )
     if scoring == "r2":
         return None
-    scorer: Callable[..., float] = _SCORERS.get(scoring) or get_scorer(scoring)
+    scorer: Callable[..., float] = get_scorer(scoring)
     return scorer
 
 
