@@ -14,9 +14,9 @@ from statsmodels.iolib.table import SimpleTable
 from statsmodels.iolib.tableformatting import fmt_params
 
 from skfactor._dates import calendar_positions
+from skfactor._panel import check_same_rows
 from skfactor._typing import Float64Array, RowLabels
 from skfactor._validation import check_lengths, is_whole
-from skfactor._panel import check_same_rows
 from skfactor._warn import warn_user
 from skfactor.inference._premia import TablesSummary
 from skfactor.metrics._forecast_evaluation import ForecastEvaluation
@@ -214,7 +214,7 @@ def compare_forecasts(
         "dates": dates,
         "groupby": groupby,
     }
-    labels = [f for f in forecasts.values() if isinstance(f, pd.Series | pd.DataFrame)]
+    labels = [f for _, f in forecasts.items() if isinstance(f, pd.Series | pd.DataFrame)]
     evaluations = {}
     for name, values in known.items():
         # The index that says the dates may be that of a forecast.

@@ -17,7 +17,7 @@ from skfactor._typing import Float64Array, IntArray, ScoringLike, SplitterLike
 from skfactor._validation import raise_if_repeated
 from skfactor._warn import warn_user
 from skfactor.linear_model import FamaMacBeth
-from skfactor.metrics import cross_sectional_r2_scorer, rank_ic_scorer
+from skfactor.metrics import cross_sectional_r2_scorer, get_scorer, rank_ic_scorer
 from skfactor.metrics._mean_inference import check_horizon
 from skfactor.model_selection._date_splitter import raise_if_overlapping, rows_by_date
 from skfactor.model_selection._factor_set_statistics import in_sample_statistics
@@ -66,8 +66,8 @@ def compare_factor_sets(
     cv : splitter, iterable or int, optional
         Folds, the same for each set; `WalkForwardSplit` by default.
     scoring : str or callable, optional
-        One score, by a name that `skfactor.metrics.get_scorer` knows or as a callable. By default the
-        rank IC for a panel, the cross-sectional R squared for a wide y.
+        One score, by a name that `skfactor.metrics.get_scorer` knows or as a callable. By default
+        the rank IC for a panel, the cross-sectional R squared for a wide y.
     horizon : int, default=1
         Dates that a return in y spans, as in `skfactor.frames.forward_returns`. The default folds
         leave ``horizon - 1`` dates out before each test, other ones have to.

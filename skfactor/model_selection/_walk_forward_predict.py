@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,35 @@ from skfactor.model_selection._folds import check_n_jobs, read_cv
 from skfactor.model_selection._walk_forward_split import WalkForwardSplit
 
 
+@dataclass(frozen=True)
+class WalkForwardFit:
+    """A model of a walk-forward, and its rows.
+
+    Made by ``walk_forward_predict(..., return_estimator=True)``.
+
+    Attributes
+    ----------
+    estimator : estimator
+        Fitted on the training rows.
+    train, test : ndarray of int
+        Positions of the rows that it was fitted on and that it predicted.
+
+    Examples
+    --------
+    >>> from skfactor import FamaMacBeth
+    >>> from skfactor.datasets import make_panel
+    >>> from skfactor.model_selection import walk_forward_predict
+    >>> X, y = make_panel(n_dates=60, random_state=0, return_X_y=True)
+    >>> expected, fits = walk_forward_predict(FamaMacBeth(), X, y, return_estimator=True)
+    >>> sum(len(fit.test) for fit in fits) == len(expected)
+    True
+    """
+
+    estimator: Any
+    train: IntArray
+    test: IntArray
+
+
 def walk_forward_predict(
     estimator: BaseEstimator,
     X: ArrayLike,
@@ -49,7 +79,8 @@ def walk_forward_predict(
     assets: RowLabels | None = None,
     params: dict[str, Any] | None = None,
     n_jobs: int | None = None,
-) -> pd.Series | pd.DataFrame:
+    return_estimator: bool = False,
+) -> Any:
     """Predict the returns of every test date with a model fitted on the dates before it.
 
     A clone of the estimator is fitted for each split, pipeline and search included, so that
@@ -83,13 +114,18 @@ def walk_forward_predict(
         to ``fit``; where metadata routing is enabled, to whatever asks for it in fit or predict.
     n_jobs : int, optional
         Number of splits that are fitted at the same time, as in joblib.
+    return_estimator : bool, default=False
+        Whether to return the fitted models too.
 
     Returns
     -------
-    Series of shape (n_test_rows,) or DataFrame of shape (n_test_dates, n_assets)
+    expected_return : Series of shape (n_test_rows,) or DataFrame of shape (n_test_dates, n_assets)
         Predicted returns ``"expected_return"`` in the units of y, in order of the dates: for a
         panel on the index of X (or y, or else on ``dates`` and ``assets``), in wide form by date
         and asset.
+    fits : tuple of WalkForwardFit
+        The model of each split with its rows, only if ``return_estimator=True``: for
+        `forecast_importance`, or to see how premia change.
 
     Raises
     ------
@@ -124,10 +160,12 @@ def walk_forward_predict(
     # scikit-learn cannot take rows of an index of text.
     assets = None if assets is None else np.asarray(assets)
     labels = {"dates": dates, "assets": assets}
+    fits: list[WalkForwardFit] | None = [] if return_estimator else None
     predicted, test = predict_tests(
-        estimator, X, y, rows, cv, labels, params, n_jobs, horizon=horizon
+        estimator, X, y, rows, cv, labels, params, n_jobs, horizon=horizon, fits=fits
     )
-    return _label(predicted, test, X, y, dates, assets, rows)
+    expected = _label(predicted, test, X, y, dates, assets, rows)
+    return expected if fits is None else (expected, tuple(fits))
 
 
 def predict_tests(
@@ -141,10 +179,12 @@ def predict_tests(
     n_jobs: int | None = None,
     quiet: bool = False,
     horizon: int = 1,
+    fits: list[WalkForwardFit] | None = None,
 ) -> tuple[FloatArray, IntArray]:
     """Predictions, and positions of the rows that they are for.
 
-    ``labels`` are the ``dates`` and ``assets`` that were passed; quiet: without warnings.
+    ``labels`` are the ``dates`` and ``assets`` that were passed; quiet: without warnings. The
+    models are added to ``fits``, if it is there.
     """
     check_horizon(horizon)
     check_n_jobs(n_jobs)
@@ -159,11 +199,17 @@ def predict_tests(
         for train, test in splits
     )
     run = _fit_and_predict_quietly if quiet else _fit_and_predict
+    keep = fits is not None
     if effective_n_jobs(n_jobs) == 1:  # the workers set the warnings filters of all threads
-        predicted = [run(*task) for task in tasks]
+        done = [run(*task, keep) for task in tasks]
     else:
-        predicted = Parallel(n_jobs=n_jobs)(delayed(run)(*task) for task in tasks)
-    return np.concatenate(predicted), np.concatenate([test for _, test in splits])
+        done = Parallel(n_jobs=n_jobs)(delayed(run)(*task, keep) for task in tasks)
+    if fits is not None:
+        fits += [
+            WalkForwardFit(fitted, train, test)
+            for (_, fitted), (train, test) in zip(done, splits, strict=True)
+        ]
+    return np.concatenate([each for each, _ in done]), np.concatenate([test for _, test in splits])
 
 
 def route(
@@ -234,7 +280,9 @@ def _fit_and_predict(
     test: IntArray,
     fit_params: dict[str, Any],
     predict_params: dict[str, Any],
-) -> FloatArray:
+    keep: bool,
+) -> tuple[FloatArray, Any]:
+    """Predictions of the test rows, and the fitted estimator if it is to be kept."""
     with unknown_left_out(estimator):
         estimator.fit(
             safe_indexing(X, train), safe_indexing(y, train), **take_params(X, fit_params, train)
@@ -243,10 +291,11 @@ def _fit_and_predict(
     if not hasattr(fitted, "predict"):
         raise TypeError(f"{type(fitted).__name__} has no predict, so there is nothing to judge.")
     given = metadata_of("predict", fitted, take_params(X, predict_params, test))
-    return np.asarray(fitted.predict(safe_indexing(X, test), **given))
+    predicted = np.asarray(fitted.predict(safe_indexing(X, test), **given))
+    return predicted, estimator if keep else None
 
 
-def _fit_and_predict_quietly(*args: Any) -> FloatArray:
+def _fit_and_predict_quietly(*args: Any) -> tuple[FloatArray, Any]:
     return muted(_fit_and_predict)(*args)
 
 
