@@ -23,6 +23,7 @@ from skfactor.linear_model import (
 from skfactor.portfolios import PortfolioSorter
 from skfactor.preprocessing import (
     FactorImputer,
+    FactorInteractions,
     FactorNeutralizer,
     FactorRanker,
     FactorSelector,
@@ -36,6 +37,7 @@ __all__ = [
     "CrossSectionalTargetRegressor",
     "FactorBetas",
     "FactorImputer",
+    "FactorInteractions",
     "FactorNeutralizer",
     "FactorRanker",
     "FactorSelector",

@@ -80,6 +80,22 @@ def check_size(size: object, name: str, *, minimum: int) -> None:
         )
 
 
+def check_share(size: object, name: str, *, minimum: int) -> None:
+    """Raise if a parameter is neither a size nor a fraction of the dates."""
+    if not isinstance(size, float):
+        check_size(size, name, minimum=minimum)
+    elif not 0.0 < size < 1.0:
+        raise ValueError(f"{name}={size} is a fraction of the dates, which lies between 0 and 1.")
+
+
+def share_of_dates(size: Size | float, n_dates: int) -> Size:
+    """A size, of a fraction the whole number of dates in it, at least one."""
+    if not isinstance(size, float):
+        return size
+    # A share that is a whole number of dates may be a digit below it in floating point.
+    return max(int(round(size * n_dates, 9)), 1)
+
+
 def make_span(size: Size, name: str, dates: pd.Index) -> Span:
     """The span of a size among unique, ascending dates."""
     if isinstance(size, int | np.integer):

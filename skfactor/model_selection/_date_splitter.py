@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from skfactor._sklearn import num_samples
 from skfactor._spans import Size, make_gap
 from skfactor._typing import BoolArray, IntArray, RowLabels
 from skfactor._undated import columns_left
+from skfactor._warn import warn_user
 
 
 class DateSplitter(BaseCrossValidator):  # type: ignore[misc]  # scikit-learn is untyped
@@ -57,8 +59,14 @@ class DateSplitter(BaseCrossValidator):  # type: ignore[misc]  # scikit-learn is
         ------
         ValueError
             If nothing says on which dates the rows are, or there are too few dates.
+
+        Warns
+        -----
+        UserWarning
+            If a halving search fits to rows that it draws from those of each date.
         """
         rows = self._rows(X, y, groups)
+        _warn_of_drawn_rows(rows)
         for train, test in self._folds(rows.dates):
             yield rows.on(train), rows.on(test)
 
@@ -74,6 +82,25 @@ class DateSplitter(BaseCrossValidator):  # type: ignore[misc]  # scikit-learn is
             or getattr(self, name) != parameter.default
         ]
         return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def _warn_of_drawn_rows(rows: DatedRows) -> None:
+    """Warn if a halving search of scikit-learn, which says so only by its class, draws rows."""
+    if len(rows.dates) == len(rows.places()):
+        return
+    frame = inspect.currentframe()
+    while frame is not None:
+        caller = frame.f_locals.get("self")
+        if type(caller).__name__ == "_SubsampleMetaSplitter":
+            share = float(caller.fraction)
+            if share < 1.0:
+                warn_user(
+                    f"This halving search fits to rows drawn at random, {share:.0%} of them: each "
+                    "date has so many of its assets, among which steps rank and score. Choose "
+                    "another resource=, such as a parameter of the model, or use GridSearchCV."
+                )
+            return
+        frame = frame.f_back
 
 
 @dataclass(frozen=True)

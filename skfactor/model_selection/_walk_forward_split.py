@@ -8,7 +8,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from skfactor._spans import Size, Span, check_count, check_size, make_gap, make_span
+from skfactor._spans import (
+    Size,
+    Span,
+    check_count,
+    check_share,
+    check_size,
+    make_gap,
+    make_span,
+    share_of_dates,
+)
 from skfactor._typing import BoolArray, RowLabels
 from skfactor.model_selection._date_splitter import DateSplitter, raise_if_one_date
 
@@ -23,30 +32,31 @@ class WalkForwardSplit(DateSplitter):
 
     All sizes count unique dates, or are pandas offsets such as ``"24ME"``, which count calendar
     units: a window of ``"12ME"`` holds the dates of the twelve calendar months up to and with
-    that of its last date.
+    that of its last date. All but ``purge`` may be fractions of the dates, such as 0.2.
 
     Parameters
     ----------
     n_splits : int or None, default=5
         Number of splits. None makes as many as there is a past to train on, and needs
         ``test_size`` or ``step``.
-    test_size : int or offset, optional
+    test_size : int, float or offset, optional
         Size of a test block. By default ``step``. Without that, it is what gives ``n_splits``
         blocks of equal size after a first training window of ``min_train_size``, or, if there is
         no such window, after one as large as a block: ``n_dates // (n_splits + 1)``.
-    train_size : int or offset, optional
+    train_size : int, float or offset, optional
         Size of a rolling training window. By default training sets grow.
-    min_train_size : int or offset, optional
+    min_train_size : int, float or offset, optional
         Size of the smallest training set; a split that has less raises. By default
         ``train_size``, or one date. A smaller one than ``train_size`` lets the first windows be
         incomplete.
-    step : int or offset, optional
+    step : int, float or offset, optional
         Distance from the end of one test block to that of the next. By default the test blocks
         follow each other without gap or overlap.
     purge : int or offset, default=0
         How much to leave out between the training set and its test block. Returns over h periods
         need h - 1, so that none of those trained on reaches into the test. A number counts dates as
-        lags do: on Periods of a week or longer, missing ones count too.
+        lags do: on Periods of a week or longer, missing ones count too. (The ``gap`` of
+        scikit-learn's ``TimeSeriesSplit`` counts rows, of which a date of a panel has many.)
 
     See Also
     --------
@@ -73,10 +83,10 @@ class WalkForwardSplit(DateSplitter):
         self,
         n_splits: int | None = 5,
         *,
-        test_size: Size | None = None,
-        train_size: Size | None = None,
-        min_train_size: Size | None = None,
-        step: Size | None = None,
+        test_size: Size | float | None = None,
+        train_size: Size | float | None = None,
+        min_train_size: Size | float | None = None,
+        step: Size | float | None = None,
         purge: Size = 0,
     ) -> None:
         if n_splits is not None:
@@ -86,7 +96,7 @@ class WalkForwardSplit(DateSplitter):
         sizes = {"test_size": test_size, "train_size": train_size, "step": step}
         for name, size in {**sizes, "min_train_size": min_train_size}.items():
             if size is not None:
-                check_size(size, name, minimum=1)
+                check_share(size, name, minimum=1)
         check_size(purge, "purge", minimum=0)
         self.n_splits = n_splits
         self.test_size = test_size
@@ -126,12 +136,14 @@ class WalkForwardSplit(DateSplitter):
     def _windows(self, dates: pd.Index) -> list[tuple[int, int, int, int]]:
         """For each split, the ranges of the dates trained on and tested, as starts and stops."""
         raise_if_one_date(self, dates)
+        n_dates = len(dates)
         smallest = self.train_size if self.min_train_size is None else self.min_train_size
-        shortest = make_span(1 if smallest is None else smallest, "min_train_size", dates)
+        fewest = share_of_dates(1 if smallest is None else smallest, n_dates)
+        shortest = make_span(fewest, "min_train_size", dates)
         purge = make_gap(self.purge, "purge", dates)
         window = None
         if self.train_size is not None:
-            window = make_span(self.train_size, "train_size", dates)
+            window = make_span(share_of_dates(self.train_size, n_dates), "train_size", dates)
             if shortest.length > window.length and np.array_equal(shortest.places, window.places):
                 raise ValueError(f"{self!r} has a min_train_size longer than its train_size.")
         windows = []
@@ -153,8 +165,10 @@ class WalkForwardSplit(DateSplitter):
         """First date of each test block and the one after its last, from the last block on."""
         size = self.step if self.test_size is None else self.test_size
         length = self._default_size(dates, shortest, purge) if size is None else size
-        block = make_span(length, "test_size", dates)
-        step = None if self.step is None else make_span(self.step, "step", dates)
+        block = make_span(share_of_dates(length, len(dates)), "test_size", dates)
+        step = None
+        if self.step is not None:
+            step = make_span(share_of_dates(self.step, len(dates)), "step", dates)
         stop, n_blocks = len(dates), 0
         while n_blocks != self.n_splits and stop > 0:
             start = block.first_in_window(stop - 1)

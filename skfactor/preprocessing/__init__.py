@@ -1,6 +1,7 @@
 """Transformers that treat each date as its own cross-section."""
 
 from skfactor.preprocessing._imputer import FactorImputer
+from skfactor.preprocessing._interactions import FactorInteractions, constant_within_dates
 from skfactor.preprocessing._neutralizer import FactorNeutralizer
 from skfactor.preprocessing._ranker import FactorRanker
 from skfactor.preprocessing._selector import FactorSelector
@@ -10,10 +11,12 @@ from skfactor.preprocessing._z_scorer import FactorZScorer
 
 __all__ = [
     "FactorImputer",
+    "FactorInteractions",
     "FactorNeutralizer",
     "FactorRanker",
     "FactorSelector",
     "FactorZScorer",
     "Trimmer",
     "Winsorizer",
+    "constant_within_dates",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -33,8 +34,9 @@ class FactorSelector(
 
     Parameters
     ----------
-    factors : list or None, default=None
-        Names of the columns to keep, or positions in an array, which has no names. None keeps all.
+    factors : list, callable or None, default=None
+        Names of the columns to keep, or positions in an array, which has no names. A callable finds
+        them in the X of `fit`, as ``sklearn.compose.make_column_selector`` does. None keeps all.
 
     Attributes
     ----------
@@ -48,7 +50,8 @@ class FactorSelector(
     Notes
     -----
     Values are handed on as they are, with their types, their index and what is missing. Columns
-    that are not kept may hold anything, also text.
+    that are not kept may hold anything, also text. A frame in `transform` may have its columns in
+    another order, and others beside them.
 
     Examples
     --------
@@ -66,9 +69,9 @@ class FactorSelector(
     {'factorselector__factors': ['MktRF', 'SMB', 'HML', 'Mom']}
     """
 
-    _parameter_constraints: ClassVar = {"factors": ["array-like", None]}
+    _parameter_constraints: ClassVar = {"factors": ["array-like", callable, None]}
 
-    def __init__(self, factors: list[Any] | None = None) -> None:
+    def __init__(self, factors: list[Any] | Callable[[Any], list[Any]] | None = None) -> None:
         self.factors = factors
 
     @fitting()
@@ -93,7 +96,8 @@ class FactorSelector(
         """
         self._check(X, reset=True)
         known = self._known(X)
-        wanted = known if self.factors is None else list(self.factors)
+        chosen = self.factors(X) if callable(self.factors) else self.factors
+        wanted = known if chosen is None else list(chosen)
         # As a position True would be 1: a mask is not a list of names.
         unknown = [name for name in wanted if isinstance(name, bool | np.bool_)]
         unknown = unknown or [name for name in wanted if name not in known]
@@ -120,7 +124,7 @@ class FactorSelector(
             A copy, in the container, order and index of X.
         """
         check_is_fitted(self)
-        values = self._check(X, reset=False)
+        values = self._check(self._as_in_fit(X), reset=False)
         if isinstance(values, pd.DataFrame):
             kept = values.iloc[:, self._places].copy()
             if not hasattr(self, "feature_names_in_") and X.columns.map(type).isin([str]).all():
@@ -148,6 +152,16 @@ class FactorSelector(
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = []
         return tags
+
+    def _as_in_fit(self, X: Any) -> Any:
+        """A frame that holds the columns of `fit`, in their order."""
+        fitted = getattr(self, "feature_names_in_", getattr(self, "column_labels_", None))
+        if not isinstance(X, pd.DataFrame) or fitted is None or not X.columns.is_unique:
+            return X
+        fitted = list(fitted)
+        if list(X.columns) == fitted or not set(fitted) <= set(X.columns):
+            return X
+        return X[fitted]
 
     def _check(self, X: ArrayLike, *, reset: bool) -> Any:
         """X, a frame as it is: columns that are not kept need not be numbers."""

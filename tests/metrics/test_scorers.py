@@ -16,12 +16,13 @@ from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score, cross_validate
 from sklearn.pipeline import make_pipeline
 
-from skfactor import FactorZScorer, FamaMacBeth
+from skfactor import FactorZScorer, FamaMacBeth, metrics
 from skfactor.datasets import make_two_pass
 from skfactor.metrics import (
     ForecastScorer,
     cross_sectional_r2_score,
     cross_sectional_r2_scorer,
+    get_scorer,
     ic,
     ic_scorer,
     icir,
@@ -332,3 +333,13 @@ def test_unknown_options_raise():
         ForecastScorer(rank_ic, n_quantiles=5)
     with pytest.raises(TypeError, match="r2_zero has no groupby"):
         ForecastScorer(r2_zero, within_groups=True)
+
+
+def test_scorers_are_found_by_name():
+    for name in ("ic", "rank_ic", "icir", "r2_zero", "long_short_sharpe", "cross_sectional_r2"):
+        assert get_scorer(name) is getattr(metrics, f"{name}_scorer")
+    assert get_scorer("r2") is not None  # of scikit-learn
+    assert get_scorer(rank_ic_scorer) is rank_ic_scorer
+    for wrong in ("rank_icc", None, 3):
+        with pytest.raises(ValueError, match=r"is no scorer: neither one of \['cross_sec.*get_sco"):
+            get_scorer(wrong)

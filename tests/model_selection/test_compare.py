@@ -297,3 +297,12 @@ def test_other_mistakes_raise(panel, french, folds):
         compare_factor_sets(WIDE_SETS, *french, traded=["GDP"])
     with pytest.raises(ValueError, match="occur more than once"):
         compare_factor_sets(SETS, X[["x1", "x1", "x2", "x3", "x4", "x5"]], y, cv=folds)
+
+
+def test_scores_of_this_package_are_found_by_name():
+    X, y = make_panel(n_dates=20, n_assets=20, n_features=2, random_state=0, return_X_y=True)
+    sets = {"one": ["x1"], "both": ["x1", "x2"]}
+    expected = compare_factor_sets(sets, X, y, scoring=rank_ic_scorer)
+    pd.testing.assert_frame_equal(compare_factor_sets(sets, X, y, scoring="rank_ic"), expected)
+    with pytest.raises(ValueError, match=r"scoring='rank_icc' is no scorer"):
+        compare_factor_sets(sets, X, y, scoring="rank_icc")

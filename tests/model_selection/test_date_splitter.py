@@ -212,7 +212,11 @@ def test_grid_search_over_lists_of_factors():
 def test_halving_grid_search(cv):
     grid = {"winsorizer__lower": [0.0, 0.1, 0.2]}
     search = HalvingGridSearchCV(_per_date(), grid, cv=cv, min_resources=360, random_state=0)
-    results = search.fit(X, Y).cv_results_
+    with pytest.warns(
+        UserWarning, match=r"drawn at random, \d+% of them: each date has.*resource="
+    ) as told:
+        results = search.fit(X, Y).cv_results_
+    assert all("drawn at random" in str(each.message) for each in told)
     assert results["iter"].max() == 1
     assert np.isfinite(results["mean_test_score"]).all()
 

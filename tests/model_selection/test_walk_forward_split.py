@@ -177,3 +177,20 @@ def test_the_number_of_splits_needs_data_only_if_it_depends_on_it():
     assert WalkForwardSplit(4).get_n_splits() == 4
     with pytest.raises(ValueError, match="depends on the data: pass X"):
         WalkForwardSplit(None, test_size=1).get_n_splits()
+
+
+def test_fractions_are_shares_of_the_dates():
+    X, _ = panel_of_places(100, np.random.default_rng(0))
+    for fraction, count in [(0.2, 20), (0.29, 29), (0.005, 1), (0.999, 99)]:
+        for name in ("test_size", "step", "min_train_size", "train_size"):
+            if fraction == 0.999 and name != "step":
+                continue
+            sizes = {"test_size": 2, name: fraction}
+            counts = {"test_size": 2, name: count}
+            splits = [WalkForwardSplit(2 if name != "step" else 1, **s) for s in (sizes, counts)]
+            for ours, theirs in zip(*(split.split(X) for split in splits), strict=True):
+                assert_array_equal(ours[0], theirs[0])
+                assert_array_equal(ours[1], theirs[1])
+    for fraction in (0.0, 1.0, 1.5, -0.1):
+        with pytest.raises(ValueError, match=r"is a fraction of the dates, which lies between"):
+            WalkForwardSplit(test_size=fraction)

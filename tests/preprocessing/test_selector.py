@@ -10,6 +10,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from pandas.testing import assert_frame_equal
 from reference import random_panel
+from sklearn.compose import make_column_selector
 from sklearn.pipeline import make_pipeline
 
 import skfactor
@@ -118,3 +119,26 @@ def test_other_columns_than_in_fit_raise():
         selector.transform(PANEL[["x1", "x0", "x2"]])
     with pytest.raises(ValueError, match="is expecting 3 features"):
         FactorSelector([1]).fit(PANEL.to_numpy()).transform(PANEL.to_numpy()[:, :2])
+
+
+def test_a_callable_finds_the_columns_in_fit():
+    X = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0], "sector": ["oil", "rail"]})
+    numbers = FactorSelector(make_column_selector(dtype_include="number")).fit(X)
+    assert numbers.factors_ == ["a", "b"]
+    assert_frame_equal(numbers.transform(X), X[["a", "b"]])
+    assert FactorSelector(lambda X: [X.columns[1]]).fit_transform(X).columns.tolist() == ["b"]
+    with pytest.raises(ValueError, match=r"factors names \['c'\]"):
+        FactorSelector(lambda _: ["c"]).fit(X)
+
+
+def test_a_frame_may_hold_its_columns_in_any_order():
+    X = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0], "c": [5.0, 6.0]})
+    for names in (["a", "b", "c"], [0, 1, 2]):
+        data = X.set_axis(names, axis=1)
+        selector = FactorSelector([names[2], names[0]]).fit(data)
+        expected = data[[names[2], names[0]]]
+        assert_frame_equal(selector.transform(data[names[::-1]]), expected)
+        wider = data[names[::-1]].assign(more="text")
+        assert_frame_equal(selector.transform(wider), expected)
+        with pytest.raises(ValueError, match=r"missing|was fitted on"):
+            selector.transform(data[names[1:]])
