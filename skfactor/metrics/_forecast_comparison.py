@@ -204,7 +204,7 @@ def compare_forecasts(
     outcome = read_column(y_true, "y_true", _NAME)
     complete = np.isfinite(outcome) & np.isfinite(np.stack(list(known.values()))).all(axis=0)
     _report_missing(outcome, known, complete)
-    masked = np.where(complete, outcome, np.nan)
+    masked: Any = np.where(complete, outcome, np.nan)
     if isinstance(y_true, pd.Series | pd.DataFrame):
         masked = pd.Series(masked, y_true.index)
     options: dict[str, Any] = {

@@ -256,7 +256,7 @@ def get_scorer(scoring: str | Callable[..., float]) -> Any:
     """
     if callable(scoring):
         return scoring
-    if isinstance(scoring, str) and scoring in SCORERS:
+    if scoring in SCORERS:
         return SCORERS[scoring]
     try:
         return sklearn_scorer(scoring)

@@ -11,6 +11,9 @@ from numpy.typing import ArrayLike
 from skfactor._kernels.rounding import ROUNDING_UNITS
 from skfactor._typing import BoolArray, Float64Array, IntArray
 
+# Rows that are looked at before all others.
+_FEW = 1000
+
 
 def alter(data: object, later: BoolArray, places: IntArray, rng: np.random.Generator) -> Any:
     """A copy whose later rows hold values drawn, column by column, from all rows.
@@ -30,30 +33,52 @@ def alter(data: object, later: BoolArray, places: IntArray, rng: np.random.Gener
     """
     if data is None:
         return None
-    if isinstance(data, pd.DataFrame):
-        columns = [alter(data.iloc[:, k], later, places, rng) for k in range(data.shape[1])]
+    rows = np.flatnonzero(later)
+    first = _first_rows(places)
+
+    def draw(column: Any) -> IntArray:
+        """For each of the later rows, the row that its value is taken from."""
+        if _has_one_value_per_date(column, first, places):
+            source: IntArray = rng.choice(first, size=len(first))[places[rows]]
+            return source
+        return rng.integers(len(column), size=len(rows))
+
+    if isinstance(data, pd.DataFrame) and len(set(data.dtypes)) != 1:
+        columns = [_alter_series(data.iloc[:, k], rows, draw) for k in range(data.shape[1])]
         altered = pd.concat(columns, axis=1)
         altered.columns = data.columns
         return altered
     if isinstance(data, pd.Series):
-        drawn = data.take(_draw(data.to_numpy(), later, places, rng))
-        return drawn.set_axis(data.index)
-    values = np.array(_dense(data))
+        return _alter_series(data, rows, draw)
+    values = np.array(_dense(data), order="K")
     for column in values.reshape(len(values), -1).T if values.ndim > 1 else [values]:
-        column[:] = column[_draw(column, later, places, rng)]
+        column[rows] = column[draw(column)]
+    if isinstance(data, pd.DataFrame):
+        altered = pd.DataFrame(values, data.index, data.columns, copy=False)
+        return altered.astype(data.dtypes.iloc[0], copy=False)
     return values
 
 
-def _draw(column: Any, later: BoolArray, places: IntArray, rng: np.random.Generator) -> IntArray:
-    """For each row, the row that its value is taken from."""
-    rows = np.arange(len(column))
-    first = np.unique(places, return_index=True)[1]
-    of_date = column[first][places]
-    if ((column == of_date) | (pd.isna(column) & pd.isna(of_date))).all():
-        source = rng.choice(first, size=len(first))[places]
-    else:
-        source = rng.integers(len(column), size=len(column))
-    return np.where(later, source, rows)
+def _alter_series(column: pd.Series, rows: IntArray, draw: Any) -> pd.Series:
+    source = np.arange(len(column))
+    source[rows] = draw(column.to_numpy())
+    return column.take(source).set_axis(column.index)
+
+
+def _first_rows(places: IntArray) -> IntArray:
+    """First row (n_dates,) of each date."""
+    first = np.full(int(places.max()) + 1, len(places), dtype=np.intp)
+    np.minimum.at(first, places, np.arange(len(places)))
+    return first
+
+
+def _has_one_value_per_date(column: Any, first: IntArray, places: IntArray) -> bool:
+    # A look at some rows tells almost always.
+    for rows in (slice(0, _FEW), slice(None)):
+        own, of_date = column[rows], column[first[places[rows]]]
+        if not ((own == of_date) | (pd.isna(own) & pd.isna(of_date))).all():
+            return False
+    return True
 
 
 def largest_changes(before: ArrayLike, after: ArrayLike, size: float = 0.0) -> Float64Array:

@@ -112,12 +112,12 @@ def forecast_importance(
     >>> forecast_importance(fits, X, y, scoring="rank_ic").index[0]
     'x1'
     """
-    for value, name, options in (
+    for value, parameter, options in (
         (method, "method", {"permute", "zero"}),
         (scoring, "scoring", set(_METRICS)),
     ):
         if not is_one_of(value, options):
-            raise ValueError(f"{name}={value!r} has to be one of {sorted(options)}.")
+            raise ValueError(f"{parameter}={value!r} has to be one of {sorted(options)}.")
     if not is_whole(n_repeats) or n_repeats < 1:
         raise ValueError(f"n_repeats={n_repeats!r} has to be a whole number, at least 1.")
     if not isinstance(X, pd.DataFrame):
@@ -194,7 +194,7 @@ def _changed(
     """X with one column zero, or shuffled within dates."""
     changed = X.copy(deep=False)
     if method == "zero":
-        changed[name] = np.zeros(len(X), dtype=X[name].dtype)
+        changed[name] = X[name].where(False, 0).astype(X[name].dtype)
         return changed
     places = rows.places()
     order = np.argsort(places, kind="stable")

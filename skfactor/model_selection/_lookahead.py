@@ -233,9 +233,12 @@ class _Sample:
     def rows_until(self, cut: int) -> IntArray:
         return np.flatnonzero(self.places <= cut)
 
-    def altered_after(self, cut: int) -> tuple[Any, Any]:
-        rng, later = np.random.default_rng(self.seed), self.places > cut
-        return alter(self.X, later, self.places, rng), alter(self.y, later, self.places, rng)
+    def features_altered_after(self, cut: int) -> Any:
+        return alter(self.X, self.places > cut, self.places, np.random.default_rng(self.seed))
+
+    def returns_altered_after(self, cut: int) -> Any:
+        rng = np.random.default_rng(None if self.seed is None else [self.seed, 1])
+        return alter(self.y, self.places > cut, self.places, rng)
 
     def size_of(self, method: str) -> float:
         """Largest return, with which predictions are computed; results of a step are their own."""
@@ -290,7 +293,10 @@ def _find(estimator: BaseEstimator, sample: _Sample, name: str) -> Iterator[Look
         for leak in _find(part, sample.with_features(X), f"{name}__{step}" if name else step)
     ]
     if not found:
-        own = _own_leak(estimator, sample, name or type(estimator).__name__)
+        own = None
+        # Steps that do not look ahead make a pipeline that does not.
+        if type(estimator) is not Pipeline:
+            own = _own_leak(estimator, sample, name or type(estimator).__name__)
         inner = next(_inner(estimator), None)
         if own is not None and inner is not None:
             step, part = inner
@@ -342,13 +348,16 @@ def _fit_transform(step: BaseEstimator, X: ArrayLike, y: ArrayLike | None, sampl
 
 def _own_leak(estimator: BaseEstimator, sample: _Sample, name: str) -> Lookahead | None:
     methods = [method for method in ("transform", "predict") if hasattr(estimator, method)]
+    transformed: Any = None
     for cut in sample.cuts:
         for method in methods:
             leak = _leak_from_rows(estimator, sample, name, method, cut)
             if leak is not None:
                 return leak
         if "transform" in methods and sample.y is not None:
-            leak = _leak_from_returns(estimator, sample, name, cut)
+            if transformed is None:
+                transformed = _fit_transform(estimator, sample.X, sample.y, sample)
+            leak = _leak_from_returns(estimator, sample, name, cut, transformed)
             if leak is not None:
                 return leak
     return None
@@ -370,7 +379,9 @@ def _leak_from_rows(
     for end in sorted({cut, min(beyond, len(sample.dates) - 2)}):
         rows = sample.rows_until(end)
         alone = apply(safe_indexing(sample.X, rows), **sample.metadata(method, fitted, rows))
-        for features in (sample.X, sample.altered_after(end)[0]):
+        # Rows as they are differ from altered ones for few steps, so once is enough.
+        unaltered = [sample.X] if end == cut else []
+        for features in (*unaltered, sample.features_altered_after(end)):
             together = safe_indexing(apply(features, **of_all), rows)
             change = largest_changes(alone, together, sample.size_of(method))
             if change.any():
@@ -379,18 +390,15 @@ def _leak_from_rows(
 
 
 def _leak_from_returns(
-    estimator: BaseEstimator, sample: _Sample, name: str, cut: int
+    estimator: BaseEstimator, sample: _Sample, name: str, cut: int, transformed: Any
 ) -> Lookahead | None:
     """Returns from the cut on that get into rows of that date or just before it, and only there.
 
     What is learned from all returns changes rows of all dates, or all rows of an asset.
     """
     rows = sample.rows_until(cut)
-    results = [
-        safe_indexing(_fit_transform(estimator, sample.X, y, sample), rows)
-        for y in (sample.y, sample.altered_after(cut - 1)[1])
-    ]
-    change = largest_changes(*results)
+    altered = _fit_transform(estimator, sample.X, sample.returns_altered_after(cut - 1), sample)
+    change = largest_changes(safe_indexing(transformed, rows), safe_indexing(altered, rows))
     changed = change > 0.0
     if not changed.any() or changed[sample.places[rows] <= cut // 2].any():
         return None
@@ -426,12 +434,13 @@ def _walk_forward_leak(
     }
     expected, test = predict_tests(estimator, sample.X, sample.y, rows, cv, **options)
     for cut in sample.cuts:
-        early = np.flatnonzero(sample.places[test] <= cut)
-        if not len(early):
+        if not (sample.places[test] <= cut).any():
             continue
-        X, y = sample.altered_after(cut)
-        predicted, _ = predict_tests(estimator, X, y, rows, cv, **options)
-        change = largest_changes(expected[early], predicted[early], sample.size_of("predict"))
+        X, y = sample.features_altered_after(cut), sample.returns_altered_after(cut)
+        predicted, tested = predict_tests(estimator, X, y, rows, cv, last=cut, **options)
+        early = sample.places[tested] <= cut
+        before = expected[np.isin(test, tested)][early]
+        change = largest_changes(before, predicted[early], sample.size_of("predict"))
         if not change.any():
             continue
         again, _ = predict_tests(estimator, sample.X, sample.y, rows, cv, **options)
@@ -441,5 +450,5 @@ def _walk_forward_leak(
                 "Fix its random_state, so that changes tell something."
             )
         name = type(estimator).__name__
-        return [sample.leak(name, "walk_forward_predict", cut, test[early], change)]
+        return [sample.leak(name, "walk_forward_predict", cut, tested[early], change)]
     return []

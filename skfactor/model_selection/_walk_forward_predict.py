@@ -180,11 +180,13 @@ def predict_tests(
     quiet: bool = False,
     horizon: int = 1,
     fits: list[WalkForwardFit] | None = None,
+    last: int | None = None,
 ) -> tuple[FloatArray, IntArray]:
     """Predictions, and positions of the rows that they are for.
 
     ``labels`` are the ``dates`` and ``assets`` that were passed; quiet: without warnings. The
-    models are added to ``fits``, if it is there.
+    models are added to ``fits``, if it is there. Splits that test only dates after the one at
+    ``last`` are left out.
     """
     check_horizon(horizon)
     check_n_jobs(n_jobs)
@@ -194,6 +196,9 @@ def predict_tests(
     splits = list(cv.split(X, y, **routed.splitter.split))
     _check_splits(splits, rows)
     raise_if_overlapping(splits, rows, int(horizon))
+    if last is not None:
+        place = rows.places()
+        splits = [(train, test) for train, test in splits if place[test].min() <= last]
     tasks = (
         (clone(estimator), X, y, train, test, routed.estimator.fit, routed.estimator.predict)
         for train, test in splits

@@ -49,8 +49,7 @@ class FactorInteractions(PerDateTransformer):
     min_periods : int, default=12
         Fewest dates before, with a value, to standardize by. Products on earlier dates are NaN.
     keep_macro : bool, default=False
-        Whether the macroeconomic variables themselves, standardized, come last. A regression within
-        dates has no use for them, a regression of all rows together has.
+        Whether the macroeconomic variables themselves, standardized, come last.
     date_level : str, int or None, default="auto"
         Name or position of the date level in the index of X. None says that rows without dates
         are meant to be taken together; with dates it raises.
@@ -80,8 +79,10 @@ class FactorInteractions(PerDateTransformer):
     the same result whatever other dates are passed with it, and none after `fit` gets into the
     statistics of another.
 
-    Rank or standardize the characteristics first, with ``passthrough=constant_within_dates``.
-    Without dates all rows are one sample, whose statistics are learned in `fit`.
+    Rank or standardize the characteristics first, with ``passthrough=constant_within_dates``. The
+    products are for models of all rows together, such as elastic nets and trees: within a date a
+    product is a multiple of its characteristic, so that the regressions of `FamaMacBeth` cannot
+    tell them apart. Without dates all rows are one sample, whose statistics are learned in `fit`.
 
     References
     ----------
@@ -293,13 +294,14 @@ class FactorInteractions(PerDateTransformer):
         if not self.standardize:
             return macro
         counts, means, scales = _past_moments(self.macro_history_.to_numpy())
-        try:
-            place = self.macro_history_.index.searchsorted(dates)
-        except TypeError as error:
+        known = self.macro_history_.index
+        same = type(dates) is type(known)
+        if not same or (isinstance(known, pd.PeriodIndex) and dates.dtype != known.dtype):
             raise ValueError(
-                f"The dates are {dates.dtype} here, and were {self.macro_history_.index.dtype} in "
-                "fit. Convert them to one kind."
-            ) from error
+                f"The dates are {dates.dtype} here, and were {known.dtype} in fit. Convert them to "
+                "one kind."
+            )
+        place = known.searchsorted(dates)
         scores = _score(macro, means[place], scales[place])
         enough = counts[place] >= self.min_periods
         stuck = enough & np.isnan(scores) & ~np.isnan(macro)

@@ -27,7 +27,7 @@ def walked(model, data=X, cv=CV, **options):
     return walk_forward_predict(model, data, Y, cv=cv, return_estimator=True, **options)
 
 
-def test_models_are_those_that_predicted_and_fits_in_workers_are_the_same():
+def test_models_are_those_that_predicted():
     expected, fits = walked(FamaMacBeth())
     pd.testing.assert_series_equal(expected, walk_forward_predict(FamaMacBeth(), X, Y, cv=CV))
     for fit in fits:
@@ -35,8 +35,6 @@ def test_models_are_those_that_predicted_and_fits_in_workers_are_the_same():
         np.testing.assert_allclose(fit.estimator.premia_, alone.premia_)
         rows = X.iloc[fit.test]
         np.testing.assert_allclose(fit.estimator.predict(rows), expected[rows.index])
-    _, spread = walked(FamaMacBeth(), n_jobs=2)
-    np.testing.assert_array_equal(spread[-1].test, fits[-1].test)
 
 
 def test_zeroing_is_worked_out_from_the_slopes():
@@ -57,9 +55,9 @@ def test_zeroing_is_worked_out_from_the_slopes():
 
 def test_permuting_stays_within_dates_and_takes_what_a_column_tells():
     _, fits = walked(FamaMacBeth())
-    found = forecast_importance(fits, X, Y, scoring="rank_ic", n_repeats=20)
+    found = forecast_importance(fits, X, Y, scoring="rank_ic", n_repeats=5)
     assert found.index[0] == "x2"
-    again = forecast_importance(fits, X, Y, scoring="rank_ic", n_repeats=20)
+    again = forecast_importance(fits, X, Y, scoring="rank_ic", n_repeats=5)
     pd.testing.assert_frame_equal(found, again)
     seen = []
 
@@ -84,9 +82,9 @@ def test_a_permuted_column_loses_its_own_correlation_on_average():
     # Of a model of one column a permuted prediction is noise: its rank IC is zero on average.
     one = X[["x2"]]
     expected, fits = walked(FamaMacBeth(), one)
-    found = forecast_importance(fits, one, Y, scoring="rank_ic", n_repeats=200)
+    found = forecast_importance(fits, one, Y, scoring="rank_ic", n_repeats=60)
     told = rank_ic(Y[expected.index], expected)
-    error = found["std"].iloc[0] / np.sqrt(200)
+    error = found["std"].iloc[0] / np.sqrt(60)
     assert abs(found["importance"].iloc[0] - told) < 4.0 * error
 
 

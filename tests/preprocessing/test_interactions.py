@@ -11,7 +11,7 @@ from pandas.testing import assert_frame_equal
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 
-from skfactor import FactorInteractions, FactorRanker, FamaMacBeth
+from skfactor import FactorImputer, FactorInteractions, FactorRanker
 from skfactor.datasets import make_panel
 from skfactor.exceptions import DegenerateScaleWarning, NoDatesWarning
 from skfactor.model_selection import check_no_lookahead
@@ -83,7 +83,8 @@ def test_nothing_looks_ahead():
     pipeline = make_pipeline(
         FactorRanker(passthrough=constant_within_dates),
         FactorInteractions(min_periods=2),
-        FamaMacBeth(),
+        FactorImputer(strategy="constant"),
+        LinearRegression(),
     )
     assert check_no_lookahead(pipeline, X, Y) == ()
 
