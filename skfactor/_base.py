@@ -267,12 +267,9 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
 
         scikit-learn's own would not hand ``dates`` on to `transform`.
         """
-        rows: dict[str, Any] = {
-            "dates": dates,
-            "groupby": groupby,
-            "weights": weights,
-            "universe": universe,
-        }
+        rows: dict[str, Any] = {"dates": dates, "groupby": groupby, "weights": weights}
+        if universe is not None:  # subclasses may know of none
+            rows["universe"] = universe
         return self.fit(X, y, **rows).transform(X, **rows)
 
     def _to_change(self, values: FloatArray) -> FloatArray:

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from sklearn import config_context
 from sklearn.base import BaseEstimator
 from sklearn.metrics import get_scorer as sklearn_scorer
+from sklearn.metrics import get_scorer_names
 
 from skfactor._dates import is_dated
 from skfactor._panel import check_same_rows
@@ -258,10 +259,9 @@ def get_scorer(scoring: str | Callable[..., float]) -> Any:
         return scoring
     if scoring in SCORERS:
         return SCORERS[scoring]
-    try:
-        return sklearn_scorer(scoring)
-    except (ValueError, TypeError) as error:
+    if scoring not in get_scorer_names():
         raise ValueError(
             f"scoring={scoring!r} is no scorer: neither one of {sorted(SCORERS)}, nor one of "
             "sklearn.metrics.get_scorer_names()."
-        ) from error
+        )
+    return sklearn_scorer(scoring)

@@ -55,7 +55,7 @@ def alter(data: object, later: BoolArray, places: IntArray, rng: np.random.Gener
         column[rows] = column[draw(column)]
     if isinstance(data, pd.DataFrame):
         altered = pd.DataFrame(values, data.index, data.columns, copy=False)
-        return altered.astype(data.dtypes.iloc[0], copy=False)
+        return altered.astype(data.dtypes.iloc[0])
     return values
 
 

@@ -90,7 +90,7 @@ def _warn_of_drawn_rows(rows: DatedRows) -> None:
         return
     frame = inspect.currentframe()
     while frame is not None:
-        caller = frame.f_locals.get("self")
+        caller: Any = frame.f_locals.get("self")
         if type(caller).__name__ == "_SubsampleMetaSplitter":
             share = float(caller.fraction)
             if share < 1.0:

@@ -194,7 +194,7 @@ def _changed(
     """X with one column zero, or shuffled within dates."""
     changed = X.copy(deep=False)
     if method == "zero":
-        changed[name] = X[name].where(False, 0).astype(X[name].dtype)
+        changed[name] = pd.Series(0, X.index).astype(X[name].dtype)
         return changed
     places = rows.places()
     order = np.argsort(places, kind="stable")

@@ -49,7 +49,8 @@ PUBLIC = [getattr(skfactor, name) for name in skfactor.__all__]
 ESTIMATORS = [each() for each in PUBLIC if each is not FormulaRegressor]
 ESTIMATORS.append(FormulaRegressor("x1 + x2", FamaMacBeth()))
 # The form of the data on which an estimator with its default parameters can be fitted.
-FORMS = {"FactorBetas": LONG}
+RATE = pd.factorize(X.index.get_level_values("date"), sort=True)[0] ** 0.5
+FORMS = {"FactorBetas": LONG, "FactorInteractions": (X.assign(rate=RATE), Y)}
 FORMS |= dict.fromkeys(["BiasCorrectedFamaMacBeth", "LinearFactorGMM", "TradedFactorModel"], WIDE)
 FORMS |= dict.fromkeys(["ReturnPCA", "RiskPremiumPCA"], (WIDE[1], WIDE[1]))
 

@@ -159,7 +159,8 @@ def test_too_few_dates_raise(arguments, message):
         ({"n_splits": None}, ValueError, "n_splits=None needs test_size="),
         ({"test_size": 0}, ValueError, "test_size=0 has to be at least 1"),
         ({"step": "3 months"}, ValueError, "step='3 months' is not an offset"),
-        ({"train_size": 0.8}, TypeError, "train_size takes a number of dates"),
+        ({"train_size": "a year"}, ValueError, "train_size='a year' is not an offset"),
+        ({"purge": 0.1}, TypeError, "purge takes a number of dates"),
     ],
 )
 def test_bad_parameters_raise_at_once(arguments, error, message):

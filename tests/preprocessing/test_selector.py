@@ -116,7 +116,7 @@ def test_mistakes_raise(X, factors, message):
 def test_other_columns_than_in_fit_raise():
     selector = FactorSelector(["x1"]).fit(PANEL)
     with pytest.raises(ValueError, match="feature names should match"):
-        selector.transform(PANEL[["x1", "x0", "x2"]])
+        selector.transform(PANEL[["x1", "x0"]].assign(x3=1.0))
     with pytest.raises(ValueError, match="is expecting 3 features"):
         FactorSelector([1]).fit(PANEL.to_numpy()).transform(PANEL.to_numpy()[:, :2])
 
