@@ -105,7 +105,7 @@ tuned = {
     ),
     "elastic net": (
         make_pipeline(*products, ElasticNet(l1_ratio=0.5, precompute=True)),
-        {"elasticnet__alpha": [1e-3, 3e-3, 1e-2]},
+        {"elasticnet__alpha": [1e-4, 1e-3, 3e-3]},
     ),
     "trees": (
         make_pipeline(FactorRanker(passthrough=constant_within_dates), trees).set_output(
