@@ -101,7 +101,7 @@ except ImportError:
 tuned = {
     "ridge FM": (
         make_pipeline(*own, RidgeFamaMacBeth()),
-        {"ridgefamamacbeth__alpha": [10.0, 100.0, 1000.0]},
+        {"ridgefamamacbeth__alpha": [1.0, 10.0, 100.0]},
     ),
     "elastic net": (
         make_pipeline(*products, ElasticNet(l1_ratio=0.5, precompute=True)),

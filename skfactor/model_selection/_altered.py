@@ -93,6 +93,8 @@ def largest_changes(before: ArrayLike, after: ArrayLike, size: float = 0.0) -> F
     if left.dtype == object or right.dtype == object:
         differs = (left != right) & ~(pd.isna(left) & pd.isna(right))
         return np.where(differs.any(axis=1), np.inf, 0.0)
+    if np.array_equal(left, right, equal_nan=True):
+        return np.zeros(len(left))
     eps = max(np.finfo(table.dtype).eps for table in (left, right))
     with np.errstate(invalid="ignore"):
         change = np.abs(left.astype(np.float64) - right)

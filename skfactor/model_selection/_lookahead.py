@@ -363,6 +363,13 @@ def _own_leak(estimator: BaseEstimator, sample: _Sample, name: str) -> Lookahead
     return None
 
 
+def _take(data: Any, rows: IntArray) -> Any:
+    """Rows of data, without a copy if they are its first ones."""
+    if len(rows) and rows[-1] == len(rows) - 1:
+        return safe_indexing(data, slice(0, len(rows)))
+    return safe_indexing(data, rows)
+
+
 def _leak_from_rows(
     estimator: BaseEstimator, sample: _Sample, name: str, method: str, cut: int
 ) -> Lookahead | None:
@@ -371,18 +378,18 @@ def _leak_from_rows(
     y = None if sample.y is None else safe_indexing(sample.y, train)
     fitted = clone(estimator)
     with unknown_left_out(fitted):
-        fitted.fit(safe_indexing(sample.X, train), y, **sample.metadata("fit", fitted, train))
+        fitted.fit(_take(sample.X, train), y, **sample.metadata("fit", fitted, train))
     fitted = predictor(fitted) if method == "predict" else fitted
     apply = getattr(fitted, method)
     of_all = sample.metadata(method, fitted)
     beyond = (cut + len(sample.dates)) // 2
     for end in sorted({cut, min(beyond, len(sample.dates) - 2)}):
         rows = sample.rows_until(end)
-        alone = apply(safe_indexing(sample.X, rows), **sample.metadata(method, fitted, rows))
-        # Rows as they are differ from altered ones for few steps, so once is enough.
-        unaltered = [sample.X] if end == cut else []
+        alone = apply(_take(sample.X, rows), **sample.metadata(method, fitted, rows))
+        # What altered rows do not change, rows as they are seldom do: once is enough.
+        unaltered = [sample.X] if end == sample.cuts[0] else []
         for features in (*unaltered, sample.features_altered_after(end)):
-            together = safe_indexing(apply(features, **of_all), rows)
+            together = _take(apply(features, **of_all), rows)
             change = largest_changes(alone, together, sample.size_of(method))
             if change.any():
                 return sample.leak(name, method, end, rows, change)
@@ -398,7 +405,7 @@ def _leak_from_returns(
     """
     rows = sample.rows_until(cut)
     altered = _fit_transform(estimator, sample.X, sample.returns_altered_after(cut - 1), sample)
-    change = largest_changes(safe_indexing(transformed, rows), safe_indexing(altered, rows))
+    change = largest_changes(_take(transformed, rows), _take(altered, rows))
     changed = change > 0.0
     if not changed.any() or changed[sample.places[rows] <= cut // 2].any():
         return None

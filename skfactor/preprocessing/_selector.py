@@ -161,7 +161,7 @@ class FactorSelector(
         fitted = list(fitted)
         if list(X.columns) == fitted or not set(fitted) <= set(X.columns):
             return X
-        return X.iloc[:, X.columns.get_indexer(fitted)]
+        return X.iloc[:, [list(X.columns).index(name) for name in fitted]]
 
     def _check(self, X: ArrayLike, *, reset: bool) -> Any:
         """X, a frame as it is: columns that are not kept need not be numbers."""

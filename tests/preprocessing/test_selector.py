@@ -139,6 +139,6 @@ def test_a_frame_may_hold_its_columns_in_any_order():
         expected = data[[names[2], names[0]]]
         assert_frame_equal(selector.transform(data[names[::-1]]), expected)
         wider = data[names[::-1]].assign(more="text")
-        assert_frame_equal(selector.transform(wider), expected)
+        assert_frame_equal(selector.transform(wider), expected, check_column_type=False)
         with pytest.raises(ValueError, match=r"missing|was fitted on"):
             selector.transform(data[names[1:]])
