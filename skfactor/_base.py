@@ -267,10 +267,9 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
 
         scikit-learn's own would not hand ``dates`` on to `transform`.
         """
-        rows: dict[str, Any] = {"dates": dates, "groupby": groupby, "weights": weights}
-        if universe is not None:  # subclasses may know of none
-            rows["universe"] = universe
-        return self.fit(X, y, **rows).transform(X, **rows)
+        inside = {} if universe is None else {"universe": universe}  # subclasses may know of none
+        fitted = self.fit(X, y, dates=dates, groupby=groupby, weights=weights, **inside)
+        return fitted.transform(X, dates=dates, groupby=groupby, weights=weights, **inside)
 
     def _to_change(self, values: FloatArray) -> FloatArray:
         """Values (n_rows, n_changed) of the columns that do not stay as they are."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from statsmodels.iolib.tableformatting import fmt_params
 
 from skfactor._dates import calendar_positions
 from skfactor._panel import check_same_rows
-from skfactor._typing import Float64Array, RowLabels
+from skfactor._typing import BoolArray, Float64Array, IntArray, RowLabels
 from skfactor._validation import check_lengths, is_whole
 from skfactor._warn import warn_user
 from skfactor.inference._premia import TablesSummary
@@ -204,22 +204,24 @@ def compare_forecasts(
     outcome = read_column(y_true, "y_true", _NAME)
     complete = np.isfinite(outcome) & np.isfinite(np.stack(list(known.values()))).all(axis=0)
     _report_missing(outcome, known, complete)
-    masked: Any = np.where(complete, outcome, np.nan)
+    masked: ArrayLike = np.where(complete, outcome, np.nan)
     if isinstance(y_true, pd.Series | pd.DataFrame):
         masked = pd.Series(masked, y_true.index)
-    options: dict[str, Any] = {
-        "n_quantiles": n_quantiles,
-        "horizon": horizon,
-        "sample_weight": sample_weight,
-        "dates": dates,
-        "groupby": groupby,
-    }
+    evaluate = partial(
+        evaluate_forecasts,
+        n_quantiles=n_quantiles,
+        horizon=horizon,
+        max_lag=0,
+        sample_weight=sample_weight,
+        dates=dates,
+        groupby=groupby,
+    )
     labels = [f for _, f in forecasts.items() if isinstance(f, pd.Series | pd.DataFrame)]
     evaluations = {}
     for name, values in known.items():
         # The index that says the dates may be that of a forecast.
         labelled = pd.Series(values, labels[0].index) if labels else values
-        evaluations[name] = evaluate_forecasts(masked, labelled, max_lag=0, **options)
+        evaluations[name] = evaluate(masked, labelled)
     losses, positions = [], None
     for values in known.values():
         labelled = pd.Series(values, labels[0].index) if labels else values
@@ -271,7 +273,7 @@ def _read_forecasts(
 
 
 def _report_missing(
-    outcome: Float64Array, known: Mapping[Hashable, Float64Array], complete: Any
+    outcome: Float64Array, known: Mapping[Hashable, Float64Array], complete: BoolArray
 ) -> None:
     """Raise if no row has all forecasts, and warn of rows that lack some of them."""
     missing = {name: np.isnan(values) & ~np.isnan(outcome) for name, values in known.items()}
@@ -294,7 +296,7 @@ def _report_missing(
 
 
 def _diebold_mariano(
-    losses: Float64Array, positions: Any, lags: int
+    losses: Float64Array, positions: IntArray, lags: int
 ) -> tuple[Float64Array, Float64Array]:
     """Statistics and p-values (M, M) of average losses (M, T), row minus column."""
     n = len(losses)

@@ -228,7 +228,7 @@ SCORERS = {
 }
 
 
-def get_scorer(scoring: str | Callable[..., float]) -> Any:
+def get_scorer(scoring: str | Callable[..., float]) -> Callable[..., float]:
     """Scorer of a name, of this package or of scikit-learn.
 
     Parameters
@@ -264,4 +264,5 @@ def get_scorer(scoring: str | Callable[..., float]) -> Any:
             f"scoring={scoring!r} is no scorer: neither one of {sorted(SCORERS)}, nor one of "
             "sklearn.metrics.get_scorer_names()."
         )
-    return sklearn_scorer(scoring)
+    scorer: Callable[..., float] = sklearn_scorer(scoring)
+    return scorer

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from skfactor._kernels.rounding import ROUNDING_UNITS
 from skfactor._typing import BoolArray, Float64Array, IntArray
@@ -36,7 +37,7 @@ def alter(data: object, later: BoolArray, places: IntArray, rng: np.random.Gener
     rows = np.flatnonzero(later)
     first = _first_rows(places)
 
-    def draw(column: Any) -> IntArray:
+    def draw(column: NDArray[np.generic]) -> IntArray:
         """For each of the later rows, the row that its value is taken from."""
         if _has_one_value_per_date(column, first, places):
             source: IntArray = rng.choice(first, size=len(first))[places[rows]]
@@ -59,9 +60,11 @@ def alter(data: object, later: BoolArray, places: IntArray, rng: np.random.Gener
     return values
 
 
-def _alter_series(column: pd.Series, rows: IntArray, draw: Any) -> pd.Series:
+def _alter_series(
+    column: pd.Series, rows: IntArray, draw: Callable[[NDArray[np.generic]], IntArray]
+) -> pd.Series:
     source = np.arange(len(column))
-    source[rows] = draw(column.to_numpy())
+    source[rows] = draw(np.asarray(column))
     return column.take(source).set_axis(column.index)
 
 
@@ -72,7 +75,7 @@ def _first_rows(places: IntArray) -> IntArray:
     return first
 
 
-def _has_one_value_per_date(column: Any, first: IntArray, places: IntArray) -> bool:
+def _has_one_value_per_date(column: NDArray[np.generic], first: IntArray, places: IntArray) -> bool:
     # A look at some rows tells almost always.
     for rows in (slice(0, _FEW), slice(None)):
         own, of_date = column[rows], column[first[places[rows]]]

@@ -90,9 +90,9 @@ def _warn_of_drawn_rows(rows: DatedRows) -> None:
         return
     frame = inspect.currentframe()
     while frame is not None:
-        caller: Any = frame.f_locals.get("self")
+        caller = frame.f_locals.get("self")
         if type(caller).__name__ == "_SubsampleMetaSplitter":
-            share = float(caller.fraction)
+            share = float(getattr(caller, "fraction", 1.0))
             if share < 1.0:
                 warn_user(
                     f"This halving search fits to rows drawn at random, {share:.0%} of them: each "

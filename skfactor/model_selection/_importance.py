@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -42,7 +41,7 @@ def forecast_importance(
     features: Sequence[Hashable] | None = None,
     n_repeats: int = 5,
     dates: RowLabels | None = None,
-    params: dict[str, Any] | None = None,
+    params: dict[str, object] | None = None,
     random_state: int | None = 0,
 ) -> pd.DataFrame:
     """Measure how much worse predictions out of sample are without a characteristic.
@@ -178,7 +177,7 @@ def _check_fits(fits: Sequence[WalkForwardFit], n_rows: int) -> None:
 
 
 def _predict(
-    fits: Sequence[WalkForwardFit], X: pd.DataFrame, tests: list[IntArray], given: dict[str, Any]
+    fits: Sequence[WalkForwardFit], X: pd.DataFrame, tests: list[IntArray], given: dict[str, object]
 ) -> FloatArray:
     predicted = []
     for fit, test in zip(fits, tests, strict=True):

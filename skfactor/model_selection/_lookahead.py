@@ -233,12 +233,15 @@ class _Sample:
     def rows_until(self, cut: int) -> IntArray:
         return np.flatnonzero(self.places <= cut)
 
-    def features_altered_after(self, cut: int) -> Any:
-        return alter(self.X, self.places > cut, self.places, np.random.default_rng(self.seed))
+    def features_altered_after(self, cut: int) -> ArrayLike:
+        rng = np.random.default_rng(self.seed)
+        altered: ArrayLike = alter(self.X, self.places > cut, self.places, rng)
+        return altered
 
-    def returns_altered_after(self, cut: int) -> Any:
+    def returns_altered_after(self, cut: int) -> ArrayLike:
         rng = np.random.default_rng(None if self.seed is None else [self.seed, 1])
-        return alter(self.y, self.places > cut, self.places, rng)
+        altered: ArrayLike = alter(self.y, self.places > cut, self.places, rng)
+        return altered
 
     def size_of(self, method: str) -> float:
         """Largest return, with which predictions are computed; results of a step are their own."""
@@ -348,7 +351,7 @@ def _fit_transform(step: BaseEstimator, X: ArrayLike, y: ArrayLike | None, sampl
 
 def _own_leak(estimator: BaseEstimator, sample: _Sample, name: str) -> Lookahead | None:
     methods = [method for method in ("transform", "predict") if hasattr(estimator, method)]
-    transformed: Any = None
+    transformed: ArrayLike | None = None
     for cut in sample.cuts:
         for method in methods:
             leak = _leak_from_rows(estimator, sample, name, method, cut)
@@ -363,7 +366,7 @@ def _own_leak(estimator: BaseEstimator, sample: _Sample, name: str) -> Lookahead
     return None
 
 
-def _take(data: Any, rows: IntArray) -> Any:
+def _take(data: ArrayLike, rows: IntArray) -> Any:
     """Rows of data, without a copy if they are its first ones."""
     if len(rows) and rows[-1] == len(rows) - 1:
         return safe_indexing(data, slice(0, len(rows)))
@@ -397,7 +400,7 @@ def _leak_from_rows(
 
 
 def _leak_from_returns(
-    estimator: BaseEstimator, sample: _Sample, name: str, cut: int, transformed: Any
+    estimator: BaseEstimator, sample: _Sample, name: str, cut: int, transformed: ArrayLike
 ) -> Lookahead | None:
     """Returns from the cut on that get into rows of that date or just before it, and only there.
 

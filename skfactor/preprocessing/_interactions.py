@@ -119,7 +119,7 @@ class FactorInteractions(PerDateTransformer):
 
     def __init__(
         self,
-        macro: Sequence[Hashable] | Callable[[Any], Any] | None = None,
+        macro: Sequence[Hashable] | Callable[[ArrayLike], Sequence[Hashable]] | None = None,
         *,
         standardize: bool = True,
         min_periods: int = 12,
@@ -251,7 +251,7 @@ class FactorInteractions(PerDateTransformer):
         """Fit and transform the same rows; see `fit` and `transform` for the parameters."""
         return self.fit(X, y, dates=dates).transform(X, dates=dates)
 
-    def get_feature_names_out(self, input_features: Any = None) -> Any:
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> Any:
         """Names of the columns: those of the characteristics, then "characteristic*variable".
 
         Parameters
@@ -316,7 +316,7 @@ class FactorInteractions(PerDateTransformer):
         return np.where(enough, scores, np.nan)
 
 
-def constant_within_dates(X: Any) -> list[Hashable]:
+def constant_within_dates(X: object) -> list[Hashable]:
     """Names of the columns that vary over dates and within none, as macroeconomic variables do.
 
     Parameters

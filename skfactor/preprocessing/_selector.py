@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -71,7 +71,9 @@ class FactorSelector(
 
     _parameter_constraints: ClassVar = {"factors": ["array-like", callable, None]}
 
-    def __init__(self, factors: list[Any] | Callable[[Any], list[Any]] | None = None) -> None:
+    def __init__(
+        self, factors: list[Any] | Callable[[ArrayLike], list[Hashable]] | None = None
+    ) -> None:
         self.factors = factors
 
     @fitting()
@@ -153,7 +155,7 @@ class FactorSelector(
         tags.transformer_tags.preserves_dtype = []
         return tags
 
-    def _as_in_fit(self, X: Any) -> Any:
+    def _as_in_fit(self, X: ArrayLike) -> ArrayLike:
         """A frame that holds the columns of `fit`, in their order."""
         fitted = getattr(self, "feature_names_in_", getattr(self, "column_labels_", None))
         if not isinstance(X, pd.DataFrame) or fitted is None or not X.columns.is_unique:
