@@ -344,13 +344,14 @@ def constant_within_dates(X: object) -> list[Hashable]:
     >>> FactorRanker(passthrough=constant_within_dates).fit_transform(X)["rate"].tolist()
     [1.0, 1.0, 3.0, 3.0]
     """
-    panel = find_panel(X, n_rows=len(X)) if isinstance(X, pd.DataFrame) else None
-    if panel is None:
+    frame = X if isinstance(X, pd.DataFrame) else None
+    panel = None if frame is None else find_panel(frame, n_rows=len(frame))
+    if frame is None or panel is None:
         raise ValueError(
             "Columns that are constant within dates are found in a DataFrame indexed by (date, "
             "asset). Name them instead."
         )
-    numeric = X.select_dtypes("number")
+    numeric = frame.select_dtypes("number")
     return _constant_columns(numeric.to_numpy(), panel, list(numeric.columns))
 
 
