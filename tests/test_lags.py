@@ -284,6 +284,16 @@ USES = {
     ("cross_sectional_r2", "kernel"): [
         lambda s: inference.cross_sectional_r2(s.wide(), **HAC).std_error
     ],
+    ("compare_sharpe", "kernel"): [
+        lambda s: inference.compare_sharpe(s.factors, s.returns.iloc[:, :1], **HAC).statistic
+    ],
+    ("spanning_test", "kernel"): [
+        lambda s: (
+            inference.spanning_test(
+                s.factors, s.returns.iloc[:, :2], covariance="robust", **HAC
+            ).joint.statistic
+        )
+    ],
     ("compare_r2", "kernel"): [
         lambda s: (
             inference.compare_r2(
