@@ -485,7 +485,7 @@ def group_labels(
         comes where assets are not known.
     """
     if assets is None:
-        assets = _assets_of_cross_section(rows)
+        assets = assets_of_cross_section(rows)
     if isinstance(groupby, Mapping):
         labels = _map_assets(pd.Series(groupby, dtype=object), assets, rows_name)
     elif isinstance(groupby, pd.Series) and _maps_assets(groupby, rows, n_rows, assets):
@@ -527,7 +527,7 @@ def _rows_were_taken() -> bool:
     return False
 
 
-def _assets_of_cross_section(rows: object) -> Labels | None:
+def assets_of_cross_section(rows: object) -> Labels | None:
     """Assets from a single-level index that names its rows and holds no dates."""
     index = _index_of(rows)
     if index is None or index.nlevels > 1 or is_dated(index) or index.hasnans:

@@ -86,14 +86,14 @@ def solve_least_squares(
     rows: Rows,
     *,
     fit_intercept: bool,
-    min_rows: int,
+    min_rows: int | Float64Array,
     resolution: float,
 ) -> LeastSquares:
     """Regress the last variable of the moments on the others in every segment.
 
     ``rows`` fetches a segment's data where its moments do not suffice. Fewer than ``min_rows``
-    rows are thin. ``resolution`` is the machine epsilon of the data: regressors that differ from
-    collinear ones by no more than rounding are deficient.
+    rows (of all segments, or of each) are thin. ``resolution`` is the machine epsilon of the data:
+    regressors that differ from collinear ones by no more than rounding are deficient.
     """
     products = moments.products
     if not fit_intercept:

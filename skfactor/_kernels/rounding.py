@@ -80,5 +80,9 @@ LEVEL_ROUNDING = 1e-12
 PLACE_ROUNDING = 4.0 * EPSILON
 # Estimates without errors that differ by less than this share are the same.
 SAME_ESTIMATE = 1e-9
+# Missing values are filled until steps change them by less than this share of a deviation.
+SAME_FILLED = 1e-7
+# Steps of a robust regression end where residuals change by less than this share of their scale.
+HUBER_CHANGE = 1e-11
 # A lag window narrower than this has no weight on any lag, and dividing by it would overflow.
 NO_LAGS = 1e-8

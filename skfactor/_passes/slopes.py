@@ -17,12 +17,14 @@ import pandas as pd
 
 from skfactor._collinear import describe_collinear
 from skfactor._dates import append_dates, calendar_positions, only_counts
+from skfactor._kernels.grouped_regressions import GroupedRegressions
 from skfactor._kernels.least_squares import LeastSquares
 from skfactor._kernels.records import Record
 from skfactor._kernels.ridge import Ridge
 from skfactor._kernels.segments import Segments
 from skfactor._limits import single_blas_thread
 from skfactor._passes.pooled import PooledFit
+from skfactor._passes.groups import GroupRecord
 from skfactor._passes.two_pass import TwoPassFit
 from skfactor._passes.variation import NOTHING_SEEN, Variation
 from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray
@@ -30,8 +32,8 @@ from skfactor._validation import frozen
 from skfactor._warn import warn_user
 from skfactor.exceptions import RankDeficientWarning
 
-# The regressions of all dates, as they are and with a penalty.
-Fits: TypeAlias = LeastSquares | Ridge
+# The regressions of all dates, as they are, with a penalty, and with groups.
+Fits: TypeAlias = LeastSquares | Ridge | GroupedRegressions
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +49,8 @@ class Slopes:
     variation: Variation = NOTHING_SEEN  # of exposures within dates, where they are given
     has_names: bool = False  # whether the exposures came with names
     collinear: str = ""  # which exposures are, on one of the dates without an estimate for that
+    groups: GroupRecord | None = None  # of whose groups slopes are, between const and exposures
+    thin: BoolArray | None = None  # (T,) fewer assets than coefficients, where that is no number
 
     @classmethod
     @single_blas_thread  # the condition numbers are of many small matrices
@@ -61,8 +65,10 @@ class Slopes:
         variation: Variation = NOTHING_SEEN,
         empty: BoolArray | None = None,
         has_names: bool = False,
+        groups: GroupRecord | None = None,
     ) -> Slopes:
         """Slopes, named by labels (P,), of regressions of ascending dates or numbered ones."""
+        n_groups = 0 if groups is None else len(groups.labels)
         free = fits.n_rows - fits.n_parameters
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.where(free > 0, (fits.n_rows - has_const) / free, np.nan)
@@ -75,8 +81,14 @@ class Slopes:
         }
         index = pd.RangeIndex(len(fits.n_rows)) if dates is None else dates
         collinear = ""
-        if isinstance(fits, LeastSquares) and fits.collinear is not None:
-            collinear = describe_collinear(fits.collinear, labels[int(has_const) :])
+        if not isinstance(fits, Ridge) and fits.collinear is not None:
+            regressors = labels[int(has_const) + n_groups :]
+            if groups is not None:  # after the exposures come the groups of other families
+                others = list(groups.families.values())[1:]
+                regressors = regressors.append(others)
+            collinear = describe_collinear(
+                fits.collinear, regressors, intercept_is_optional=groups is None
+            )
             if collinear and dates is not None:
                 collinear = f"on {dates[fits.deficient][0]} {collinear}"
         return cls(
@@ -85,10 +97,12 @@ class Slopes:
             dates is not None,
             has_const,
             np.arange(len(index)) < n_warm_up,
-            np.zeros(len(labels) - has_const, dtype=bool) if empty is None else empty,
+            np.zeros(len(labels) - has_const - n_groups, bool) if empty is None else empty,
             variation,
             has_names,
             collinear,
+            groups,
+            fits.thin if isinstance(fits, GroupedRegressions) else None,
         )
 
     def __add__(self, other: Slopes) -> Slopes:
@@ -99,17 +113,19 @@ class Slopes:
                 f"Earlier calls had {had}, but the rows have {has} here. Index X or y by (date, "
                 "asset) in every call, or pass dates=."
             )
-        if not self.lambdas.columns.equals(other.lambdas.columns):
-            raise ValueError(
-                f"Slopes of {list(self.lambdas.columns)} and of {list(other.lambdas.columns)} are "
-                "of different models. Use the same exposures and fit_intercept for all dates."
+        groups = self._groups_of_both(other)
+        columns = self.lambdas.columns
+        if groups is not None:
+            columns = pd.Index(
+                [*columns[: int(self.has_const)], *groups.labels, *self.names], tupleize_cols=False
             )
         if self.has_dates:
             dates = append_dates(self.dates, other.dates)
         else:
             dates = pd.RangeIndex(len(self.dates) + len(other.dates))
         order = slice(None) if dates.is_monotonic_increasing else dates.argsort()
-        tables = ((self.lambdas, other.lambdas), (self.sections, other.sections))
+        slopes = (self.lambdas.reindex(columns=columns), other.lambdas.reindex(columns=columns))
+        tables = (slopes, (self.sections, other.sections))
         lambdas, sections = (
             pd.concat(pair, ignore_index=True).set_axis(dates).iloc[order] for pair in tables
         )
@@ -121,7 +137,25 @@ class Slopes:
             variation=self.variation + other.variation,
             empty=self.empty & other.empty,
             collinear=self.collinear or other.collinear,
+            groups=groups,
+            thin=None
+            if self.thin is None or other.thin is None
+            else np.concatenate([self.thin, other.thin])[order],
         )
+
+    def _groups_of_both(self, other: Slopes) -> GroupRecord | None:
+        """Groups of both; raise if the slopes are not of the same model."""
+        if (self.groups is None) != (other.groups is None):
+            had, has = ("no groups", "groups") if self.groups is None else ("groups", "none")
+            raise ValueError(
+                f"Earlier calls had {had}, but there are {has} here: groupby= in all or none."
+            )
+        if self.has_const != other.has_const or self.names != other.names:
+            raise ValueError(
+                f"Slopes of {list(self.lambdas.columns)} and of {list(other.lambdas.columns)} are "
+                "of different models. Use the same exposures and fit_intercept for all dates."
+            )
+        return None if self.groups is None or other.groups is None else self.groups + other.groups
 
     @property
     def dates(self) -> pd.Index:
@@ -131,7 +165,8 @@ class Slopes:
     @property
     def names(self) -> list[Hashable]:
         """Names of the exposures (K,)."""
-        return list(self.lambdas.columns[int(self.has_const) :])
+        n_groups = 0 if self.groups is None else len(self.groups.labels)
+        return list(self.lambdas.columns[int(self.has_const) + n_groups :])
 
     @property
     def estimated(self) -> BoolArray:
@@ -146,7 +181,7 @@ class Slopes:
         are no failures, and it raises if no date is left; of a part others may make up for that.
         """
         n_assets = self.sections["n_assets"].to_numpy()
-        thin = n_assets < min_assets
+        thin = n_assets < min_assets if self.thin is None else self.thin
         failed = thin | ~self.estimated
         deficient = failed & ~thin
         if whole and not failed.all():
@@ -155,8 +190,11 @@ class Slopes:
             return
         parts, n_failed = [], int(failed.sum())
         if (thin & failed).any():
+            fewest = (
+                f"{min_assets} assets" if self.thin is None else "as many assets as coefficients"
+            )
             parts.append(
-                f"{int((thin & failed).sum())} with fewer than {min_assets} assets that have a "
+                f"{int((thin & failed).sum())} with fewer than {fewest} that have a "
                 f"return and all exposures (at most {int(n_assets[thin & failed].max())})"
             )
         if deficient.any():

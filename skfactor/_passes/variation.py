@@ -10,7 +10,7 @@ import numpy as np
 
 from skfactor._kernels.cross_moments import CrossMoments
 from skfactor._kernels.rounding import ROUNDING_UNITS
-from skfactor._typing import BoolArray, Float64Array
+from skfactor._typing import BoolArray, Float64Array, IntArray
 
 
 @dataclass(frozen=True)
@@ -26,17 +26,28 @@ class Variation:
     @classmethod
     def within(cls, moments: CrossMoments, resolution: float) -> Self:
         """Variation within the segments of the moments; ``resolution`` is the data's epsilon."""
-        several = np.flatnonzero(moments.n_rows >= 2)
-        means = moments.mean[:-1]
-        squares = np.einsum("iis->is", moments.products)
+        squares = np.einsum("iis->is", moments.products)[:-1]
+        return cls.of(moments.n_rows, moments.weight, moments.mean[:-1], squares, resolution)
+
+    @classmethod
+    def of(
+        cls,
+        n_rows: IntArray,
+        weight: Float64Array,
+        means: Float64Array,
+        squares: Float64Array,
+        resolution: float,
+    ) -> Self:
+        """Variation within segments of columns with means (K, S), and squares about them."""
+        several = np.flatnonzero(n_rows >= 2)
         # A few dates clear almost every column; only the others are looked at on all of them.
         few = several[:50]
         rounding = ROUNDING_UNITS * resolution * np.abs(means)
         suspects = [
             k
             for k in range(len(means))
-            if (squares[k, few] <= moments.weight[few] * rounding[k, few] ** 2).all()
-            and (squares[k, several] <= moments.weight[several] * rounding[k, several] ** 2).all()
+            if (squares[k, few] <= weight[few] * rounding[k, few] ** 2).all()
+            and (squares[k, several] <= weight[several] * rounding[k, several] ** 2).all()
         ]
         low, high = np.full(len(means), np.inf), np.full(len(means), -np.inf)
         largest = np.zeros(len(means))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
+from inspect import signature
 from operator import add
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import pandas as pd
 from sklearn import config_context
 from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline
+from sklearn.utils.metadata_routing import get_routing_for_object
 
 from skfactor.decomposition import InstrumentedPCA
 from skfactor.distributed._partition import (
@@ -65,7 +67,7 @@ def fit(
     sample_weight : str, optional
         Column of the weights of the rows in their date's regression.
     metadata : mapping of str to str, optional
-        Columns to route to the steps, ``{"groupby": "industry"}``.
+        Columns to route to the steps and the model that ask for them, ``{"groupby": "industry"}``.
 
     Returns
     -------
@@ -116,7 +118,12 @@ def fit(
         sample_weight=sample_weight,
     )
     if metadata and steps is None:
-        raise ValueError("metadata= goes to the steps before the model, and there are none.")
+        unknown = [name for name in metadata if name not in _taken_by(model)]
+        if unknown:
+            raise ValueError(
+                "metadata= goes to the steps before the model, and there are none; "
+                f"{type(model).__name__} itself does not take {unknown}."
+            )
     if metadata and search is not None:
         raise ValueError("A search of factor sets takes no metadata= here. Leave it out.")
     whole = frame.index.name == dates and frame.known_divisions
@@ -202,10 +209,23 @@ def _fit_partition(
         return pd.Series([], dtype=object)
     X, y, weights = _read(part, layout)
     fitted = None
+    metadata = layout.routed(part, X.index)
+    taken = {name: column for name, column in metadata.items() if name in _taken_by(model)}
     if steps is not None:
         fitted = clone(steps)
-        metadata = layout.routed(part, X.index)
         with config_context(enable_metadata_routing=bool(metadata)):
-            X = fitted.fit_transform(X, y, **metadata)
-    read = model.read_sums if isinstance(model, InstrumentedPCA) else model.read_slopes
-    return pd.Series([(fitted, read(X, y, weights))], dtype=object)
+            routing = get_routing_for_object(fitted)
+            asked = routing.consumes("fit_transform", metadata) | (set(metadata) - set(taken))
+            X = fitted.fit_transform(X, y, **{name: metadata[name] for name in asked})
+    read = _reader(model)(X, y, sample_weight=weights, **taken)
+    return pd.Series([(fitted, read)], dtype=object)
+
+
+def _reader(model: PanelModel[Any] | InstrumentedPCA) -> Callable[..., object]:
+    """What reads the rows of some dates for a model."""
+    return model.read_sums if isinstance(model, InstrumentedPCA) else model.read_slopes
+
+
+def _taken_by(model: PanelModel[Any] | InstrumentedPCA) -> set[str]:
+    """What a model takes of each row beside what all models take."""
+    return set(signature(_reader(model)).parameters) - {"X", "y", "sample_weight", "dates"}

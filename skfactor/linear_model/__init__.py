@@ -4,6 +4,7 @@ from skfactor.linear_model._bias_corrected import BiasCorrectedFamaMacBeth
 from skfactor.linear_model._cross_sectional_target import CrossSectionalTargetRegressor
 from skfactor.linear_model._factor_betas import FactorBetas
 from skfactor.linear_model._fama_macbeth import FamaMacBeth
+from skfactor.linear_model._fundamental_factor_model import FundamentalFactorModel
 from skfactor.linear_model._linear_factor_gmm import LinearFactorGMM
 from skfactor.linear_model._pooled_regression import PooledRegression
 from skfactor.linear_model._ridge_fama_macbeth import RidgeFamaMacBeth
@@ -17,6 +18,7 @@ __all__ = [
     "CrossSectionalTargetRegressor",
     "FactorBetas",
     "FamaMacBeth",
+    "FundamentalFactorModel",
     "LinearFactorGMM",
     "PooledRegression",
     "RidgeFamaMacBeth",

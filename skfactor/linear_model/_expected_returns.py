@@ -98,7 +98,12 @@ class ExpectedReturns(CallbackSupportMixin, RegressorMixin, Estimator):  # type:
         ValueError
             If y has other assets than in `fit`.
         """
-        expected = self.predict(X)
+        return self._score(self.predict(X), X, y, sample_weight)
+
+    def _score(
+        self, expected: Float64Array, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None
+    ) -> float:
+        """R squared of expected returns of the rows of X."""
         target = validate_target(self, X, y)
         weights = check_row_weights(sample_weight, X, len(target), "sample_weight")
         if expected.ndim == 2 and expected.shape[1] > 1:

@@ -221,7 +221,7 @@ class FamaMacBeth(TwoPassModel, PanelRegression):
                 )
                 done(len(target))
         else:
-            self._fit_panel(values, target, X, y, sample_weight, dates)
+            self._fit_panel(values, target, X, y, {"sample_weight": sample_weight}, dates)
         return self
 
     def _panel_rows(self, *args: Any) -> PanelRows:

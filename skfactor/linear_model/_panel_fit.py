@@ -107,6 +107,12 @@ class PanelModel(PremiaModel, Generic[P]):
         NoDatesWarning
             If there are no dates.
         """
+        return self._add_dates(X, y, {"sample_weight": sample_weight}, dates)
+
+    def _add_dates(
+        self, X: ArrayLike, y: ArrayLike, given: dict[str, object], dates: RowLabels | None
+    ) -> Self:
+        """`partial_fit` of rows with what was given of each, by name."""
         earlier = hasattr(self, "record_")
         if earlier and self.record_.two_pass is not None:
             raise ValueError(
@@ -121,7 +127,7 @@ class PanelModel(PremiaModel, Generic[P]):
                 "every beta, so they cannot be added. Call fit with all dates, or partial_fit "
                 "with a panel whose exposures are known."
             )
-        rows = self._panel_rows(values, target, X, y, sample_weight, dates)
+        rows = self._panel_rows(values, target, X, y, given, dates)
         with fit_task(self, X, y, len(rows.segments), "date") as done:
             read = self._regress(rows, done)
             self._conclude(read if so_far is None else so_far + read, last=read)
@@ -151,19 +157,14 @@ class PanelModel(PremiaModel, Generic[P]):
             both. What can only be said of all dates together, as that a column is constant, is
             left to `fit_slopes`.
         """
-        part: Self = clone(self)
-        return part._read(X, y, sample_weight, dates)
+        return read_part(self, X, y, {"sample_weight": sample_weight}, dates)
 
     def _read(
-        self,
-        X: ArrayLike,
-        y: ArrayLike | None,
-        sample_weight: ArrayLike | None,
-        dates: RowLabels | None,
+        self, X: ArrayLike, y: ArrayLike | None, given: dict[str, object], dates: RowLabels | None
     ) -> P:
         self._validate_params()
         values, target = self._validate(X, y, reset=True)
-        rows = self._panel_rows(values, target, X, y, sample_weight, dates)
+        rows = self._panel_rows(values, target, X, y, given, dates)
         return self._regress(rows, report_nothing)
 
     @fitting()
@@ -210,10 +211,10 @@ class PanelModel(PremiaModel, Generic[P]):
         target: Float64Array,
         X: Any,
         y: Any,
-        sample_weight: ArrayLike | None,
+        given: dict[str, object],
         dates: RowLabels | None,
     ) -> None:
-        rows = self._panel_rows(values, target, X, y, sample_weight, dates)
+        rows = self._panel_rows(values, target, X, y, given, dates)
         most, needed = int(rows.segments.lengths.max()), self._fewest_assets()
         raise_if_too_few(len(self._names), len(rows.segments), most, needed)
         with fit_task(self, X, y, len(rows.segments), "date") as done:
@@ -225,10 +226,10 @@ class PanelModel(PremiaModel, Generic[P]):
         target: Float64Array,
         X: ArrayLike,
         y: ArrayLike | None,
-        sample_weight: ArrayLike | None,
+        given: dict[str, object],
         dates: RowLabels | None,
     ) -> PanelRows:
-        weights = check_row_weights(sample_weight, X, len(values), "sample_weight")
+        weights = check_row_weights(given["sample_weight"], X, len(values), "sample_weight")
         panel = find_panel(X, y, n_rows=len(values), dates=dates, date_level=self.date_level)
         if panel is None:
             raise_if_time_series(X, y)
@@ -305,3 +306,15 @@ class PanelRegression(PanelModel[Slopes]):
     def _solver(self) -> Callable[..., Fits]:
         """What solves the regressions, given their cross-moments."""
         return solve_least_squares
+
+
+def read_part(
+    model: PanelModel[P],
+    X: ArrayLike,
+    y: ArrayLike | None,
+    given: dict[str, object],
+    dates: RowLabels | None,
+) -> P:
+    """What is read of some dates with what was given of each row, by a copy of the model."""
+    part: PanelModel[P] = clone(model)
+    return part._read(X, y, given, dates)

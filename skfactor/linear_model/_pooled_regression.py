@@ -186,7 +186,7 @@ class PooledRegression(PanelModel[PooledMoments]):
                 "A column-vector y was passed when a 1d array was expected. Pass y.squeeze().",
                 DataConversionWarning,
             )
-        self._fit_panel(values, target, X, y, sample_weight, dates)
+        self._fit_panel(values, target, X, y, {"sample_weight": sample_weight}, dates)
         return self
 
     def inference(

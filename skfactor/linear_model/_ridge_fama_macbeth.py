@@ -177,7 +177,7 @@ class RidgeFamaMacBeth(PanelRegression):
                 "A column-vector y was passed when a 1d array was expected. Pass y.squeeze().",
                 DataConversionWarning,
             )
-        self._fit_panel(values, target, X, y, sample_weight, dates)
+        self._fit_panel(values, target, X, y, {"sample_weight": sample_weight}, dates)
         return self
 
     def _fewest_assets(self) -> int:

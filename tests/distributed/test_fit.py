@@ -26,6 +26,7 @@ from skfactor import (
     FactorRanker,
     FactorZScorer,
     FamaMacBeth,
+    FundamentalFactorModel,
     InstrumentedPCA,
     RidgeFamaMacBeth,
     Winsorizer,
@@ -188,6 +189,27 @@ def test_weights_and_metadata_are_routed_by_name(rows, pipeline):
     assert_allclose(fitted[-1].lambdas_, expected[-1].lambdas_, rtol=0, atol=1e-12)
     unweighted = _fit(pipeline, _frame(rows))
     assert np.abs(fitted[-1].lambdas_ - unweighted[-1].lambdas_).to_numpy().max() > 1e-6
+
+
+def test_groups_and_weights_go_to_the_model_that_takes_them(rows):
+    frame = dd.from_pandas(rows, npartitions=3)
+    metadata = {"groupby": "industry", "weights": "cap"}
+    options = {"y": "return", "assets": "asset", "features": FEATURES, "metadata": metadata}
+    data = rows.set_index(["date", "asset"])
+    given = {"groupby": data["industry"], "weights": data["cap"]}
+    model = FundamentalFactorModel(min_group_size=1)
+    expected = model.fit(data[FEATURES], data["return"], **given)
+    models = FundamentalFactorModel(min_group_size=1)
+    for estimator in (models, make_pipeline(models)):
+        fitted = distributed.fit(estimator, frame, **options)
+        model = fitted[-1] if hasattr(fitted, "steps") else fitted
+        assert_allclose(model.lambdas_, expected.lambdas_, atol=1e-15)
+        assert model.asset_groups_.to_dict() == expected.asset_groups_.to_dict()
+    with config_context(enable_metadata_routing=True):
+        routed = make_pipeline(FactorZScorer(), FundamentalFactorModel(min_group_size=1))
+        expected = clone(routed).fit(data[FEATURES], data["return"], **given)[-1]
+    fitted = distributed.fit(routed, frame, **options)
+    assert_allclose(fitted[-1].lambdas_, expected.lambdas_, atol=1e-15)
 
 
 def test_steps_may_be_nested_and_work_row_by_row(rows):
