@@ -206,7 +206,8 @@ def test_groups_and_weights_go_to_the_model_that_takes_them(rows):
         assert_allclose(model.lambdas_, expected.lambdas_, atol=1e-15)
         assert model.asset_groups_.to_dict() == expected.asset_groups_.to_dict()
     with config_context(enable_metadata_routing=True):
-        routed = make_pipeline(FactorZScorer(), FundamentalFactorModel(min_group_size=1))
+        scorer = FactorZScorer(indicators=None)
+        routed = make_pipeline(scorer, FundamentalFactorModel(min_group_size=1))
         expected = clone(routed).fit(data[FEATURES], data["return"], **given)[-1]
     fitted = distributed.fit(routed, frame, **options)
     assert_allclose(fitted[-1].lambdas_, expected.lambdas_, atol=1e-15)
