@@ -95,6 +95,10 @@ OPTIONAL = {
     "linearmodels",
     "rich",
     "arch",
+    "skfolio",
+    "cvx",
+    "cvxpy",
+    "pypfopt",
 }
 # Tests that look at the whole and mirror no single source file.
 WHOLE = {

@@ -23,8 +23,8 @@ from skfactor._kernels.records import Record
 from skfactor._kernels.ridge import Ridge
 from skfactor._kernels.segments import Segments
 from skfactor._limits import single_blas_thread
-from skfactor._passes.pooled import PooledFit
 from skfactor._passes.groups import GroupRecord
+from skfactor._passes.pooled import PooledFit
 from skfactor._passes.two_pass import TwoPassFit
 from skfactor._passes.variation import NOTHING_SEEN, Variation
 from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray

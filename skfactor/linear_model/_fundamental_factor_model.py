@@ -22,7 +22,6 @@ from skfactor._kernels.grouped_regressions import (
     group_portfolios,
     regress_on_groups,
 )
-from skfactor._kernels.segments import one_segment
 from skfactor._kernels.threads import Done
 from skfactor._limits import single_blas_thread
 from skfactor._panel import Labels, Panel, assets_of_cross_section, find_panel, group_labels
