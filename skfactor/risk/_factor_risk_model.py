@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sized
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -146,7 +146,7 @@ class FactorRiskModel(Estimator):
         self.specific_.fit(self.specific_returns_, exposures=exposures, weights=self._sizes)
         return self
 
-    def _read(self, X: Any, y: ArrayLike | None, dates: RowLabels | None) -> None:
+    def _read(self, X: Sized, y: ArrayLike | None, dates: RowLabels | None) -> None:
         """Factor returns, residuals and the last exposures, from the model's risk model."""
         is_panel = y is not None and np.ndim(y) == 1
         panel = find_panel(X, y, n_rows=len(X), dates=dates) if is_panel else None
@@ -173,7 +173,7 @@ class FactorRiskModel(Estimator):
         self.factor_returns_, self.specific_returns_ = returns, left
 
     def _capitalizations(
-        self, X: Any, y: ArrayLike | None, weights: object, dates: RowLabels | None
+        self, X: Sized, y: ArrayLike | None, weights: object, dates: RowLabels | None
     ) -> pd.DataFrame | None:
         """Sizes (n_dates, n_assets) of a panel's rows; None without."""
         if weights is None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
+from sklearn.base import BaseEstimator
 
 from skfactor._kernels.rounding import NEGATIVE_EIGENVALUE
 from skfactor._risk_model import RiskModel
-from skfactor._typing import Float64Array
+from skfactor._typing import Float64Array, IntArray
 from skfactor._validation import numbers, raise_if_repeated
 
 
-def skfolio_prior(model: RiskModel, expected_returns: pd.Series | None = None) -> Any:
+def skfolio_prior(model: RiskModel, expected_returns: pd.Series | None = None) -> BaseEstimator:
     """A prior for skfolio's optimizers, of which the covariance is that of a risk model.
 
     Parameters
@@ -75,7 +74,7 @@ def skfolio_prior(model: RiskModel, expected_returns: pd.Series | None = None) -
     return RiskModelPrior(model, expected_returns)
 
 
-def cvxrisk_model(model: RiskModel, assets: pd.Index | None = None) -> Any:
+def cvxrisk_model(model: RiskModel, assets: pd.Index | None = None) -> object:
     """A factor model of cvxrisk, for its minimum-risk problems.
 
     cvxrisk takes a Cholesky factor of the factors' covariance, which has none where a constraint
@@ -138,9 +137,9 @@ def _check_model(model: RiskModel) -> None:
         raise TypeError(f"model has to be a RiskModel; found {type(given).__name__}.")
 
 
-def _places(model: RiskModel, assets: pd.Index) -> Any:
+def _places(model: RiskModel, assets: pd.Index) -> IntArray:
     raise_if_repeated(assets, "the assets")
-    place = model.exposures.index.get_indexer(assets)
+    place: IntArray = model.exposures.index.get_indexer(assets)
     bad = (place < 0) | assets.isin(model.unknown)
     if bad.any():
         raise ValueError(
