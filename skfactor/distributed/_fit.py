@@ -221,11 +221,11 @@ def _fit_partition(
     return pd.Series([(fitted, read)], dtype=object)
 
 
-def _reader(model: PanelModel[Any] | InstrumentedPCA) -> Callable[..., object]:
+def _reader(model: PartsModel) -> Callable[..., object]:
     """What reads the rows of some dates for a model."""
     return model.read_sums if isinstance(model, InstrumentedPCA) else model.read_slopes
 
 
-def _taken_by(model: PanelModel[Any] | InstrumentedPCA) -> set[str]:
+def _taken_by(model: PartsModel) -> set[str]:
     """What a model takes of each row beside what all models take."""
     return set(signature(_reader(model)).parameters) - {"X", "y", "sample_weight", "dates"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sized
+from collections.abc import Hashable
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -136,8 +136,9 @@ class FactorRiskModel(Estimator):
         self.n_features_in_ = self.model_.n_features_in_
         if hasattr(self.model_, "feature_names_in_"):
             self.feature_names_in_ = self.model_.feature_names_in_
-        self._read(X, y, dates)
-        self._sizes = self._capitalizations(X, y, weights, dates)
+        rows = X if isinstance(X, pd.DataFrame) else pd.DataFrame(np.asarray(X))
+        self._read(rows, y, dates)
+        self._sizes = self._capitalizations(rows, y, weights, dates)
         covariance = EWMCovariance() if self.covariance is None else clone(self.covariance)
         self.covariance_model_ = covariance.fit(self.factor_returns_)
         specific = SpecificRisk(structural=True) if self.specific is None else self.specific
@@ -146,7 +147,7 @@ class FactorRiskModel(Estimator):
         self.specific_.fit(self.specific_returns_, exposures=exposures, weights=self._sizes)
         return self
 
-    def _read(self, X: Sized, y: ArrayLike | None, dates: RowLabels | None) -> None:
+    def _read(self, X: pd.DataFrame, y: ArrayLike | None, dates: RowLabels | None) -> None:
         """Factor returns, residuals and the last exposures, from the model's risk model."""
         is_panel = y is not None and np.ndim(y) == 1
         panel = find_panel(X, y, n_rows=len(X), dates=dates) if is_panel else None
@@ -157,7 +158,7 @@ class FactorRiskModel(Estimator):
             if panel.assets is None:
                 raise ValueError("The assets of the rows are not known. Index X by (date, asset).")
             at_end = panel.dates.codes == len(panel.dates) - 1
-            self._last = self.model_.risk_model(pd.DataFrame(X)[at_end])
+            self._last = self.model_.risk_model(X[at_end])
             returns = self._last.factor_returns
             assert returns is not None
             exposures = np.asarray(self.model_.transform(X), dtype=np.float64)
@@ -173,7 +174,7 @@ class FactorRiskModel(Estimator):
         self.factor_returns_, self.specific_returns_ = returns, left
 
     def _capitalizations(
-        self, X: Sized, y: ArrayLike | None, weights: object, dates: RowLabels | None
+        self, X: pd.DataFrame, y: ArrayLike | None, weights: object, dates: RowLabels | None
     ) -> pd.DataFrame | None:
         """Sizes (n_dates, n_assets) of a panel's rows; None without."""
         if weights is None:
