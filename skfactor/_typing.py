@@ -16,7 +16,7 @@ BoolArray: TypeAlias = NDArray[np.bool_]
 # One label per row, or one for all rows.
 RowLabels: TypeAlias = ArrayLike | Hashable
 # One group per row, or per asset; a frame has a column for each family of groups.
-GroupLabels: TypeAlias = RowLabels | Mapping[Any, Hashable]
+GroupLabels: TypeAlias = RowLabels | Mapping[Hashable, Hashable]
 
 
 class Splitter(Protocol):

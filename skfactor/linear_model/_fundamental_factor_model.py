@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -616,7 +616,9 @@ class FundamentalFactorModel(PanelRegression):
         """
         return self._score(self.predict(X, groupby), X, y, sample_weight)
 
-    def expected_returns(self, exposures: Any, groupby: GroupLabels | None = None) -> pd.Series:
+    def expected_returns(
+        self, exposures: ArrayLike | pd.Series, groupby: GroupLabels | None = None
+    ) -> pd.Series:
         """Expected returns of any assets from their exposures and groups.
 
         Parameters
@@ -882,7 +884,7 @@ def _assets_of(X: ArrayLike, n_rows: int, date_level: str | int | None) -> Label
 
 
 def _families(
-    groupby: Any, X: ArrayLike, n_rows: int, assets: Labels | None
+    groupby: object, X: ArrayLike, n_rows: int, assets: Labels | None
 ) -> dict[Hashable, Labels]:
     """Labels of rows by family: one without a name, or the columns of a frame."""
     if groupby is None:
@@ -890,8 +892,8 @@ def _families(
     if isinstance(groupby, Mapping) or not hasattr(groupby, "columns"):
         return {"group": group_labels(groupby, X, n_rows, assets)}
     if not isinstance(groupby, pd.DataFrame):
-        groupby = pd.DataFrame({name: np.asarray(groupby[name]) for name in groupby.columns})
-        groupby.index = X.index if isinstance(X, pd.DataFrame) else groupby.index
+        columns = {name: np.asarray(groupby[name]) for name in groupby.columns}  # type: ignore[index]  # a frame of polars
+        groupby = pd.DataFrame(columns, X.index if isinstance(X, pd.DataFrame) else None)
     if not len(groupby.columns) or not groupby.columns.is_unique:
         raise ValueError("groupby= has no columns, or columns of one name. Name each family once.")
     return {name: group_labels(column, X, n_rows, assets) for name, column in groupby.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -124,14 +124,16 @@ class FactorRiskModel(Estimator):
             If the data do not give factor returns and residuals of several dates and known assets,
             or as one of the parts.
         """
-        given: dict[str, Any] = {
+        given: dict[str, object] = {
             "groupby": groupby,
             "weights": weights,
             "sample_weight": sample_weight,
             "dates": dates,
         }
         given = {name: value for name, value in given.items() if value is not None}
-        model = FundamentalFactorModel() if self.model is None else clone(self.model)
+        model: BaseEstimator = FundamentalFactorModel()
+        if self.model is not None:
+            model = clone(self.model)
         self.model_ = model.fit(X, y, **given) if y is not None else model.fit(X, **given)
         self.n_features_in_ = self.model_.n_features_in_
         if hasattr(self.model_, "feature_names_in_"):
@@ -252,7 +254,8 @@ class FactorRiskModel(Estimator):
 
     def _exposures_of(self, X: pd.DataFrame, groupby: GroupLabels | None) -> pd.DataFrame:
         if isinstance(self.model_, FundamentalFactorModel):
-            return self.model_.exposures(X, groupby)[self._last.exposures.columns]
+            exposures: pd.DataFrame = self.model_.exposures(X, groupby)
+            return exposures.reindex(columns=self._last.exposures.columns)
         if groupby is not None:
             raise ValueError(f"{type(self.model_).__name__} takes no groupby=.")
         try:
