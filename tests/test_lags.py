@@ -20,9 +20,11 @@ from skfactor import (
     FactorBetas,
     FamaMacBeth,
     InstrumentedPCA,
+    InstrumentedPCACV,
     LinearFactorGMM,
     PooledRegression,
     RidgeFamaMacBeth,
+    ThreePassPremia,
     TradedFactorModel,
     frames,
     inference,
@@ -111,6 +113,10 @@ class Sample:
 
 def _equal(returns):
     return pd.Series(1.0, returns.columns)
+
+
+def _three_pass(sample):
+    return ThreePassPremia(2).fit(sample.factors, sample.returns)
 
 
 def _premia(model, **how):
@@ -216,6 +222,14 @@ USES = {
     ("InstrumentedPCA", "premia_halflife"): [
         lambda s: InstrumentedPCA(premia_halflife=3.0).fit(s.X, s.y).premia_
     ],
+    ("InstrumentedPCACV", "premia_halflife"): [
+        lambda s: (
+            InstrumentedPCACV((1,), cv=2, premia_halflife=3.0, random_state=0).fit(s.X, s.y).premia_
+        )
+    ],
+    ("ThreePassPremia.inference", "kernel"): [lambda s: _premia(_three_pass(s), **HAC)],
+    ("ThreePassPremia.summary", "kernel"): [lambda s: _three_pass(s).summary(**HAC)],
+    ("ThreePassPremia.strength_test", "kernel"): [lambda s: _three_pass(s).strength_test(**HAC)],
     ("BiasCorrectedFamaMacBeth.inference", "kernel"): [
         lambda s: _premia(BiasCorrectedFamaMacBeth().fit(s.factors, s.returns), **HAC)
     ],
@@ -318,6 +332,9 @@ USES = {
     ("evaluate_forecasts", "max_lag"): [
         lambda s: metrics.evaluate_forecasts(s.y, s.X["f"], n_quantiles=2, max_lag=4).decay
     ],
+    ("rank_autocorrelation_by_date", "lag"): [
+        lambda s: metrics.rank_autocorrelation_by_date(s.X["f"], lag=4)
+    ],
     ("rank_autocorrelation", "lag"): [lambda s: metrics.rank_autocorrelation(s.X["f"], lag=4)],
     ("quantile_turnover", "lag"): [
         lambda s: metrics.quantile_turnover(s.X["f"], n_quantiles=2, lag=4)
@@ -369,6 +386,8 @@ USES = {
     ("full_summary", "kernel"): [lambda s: summary.full_summary(s.wide(), **HAC)],
     ("QuantileReturnsDisplay", "horizon"): [_intervals],
 }
+# Takes datetimes and Periods alone, and is compared over these in its own tests.
+TIMES_ONLY = {("carry_forward", "lag")}
 COUNTING = {
     *("kernel", "lag", "lags", "max_lag", "horizon", "purge", "embargo", "periods"),
     *("halflife", "premia_halflife"),
@@ -439,7 +458,7 @@ def test_all_parameters_that_count_dates_are_tried_above():
         for parameter in inspect.signature(owner).parameters
         if parameter in COUNTING and not name.startswith("PremiaTable.")  # methods of pandas
     }
-    assert sorted(found - set(USES)) == []
+    assert sorted(found - set(USES) - TIMES_ONLY) == []
     assert sorted(set(USES) - found) == []
 
 
