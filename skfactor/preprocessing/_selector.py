@@ -101,7 +101,7 @@ class FactorSelector(
         chosen = self.factors(X) if callable(self.factors) else self.factors
         wanted = known if chosen is None else list(chosen)
         # As a position True would be 1: a mask is not a list of names.
-        unknown = [name for name in wanted if isinstance(name, bool | np.bool_)]
+        unknown = [name for name in wanted if isinstance(name, bool | np.bool_ | list | np.ndarray)]
         unknown = unknown or [name for name in wanted if name not in known]
         if unknown:
             raise ValueError(f"factors names {unknown}, which are not among {known}.")

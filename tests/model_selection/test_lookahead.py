@@ -51,8 +51,12 @@ ESTIMATORS.append(FormulaRegressor("x1 + x2", FamaMacBeth()))
 # The form of the data on which an estimator with its default parameters can be fitted.
 RATE = pd.factorize(X.index.get_level_values("date"), sort=True)[0] ** 0.5
 FORMS = {"FactorBetas": LONG, "FactorInteractions": (X.assign(rate=RATE), Y)}
-FORMS |= dict.fromkeys(["BiasCorrectedFamaMacBeth", "LinearFactorGMM", "TradedFactorModel"], WIDE)
-FORMS |= dict.fromkeys(["ReturnPCA", "RiskPremiumPCA"], (WIDE[1], WIDE[1]))
+FORMS |= dict.fromkeys(
+    ["BiasCorrectedFamaMacBeth", "LinearFactorGMM", "ThreePassPremia", "TradedFactorModel"], WIDE
+)
+FORMS |= dict.fromkeys(
+    ["ReturnPCA", "RiskPremiumPCA", "ShrinkageSDF", "ShrinkageSDFCV"], (WIDE[1], WIDE[1])
+)
 
 
 def _per_date(*steps):
