@@ -119,6 +119,11 @@ def _three_pass(sample):
     return ThreePassPremia(2).fit(sample.factors, sample.returns)
 
 
+def _compared(sample, **how):
+    forecasts = {name: sample.X[name] for name in ("f", "g")}
+    return metrics.compare_forecasts(sample.y, forecasts, n_quantiles=2, **how).dm_p_values
+
+
 def _premia(model, **how):
     found = model.inference(**how)
     return [*found.std_errors, found.bandwidth or 0.0]
@@ -329,6 +334,8 @@ USES = {
             .select_dtypes("number")
         )
     ],
+    ("compare_forecasts", "horizon"): [lambda s: _compared(s, horizon=4)],
+    ("compare_forecasts", "lags"): [lambda s: _compared(s, lags=4)],
     ("evaluate_forecasts", "max_lag"): [
         lambda s: metrics.evaluate_forecasts(s.y, s.X["f"], n_quantiles=2, max_lag=4).decay
     ],
