@@ -19,6 +19,7 @@ from skfactor import (
     BiasCorrectedFamaMacBeth,
     FactorBetas,
     FamaMacBeth,
+    FundamentalFactorModel,
     InstrumentedPCA,
     InstrumentedPCACV,
     LinearFactorGMM,
@@ -32,6 +33,7 @@ from skfactor import (
     model_selection,
     plotting,
     portfolios,
+    risk,
     summary,
 )
 from skfactor._dates import calendar_positions
@@ -113,6 +115,12 @@ class Sample:
 
 def _equal(returns):
     return pd.Series(1.0, returns.columns)
+
+
+def _fundamental(sample):
+    return FundamentalFactorModel().fit(
+        sample.X, sample.y, groupby=dict(zip(ASSETS, "ppppqqqq", strict=True))
+    )
 
 
 def _three_pass(sample):
@@ -235,6 +243,23 @@ USES = {
     ("ThreePassPremia.inference", "kernel"): [lambda s: _premia(_three_pass(s), **HAC)],
     ("ThreePassPremia.summary", "kernel"): [lambda s: _three_pass(s).summary(**HAC)],
     ("ThreePassPremia.strength_test", "kernel"): [lambda s: _three_pass(s).strength_test(**HAC)],
+    ("FundamentalFactorModel.inference", "kernel"): [lambda s: _premia(_fundamental(s), **HAC)],
+    ("FundamentalFactorModel.summary", "kernel"): [lambda s: _fundamental(s).summary(**HAC)],
+    ("FundamentalFactorModel.inference", "horizon"): [
+        lambda s: _premia(_fundamental(s), horizon=2)
+    ],
+    ("FundamentalFactorModel.summary", "horizon"): [lambda s: _fundamental(s).summary(horizon=2)],
+    ("EWMCovariance", "halflife"): [
+        lambda s: risk.EWMCovariance(5.0, correlation_halflife=9.0).fit(s.factors).covariance_
+    ],
+    ("EWMCovariance", "lags"): [
+        lambda s: risk.EWMCovariance(lags=2, correlation_lags=2).fit(s.factors).covariance_
+    ],
+    ("EWMCovariance", "horizon"): [
+        lambda s: risk.EWMCovariance(lags=2, horizon=3).fit(s.factors).covariance_
+    ],
+    ("SpecificRisk", "halflife"): [lambda s: risk.SpecificRisk(5.0).fit(s.returns).variances_],
+    ("SpecificRisk", "lags"): [lambda s: risk.SpecificRisk(lags=2).fit(s.returns).variances_],
     ("BiasCorrectedFamaMacBeth.inference", "kernel"): [
         lambda s: _premia(BiasCorrectedFamaMacBeth().fit(s.factors, s.returns), **HAC)
     ],

@@ -37,6 +37,7 @@ class Filled:
 
     values: Float64Array  # (T, K)
     pattern: IntArray  # (T,) number of each date's pattern
+    seen: BoolArray  # (T,) whether a date has a value at all; others have no weight
     unexplained: Float64Array  # (n_patterns, K, K) covariance of what is missing given the rest
 
 
@@ -51,13 +52,14 @@ def fill_gaps(values: Float64Array, weights: Float64Array) -> Filled:
        https://doi.org/10.1111/j.2517-6161.1977.tb01600.x
     """
     known = np.isfinite(values)
+    seen = known.any(axis=1)
     patterns, pattern = np.unique(known, axis=0, return_inverse=True)
     pattern = pattern.reshape(-1)
     k = values.shape[1]
     unexplained = np.zeros((len(patterns), k, k))
     if known.all():
-        return Filled(values, pattern, unexplained)
-    share = weights / weights.sum()
+        return Filled(values, pattern, seen, unexplained)
+    share = weights * seen / weights[seen].sum()
     shares = known * share[:, None]
     mean = np.nansum(values * shares, axis=0) / shares.sum(axis=0)
     scale = np.sqrt(np.nansum((values - mean) ** 2 * shares, axis=0) / shares.sum(axis=0))
@@ -90,7 +92,7 @@ def fill_gaps(values: Float64Array, weights: Float64Array) -> Filled:
         if np.abs(z - before).max() < SAME_FILLED:
             break
     filled = np.where(known, values, mean + scale * z)
-    return Filled(filled, pattern, unexplained * scale[:, None] * scale)
+    return Filled(filled, pattern, seen, unexplained * scale[:, None] * scale)
 
 
 def exponential_covariance(
@@ -102,7 +104,7 @@ def exponential_covariance(
     Bartlett's kernel on lag j times 2^(-j / 2 halflife), so that it is positive semidefinite.
     """
     values = filled.values
-    weights = exponential_weights(len(values), halflife)
+    weights = exponential_weights(len(values), halflife) * filled.seen
     weights /= weights.sum()
     mean = weights @ values if center else np.zeros(values.shape[1])
     z = np.sqrt(weights)[:, None] * (values - mean)

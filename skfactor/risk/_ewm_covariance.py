@@ -13,6 +13,7 @@ from scipy.stats import multivariate_normal
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from skfactor._dates import calendar_positions
 from skfactor._fitting import fitting
 from skfactor._kernels.exponential import (
     adjust_eigenfactors,
@@ -161,7 +162,8 @@ class EWMCovariance(Estimator):
         Parameters
         ----------
         X : array-like of shape (n_dates, n_factors)
-            Factor returns. An index of dates orders the rows; arrays are in their order.
+            Factor returns. An index of dates orders the rows; arrays are in their order. Periods
+            of a week or longer that are missing between the rows count as dates.
         y : None
             Not used.
 
@@ -176,14 +178,15 @@ class EWMCovariance(Estimator):
             not one per date, or the weights leave too few dates for the simulation.
         """
         values = validate_features(self, X, reset=True).astype(np.float64)
-        values = values[order_in_time(X)]
+        order, places = order_in_time(X, len(values))
+        values = on_calendar(values[order], places)
         names = column_index(feature_names(self, X))
         n_factors = len(names)
-        values = values[~np.isnan(values).all(axis=1)]
-        if len(values) <= n_factors:
+        known = ~np.isnan(values).all(axis=1)
+        if known.sum() <= n_factors:
             raise ValueError(
                 f"A covariance of {n_factors} factors needs more dates than factors; found "
-                f"n_samples={len(values)}. Otherwise some portfolios of factors seem to have no "
+                f"n_samples={known.sum()}. Otherwise some portfolios of factors seem to have no "
                 "risk: use more dates, or fewer factors."
             )
         counts = np.isfinite(values).sum(axis=0)
@@ -202,7 +205,7 @@ class EWMCovariance(Estimator):
         covariance = join_volatilities(np.diag(own), correlated)
         self.eigen_bias_ = None
         if self.eigen_scale is not None:
-            n_effective = effective_number(weights)
+            n_effective = effective_number(weights[known])
             if n_effective <= n_factors:
                 raise ValueError(
                     f"With correlation_halflife={self.correlation_halflife} the dates weigh as "
@@ -298,12 +301,24 @@ def regime_multiplier(
     return float(np.sqrt(exponential_means(mean[:, None], regime_halflife)[-1, 0]))
 
 
-def order_in_time(X: ArrayLike) -> slice | IntArray:
-    """Order of rows in time."""
+def order_in_time(X: ArrayLike, n_rows: int) -> tuple[IntArray, IntArray]:
+    """Order of the rows in time, and the place on the calendar of each row in that order."""
     if isinstance(X, pd.DataFrame) and X.index.nlevels > 1:
         raise ValueError(
             f"X is indexed by {list(X.index.names)}; a covariance needs one row per date and one "
             "column per factor, such as lambdas_."
         )
     dates = time_index(X) if isinstance(X, pd.DataFrame) else None
-    return slice(None) if dates is None else dates.argsort()
+    if dates is None:
+        return np.arange(n_rows), np.arange(n_rows)
+    order: IntArray = dates.argsort()
+    return order, calendar_positions(dates[order])
+
+
+def on_calendar(values: Float64Array, places: IntArray) -> Float64Array:
+    """Rows at their places on the calendar, NaN where a period is missing."""
+    if len(places) == 0 or places[-1] + 1 == len(places):
+        return values
+    spread = np.full((int(places[-1]) + 1, values.shape[1]), np.nan)
+    spread[places] = values
+    return spread

@@ -19,7 +19,7 @@ from skfactor._kernels.specific_risk import shrink_by_size, structural_volatilit
 from skfactor._sklearn import Estimator, Interval
 from skfactor._typing import Float64Array, IntArray
 from skfactor._validation import column_index, feature_names, numbers, validate_features
-from skfactor.risk._ewm_covariance import order_in_time, regime_multiplier
+from skfactor.risk._ewm_covariance import on_calendar, order_in_time, regime_multiplier
 
 # Values that say nothing and all, at a half-life of 84 dates; both grow with it.
 _NONE, _FULL, _WINDOW, _HALFLIFE = 60.0, 180.0, 252.0, 84.0
@@ -128,7 +128,8 @@ class SpecificRisk(Estimator):
         Parameters
         ----------
         X : array-like of shape (n_dates, n_assets)
-            Residuals; NaN where an asset has none. An index of dates orders the rows.
+            Residuals; NaN where an asset has none. An index of dates orders the rows. Periods of a
+            week or longer that are missing between the rows count as dates.
         y : None
             Not used.
         exposures : DataFrame of shape (n_assets, n_factors), optional
@@ -149,21 +150,23 @@ class SpecificRisk(Estimator):
         if isinstance(y, pd.DataFrame):
             raise ValueError("Exposures are passed by name: fit(residuals, exposures=...).")
         values = validate_features(self, X, reset=True).astype(np.float64)
-        order = order_in_time(X)
+        order, self._places = order_in_time(X, len(values))
         assets = column_index(feature_names(self, X))
         rows = X.index if isinstance(X, pd.DataFrame) else pd.RangeIndex(len(values))
         rows = rows[order]
-        values = values[order]
-        self._residuals = pd.DataFrame(values, rows, assets)
+        # Where Periods are missing between the rows, their places are empty.
+        values = on_calendar(values[order], self._places)
+        self._residuals = values
         self._sizes = None
         if weights is not None:
             self._sizes = _sizes(weights, assets, len(values))
             if isinstance(weights, pd.DataFrame):
                 self._sizes = self._sizes[order]
+            self._sizes = on_calendar(self._sizes, self._places)
         found = exponential_variances(
             values, float(self.halflife), int(self.lags), int(self.lags) + 2
         )
-        self.variances_ = pd.DataFrame(found, rows, assets)
+        self.variances_ = pd.DataFrame(found[self._places], rows, assets)
         if exposures is None and self.structural:
             raise ValueError("structural=True needs exposures= of the assets.")
         self.variance_ = self.forecast(exposures=exposures)
@@ -203,26 +206,22 @@ class SpecificRisk(Estimator):
             raise ValueError("exposures= have an effect only with structural=True.")
         if exposures is None and self.structural:
             raise ValueError("structural=True needs exposures= of the assets.")
-        end = len(self._residuals)
-        if date is not None:
-            end = int(np.count_nonzero(self._residuals.index <= date))
-            if not end:
-                raise ValueError(
-                    f"There are no residuals up to {date}; the first are of "
-                    f"{self._residuals.index[0]}."
-                )
-        known = self._residuals.columns
+        dates, known = self.variances_.index, self.variances_.columns
+        row = len(dates) if date is None else int(np.count_nonzero(dates <= date))
+        if not row:
+            raise ValueError(f"There are no residuals up to {date}; the first are of {dates[0]}.")
+        end = int(self._places[row - 1]) + 1
         assets = known if exposures is None else exposures.index
         place = known.get_indexer(assets)
         volatility = np.where(
-            place >= 0, np.sqrt(self.variances_.to_numpy()[end - 1][place]), np.nan
+            place >= 0, np.sqrt(self.variances_.to_numpy()[row - 1][place]), np.nan
         )
         size = self._sizes_of(assets, place, end, weights)
         if exposures is not None:
             volatility = self._blend(volatility, place, end, exposures, size)
         volatility = shrink_by_size(volatility, size, float(self.shrinkage))
         if self.regime_halflife is not None:
-            history = self._residuals.to_numpy()[:end]
+            history = self._residuals[:end]
             weigh = None if self._sizes is None else np.nan_to_num(self._sizes[:end])
             volatility = volatility * regime_multiplier(
                 history, float(self.halflife), float(self.regime_halflife), weigh
@@ -255,7 +254,7 @@ class SpecificRisk(Estimator):
     ) -> Float64Array:
         scale = float(self.halflife) / _HALFLIFE
         start = max(end - ceil(_WINDOW * scale), 0)
-        history = self._residuals.to_numpy()[start:end]
+        history = self._residuals[start:end]
         gamma = np.where(place >= 0, trust(history, _NONE * scale, _FULL * scale)[place], 0.0)
         gamma = np.where(np.isfinite(volatility), gamma, 0.0)
         values = numbers(exposures, "exposures")
