@@ -185,7 +185,7 @@ def test_factors_price_the_assets_in_a_two_pass_model():
         (ReturnPCA(2, missing="em"), RETURNS.assign(z=np.nan), r"\['z'\].*no return at all"),
         (ReturnPCA(2, missing="project"), GAPPY, "of which X has 0 and n_components=2"),
         (ReturnPCA(2), RETURNS.stack(), "is a Series"),
-        (ReturnPCA(2), RETURNS.stack().to_frame("r"), "one return a row.*unstack"),
+        (ReturnPCA(2), RETURNS.stack().to_frame("r"), "one return per row.*unstack"),
         (ReturnPCA(2), RETURNS.iloc[:1], "n_samples=1 period"),
         (ReturnPCA(2), RETURNS.assign(S1V1="x"), "do not hold numbers"),
         (ReturnPCA(2, scale=True), RETURNS.assign(S1V1=0.1), r"columns \['S1V1'\].*constant"),

@@ -23,7 +23,6 @@ def test_incomplete_pairs_are_dropped_and_their_dates_kept():
     assert list(pairs.dates) == [1, 2, 3]
     assert_array_equal(pairs.run_dates, [1, 2])
     assert_array_equal(pairs.by_date(np.array([5.0, 6.0])), [NAN, 5.0, 6.0])
-    assert_array_equal(pairs.table(np.array([[5.0], [6.0]])), [[NAN], [5.0], [6.0]])
 
 
 def test_groups_are_averaged_by_their_pairs_where_they_have_a_value():
