@@ -349,7 +349,7 @@ class ShrinkageSDF(
         Returns
         -------
         float
-            1 - |m - S b|^2 / |m|^2, with mean m and shrunk covariance S of X: not centred.
+            ``1 - |m - S b|^2 / |m|^2``, with mean m and shrunk covariance S of X: not centred.
         """
         values = self._neutral_returns(X)
         if len(values) < 2:
