@@ -175,7 +175,13 @@ _METHODS = ("predict", "transform", "expected_returns", "score")
 
 @pytest.mark.parametrize(
     "estimator",
-    [each for each in ESTIMATORS if any(hasattr(each, name) for name in _METHODS)],
+    [
+        each
+        for each in ESTIMATORS
+        if any(hasattr(each, name) for name in _METHODS)
+        # The first takes its columns by name, in any order, the second needs more than two.
+        and _name(each) not in {"FactorSelector", "FactorInteractions"}
+    ],
     ids=_name,
 )
 @pytest.mark.parametrize("names", [[1, 0], [("a", 1), ("b", 2)]], ids=["integers", "tuples"])

@@ -46,6 +46,8 @@ LEFT_OUT = {
     "fetch_french": "asks a server; tests/datasets/test_french_library.py attacks it",
     "fetch_french_tables": "asks a server",
     "skfactor.distributed": "starts a scheduler for each call",
+    "skfolio_prior": "needs a package that the tests do not",
+    "cvxrisk_model": "needs a package that the tests do not",
     "skfactor.plotting": "draws, which takes seconds",
 }
 # Methods of every estimator that are scikit-learn's own.

@@ -175,12 +175,25 @@ def test_without_callbacks_nothing_of_them_is_there(recorder):
 
 
 def _fit(estimator):
-    panels = skfactor.FamaMacBeth | skfactor.RidgeFamaMacBeth | skfactor.PooledRegression
+    panels = (
+        skfactor.FundamentalFactorModel
+        | skfactor.FamaMacBeth
+        | skfactor.RidgeFamaMacBeth
+        | skfactor.PooledRegression
+    )
     if isinstance(estimator, panels | CrossSectionalTargetRegressor):
         wide = isinstance(estimator, skfactor.BiasCorrectedFamaMacBeth)
         return estimator.fit(FACTORS, RETURNS) if wide else estimator.fit(X, Y)
-    if isinstance(estimator, InstrumentedPCA):
+    if isinstance(estimator, InstrumentedPCA | skfactor.InstrumentedPCACV):
         return estimator.fit(X, Y)
+    if isinstance(estimator, skfactor.FactorInteractions):
+        return estimator.fit(X.assign(rate=X.groupby(level="date").transform("mean")["x0"]))
+    if isinstance(estimator, skfactor.FactorRiskModel):
+        return estimator.set_params(specific=skfactor.SpecificRisk()).fit(X, Y)
+    if isinstance(estimator, skfactor.EWMCovariance | skfactor.SpecificRisk):
+        return estimator.fit(FACTORS)
+    if isinstance(estimator, skfactor.ShrinkageSDF):
+        return estimator.fit(RETURNS)
     if isinstance(estimator, ReturnPCA | RiskPremiumPCA):
         return estimator.set_params(n_components=2).fit(RETURNS)
     per_date = hasattr(estimator, "transform") and not isinstance(estimator, FactorBetas)

@@ -20,10 +20,12 @@ import skfactor
 from skfactor import (
     BiasCorrectedFamaMacBeth,
     FactorBetas,
+    FactorInteractions,
     FactorRanker,
     FactorZScorer,
     FamaMacBeth,
     InstrumentedPCA,
+    InstrumentedPCACV,
     LinearFactorGMM,
     RidgeFamaMacBeth,
     TradedFactorModel,
@@ -38,7 +40,8 @@ TRANSFORMERS = [
     each
     for each in PUBLIC
     if inspect.isclass(each) and hasattr(each, "transform") and hasattr(each(), "date_level")
-    if each not in {FactorBetas, InstrumentedPCA}  # models, which need a target
+    # Models, which need a target; and what needs a column of one value per date.
+    if each not in {FactorBetas, InstrumentedPCA, InstrumentedPCACV, FactorInteractions}
 ]
 PER_DATE = pytest.mark.parametrize("estimator", TRANSFORMERS, ids=lambda each: each.__name__)
 UNDATED_FIT = "No dates were found: statistics are those of all rows together"

@@ -87,7 +87,7 @@ def panel_from_long(
     >>> import pandas as pd
     >>> from skfactor.frames import panel_from_long
     >>> file = io.StringIO(
-    ...     "permno,date,ret,mktcap\n10002,202401,0.02,7\n10001,202401,-0.01,5\\n"
+    ...     "permno,date,ret,mktcap\n10002,202401,0.02,7\n10001,202401,-0.01,5\n"
     ...     "10001,202402,0.03,6\n")
     >>> panel_from_long(pd.read_csv(file))
                     ret  mktcap

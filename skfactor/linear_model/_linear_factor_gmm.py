@@ -160,7 +160,8 @@ class LinearFactorGMM(ExpectedReturns):
         self.dates_, assets = wide.returns.index, wide.returns.columns
         raise_if_repeated(assets, "y")
         data, positions = (
-            (wide.returns.to_numpy(), wide.factors.to_numpy()),
+            # Copies: the caller may write into X and y later.
+            (wide.returns.to_numpy(copy=True), wide.factors.to_numpy(copy=True)),
             calendar_positions(self.dates_),
         )
         moments = FactorMoments(*data, self.fit_intercept, positions, self.kernel)

@@ -102,7 +102,7 @@ def rank_autocorrelation_by_date(
     >>> from skfactor.metrics import rank_autocorrelation_by_date
     >>> X, _ = make_panel(random_state=0, return_X_y=True)
     >>> rank_autocorrelation_by_date(X["x1"]).first_valid_index()
-    Timestamp('2010-02-28 00:00:00')
+    Period('2010-02', 'M')
     """
     return _autocorrelations(y_pred, lag, dates, assets, "rank_autocorrelation_by_date")
 

@@ -109,7 +109,7 @@ def forecast_importance(
     >>> X, y = make_panel(n_dates=60, random_state=0, return_X_y=True)
     >>> _, fits = walk_forward_predict(FamaMacBeth(), X, y, return_estimator=True)
     >>> forecast_importance(fits, X, y, scoring="rank_ic").index[0]
-    'x1'
+    'x3'
     """
     for value, parameter, options in (
         (method, "method", {"permute", "zero"}),

@@ -345,7 +345,7 @@ def constant_within_dates(X: object) -> list[Hashable]:
     [1.0, 1.0, 3.0, 3.0]
     """
     frame = X if isinstance(X, pd.DataFrame) else None
-    panel = None if frame is None else find_panel(frame, n_rows=len(frame))
+    panel = None if frame is None or frame.empty else find_panel(frame, n_rows=len(frame))
     if frame is None or panel is None:
         raise ValueError(
             "Columns that are constant within dates are found in a DataFrame indexed by (date, "

@@ -27,12 +27,12 @@ from skfactor._kernels.exponential import (
 )
 from skfactor._limits import single_blas_thread
 from skfactor._panel import time_index
-from skfactor._sklearn import Estimator, Interval
+from skfactor._sklearn import CallbackSupportMixin, Estimator, Interval
 from skfactor._typing import Float64Array, IntArray
 from skfactor._validation import column_index, feature_names, validate_features
 
 
-class EWMCovariance(Estimator):
+class EWMCovariance(CallbackSupportMixin, Estimator):  # type: ignore[misc]  # scikit-learn is untyped
     r"""Exponentially weighted covariance of factor returns, a forecast of the next ones.
 
     Volatilities and correlations have half-lives and lags of their own, since volatilities change

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
+from inspect import Parameter, signature
 from typing import ClassVar, Self
 
 import numpy as np
@@ -15,14 +16,14 @@ from sklearn.utils.validation import check_is_fitted
 from skfactor._fitting import fitting
 from skfactor._panel import find_panel
 from skfactor._risk_model import RiskModel
-from skfactor._sklearn import Estimator, HasMethods
+from skfactor._sklearn import CallbackSupportMixin, Estimator, HasMethods
 from skfactor._typing import GroupLabels, RowLabels
 from skfactor.linear_model import FundamentalFactorModel
 from skfactor.risk._ewm_covariance import EWMCovariance
 from skfactor.risk._specific_risk import SpecificRisk
 
 
-class FactorRiskModel(Estimator):
+class FactorRiskModel(CallbackSupportMixin, Estimator):  # type: ignore[misc]  # scikit-learn is untyped
     """Risk forecasts from a factor model: its exposures, a covariance and specific variances.
 
     A factor model gives factor returns and residuals; of these the covariance of the factors and
@@ -134,6 +135,7 @@ class FactorRiskModel(Estimator):
         model: BaseEstimator = FundamentalFactorModel()
         if self.model is not None:
             model = clone(self.model)
+        _check_taken(model, y, given)
         self.model_ = model.fit(X, y, **given) if y is not None else model.fit(X, **given)
         self.n_features_in_ = self.model_.n_features_in_
         if hasattr(self.model_, "feature_names_in_"):
@@ -272,3 +274,13 @@ class FactorRiskModel(Estimator):
         tags.input_tags.allow_nan = get_tags(model).input_tags.allow_nan
         tags.target_tags.required = get_tags(model).target_tags.required
         return tags
+
+
+def _check_taken(model: BaseEstimator, y: object, given: Mapping[str, object]) -> None:
+    """Raise ``ValueError`` where the factor model needs y, or takes none of what is given."""
+    taken = signature(model.fit).parameters
+    if y is None and "y" in taken and taken["y"].default is Parameter.empty:
+        raise ValueError(f"{type(model).__name__} needs y: pass fit(X, y).")
+    unknown = [name for name in given if name not in taken]
+    if unknown:
+        raise ValueError(f"{type(model).__name__} takes no {unknown}. Leave them out.")

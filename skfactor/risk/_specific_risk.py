@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from skfactor._fitting import fitting
 from skfactor._kernels.exponential import exponential_variances
 from skfactor._kernels.specific_risk import shrink_by_size, structural_volatilities, trust
-from skfactor._sklearn import Estimator, Interval
+from skfactor._sklearn import CallbackSupportMixin, Estimator, Interval
 from skfactor._typing import Float64Array, IntArray
 from skfactor._validation import column_index, feature_names, numbers, validate_features
 from skfactor.risk._ewm_covariance import on_calendar, order_in_time, regime_multiplier
@@ -25,7 +25,7 @@ from skfactor.risk._ewm_covariance import on_calendar, order_in_time, regime_mul
 _NONE, _FULL, _WINDOW, _HALFLIFE = 60.0, 180.0, 252.0, 84.0
 
 
-class SpecificRisk(Estimator):
+class SpecificRisk(CallbackSupportMixin, Estimator):  # type: ignore[misc]  # scikit-learn is untyped
     r"""Specific variances of assets, a forecast of the next date's, from residuals.
 
     Variances are exponentially weighted and contain serial covariances, which bid-ask bounce and

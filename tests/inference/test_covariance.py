@@ -317,7 +317,10 @@ def test_shanken_needs_complete_returns():
     ("options", "message"),
     [
         ({"covariance": "ols"}, r"'ols' is unknown.*'auto' or one of \['fama-macbeth', 'shank"),
-        ({"kernel": "tukey"}, r"'tukey' is unknown.*\['bartlett', 'parzen', 'quadratic-spectral'"),
+        (
+            {"kernel": "tukey"},
+            r"'tukey' is unknown.*\['bartlett', 'ewc', 'hansen-h",
+        ),
         ({"bandwidth": 4}, r"bandwidth=4 needs a kernel; pass kernel='bartlett'"),
         (
             {"kernel": "bartlett", "bandwidth": "white"},
