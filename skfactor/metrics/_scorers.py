@@ -257,9 +257,11 @@ def get_scorer(scoring: str | Callable[..., float]) -> Callable[..., float]:
     """
     if callable(scoring):
         return scoring
-    if scoring in SCORERS:
+    name: object = scoring
+    known = isinstance(name, str)
+    if known and scoring in SCORERS:
         return SCORERS[scoring]
-    if scoring not in get_scorer_names():
+    if not known or scoring not in get_scorer_names():
         raise ValueError(
             f"scoring={scoring!r} is no scorer: neither one of {sorted(SCORERS)}, nor one of "
             "sklearn.metrics.get_scorer_names()."

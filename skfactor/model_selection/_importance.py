@@ -162,8 +162,13 @@ def forecast_importance(
     return found.sort_values("importance", ascending=False, kind="stable")
 
 
+def _are_fits(given: Sequence[object]) -> bool:
+    return all(isinstance(fit, WalkForwardFit) for fit in given)
+
+
 def _check_fits(fits: Sequence[WalkForwardFit], n_rows: int) -> None:
-    if not len(fits) or not all(isinstance(fit, WalkForwardFit) for fit in fits):
+    given: object = fits
+    if not isinstance(given, Sequence) or not given or not _are_fits(given):
         raise ValueError(
             "fits are the models of a walk-forward: _, fits = walk_forward_predict(estimator, X, "
             "y, return_estimator=True)."
