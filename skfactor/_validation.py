@@ -408,7 +408,9 @@ def which_columns(
 
 def column_index(names: Sequence[Hashable]) -> pd.Index:
     """Names of columns as an index to be shared: making one from text takes time."""
-    index: pd.Index = pd.Index(names, tupleize_cols=False)
+    # Labels out of a NumPy array are of its own type of text, which scikit-learn 1.7 refuses.
+    plain = [str(name) if isinstance(name, np.str_) else name for name in names]
+    index: pd.Index = pd.Index(plain, tupleize_cols=False)
     return index
 
 
