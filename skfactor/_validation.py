@@ -232,8 +232,11 @@ def raise_if_repeated(columns: pd.Index, what: str) -> None:
 
 def raise_if_sparse(frame: pd.DataFrame, what: str) -> None:
     """Raise ``ValueError`` naming the columns that are sparse, which NumPy does not take."""
-    sparse = [name for name, kind in frame.dtypes.items() if isinstance(kind, pd.SparseDtype)]
-    if sparse:
+    kinds = frame.dtypes.to_numpy()
+    # Of thousands of columns the few types are looked at, and labels only where one is sparse.
+    if any(isinstance(kind, pd.SparseDtype) for kind in set(kinds)):
+        of_columns = zip(frame.columns, kinds, strict=True)
+        sparse = [name for name, kind in of_columns if isinstance(kind, pd.SparseDtype)]
         raise ValueError(
             f"The columns {sparse[:5]} of {what} are sparse. Make them dense: "
             f"{what}.astype('float64')."
@@ -409,8 +412,10 @@ def which_columns(
 def column_index(names: Sequence[Hashable]) -> pd.Index:
     """Names of columns as an index to be shared: making one from text takes time."""
     # Labels out of a NumPy array are of its own type of text, which scikit-learn 1.7 refuses.
-    plain = [str(name) if isinstance(name, np.str_) else name for name in names]
-    index: pd.Index = pd.Index(plain, tupleize_cols=False)
+    # An index is taken as it is: going through thousands of labels takes as long as a fit.
+    if isinstance(names, list):
+        names = [str(name) if isinstance(name, np.str_) else name for name in names]
+    index: pd.Index = pd.Index(names, tupleize_cols=False)
     return index
 
 
