@@ -32,7 +32,7 @@ Rows = Callable[[int], tuple[Float64Array, Float64Array, Float64Array | None]]
 
 @dataclass(frozen=True)
 class LeastSquares(Record):
-    """One regression per segment; NaN where it is thin or deficient."""
+    """One regression per segment; NaN where it is thin or deficient, or a regressor was dropped."""
 
     coefficients: Float64Array  # (S, K), or (S, 1 + K) with the intercept first
     n_rows: IntArray  # (S,)
@@ -78,7 +78,9 @@ class LeastSquares(Record):
     @property
     def n_parameters(self) -> Float64Array:
         """Coefficients that each segment spends (S,)."""
-        return np.full(len(self.n_rows), float(self.coefficients.shape[1]))
+        n_parameters = np.full(len(self.n_rows), float(self.coefficients.shape[1]))
+        n_parameters[self.solved] = (~np.isnan(self.coefficients[self.solved])).sum(axis=1)
+        return n_parameters
 
 
 def solve_least_squares(
@@ -88,12 +90,14 @@ def solve_least_squares(
     fit_intercept: bool,
     min_rows: int | Float64Array,
     resolution: float,
+    drop: bool = False,
 ) -> LeastSquares:
     """Regress the last variable of the moments on the others in every segment.
 
     ``rows`` fetches a segment's data where its moments do not suffice. Fewer than ``min_rows``
     rows (of all segments, or of each) are thin. ``resolution`` is the machine epsilon of the data:
-    regressors that differ from collinear ones by no more than rounding are deficient.
+    regressors that differ from collinear ones by no more than rounding are deficient. With ``drop``
+    those that depend on regressors before them are left out instead, and have no coefficient.
     """
     products = moments.products
     if not fit_intercept:
@@ -115,12 +119,18 @@ def solve_least_squares(
         # What is left of a level that centring took off: a constant column leaves only rounding.
         level = moments.weight * moments.mean[:-1] ** 2
         safe = safe & (norm**2 >= SAFE_SPREAD * level).all(axis=0)
-    condition_by_qr = {}
+    condition_by_qr, used = {}, np.ones(slopes.shape, dtype=bool)
     for s in np.flatnonzero(~(safe | thin)):
-        solution = _solve_from_rows(*rows(int(s)), fit_intercept, resolution)
+        x, y, w = rows(int(s))
+        solution = _solve_from_rows(x, y, w, fit_intercept, resolution)
+        if solution is None and drop:
+            used[:, s] = independent_regressors(x, w, fit_intercept, resolution)
+            if used[:, s].any():
+                solution = _solve_from_rows(x[used[:, s]], y, w, fit_intercept, resolution)
         deficient[s] = solution is None
         if solution is not None:
-            slopes[:, s], explained[s], condition_by_qr[int(s)] = solution
+            slopes[~used[:, s], s] = 0.0
+            slopes[used[:, s], s], explained[s], condition_by_qr[int(s)] = solution
     slopes[:, thin | deficient] = np.nan
     collinear = None
     if deficient.any():
@@ -130,6 +140,7 @@ def solve_least_squares(
     if fit_intercept:
         level = moments.mean[-1] - dot_in_order(moments.mean[:-1], slopes)
         coefficients = np.vstack([level, slopes])
+    coefficients[int(fit_intercept) :][~used] = np.nan
     return LeastSquares(
         coefficients.T,
         moments.n_rows,
@@ -283,6 +294,42 @@ def _factorize(
     return _Factorization(q, r, norm, mean, root, float(singular[0] / singular[-1]))
 
 
+def independent_regressors(
+    x: Float64Array, w: Float64Array | None, fit_intercept: bool, resolution: float
+) -> BoolArray:
+    """Which of the regressors x (K, m) are neither constant nor combinations of those before them.
+
+    Together they have full rank.
+    """
+    k, m = x.shape
+    root = np.ones(m) if w is None else np.sqrt(w)
+    noise = RANK_UNITS * resolution * np.sqrt(m) * np.abs(x * root).max(axis=1)
+    z = x
+    if fit_intercept:
+        for _ in range(2):  # as in _factorize
+            z = z - np.average(z, axis=1, weights=w)[:, None]
+    z = z * root
+    norm = np.sqrt(np.einsum("ij,ij->i", z, z))
+    kept: list[int] = []
+    basis, left, limit = np.empty((min(k, m), m)), np.full(k, np.inf), 0.0
+    for j in map(int, np.flatnonzero(norm > noise)):
+        if len(kept) == m - fit_intercept:
+            break
+        rest, so_far = z[j] / norm[j], basis[: len(kept)]
+        for _ in range(2):  # the second time what rounding left
+            rest = rest - (so_far @ rest) @ so_far
+        length = float(np.sqrt(rest @ rest))
+        needed = max(limit, float(k * noise[j] / norm[j]))
+        if length > needed:
+            basis[len(kept)], left[j], limit = rest / length, length, needed
+            kept.append(j)
+    # Each is far enough from the others, but all together may not be: the closest one goes.
+    while kept and _factorize(x[kept], w, fit_intercept, resolution) is None:
+        kept.remove(int(left.argmin()))
+        left[left.argmin()] = np.inf
+    return np.isin(np.arange(k), kept)
+
+
 def _solve_from_rows(
     x: Float64Array,
     y: Float64Array,
@@ -320,9 +367,16 @@ def slope_weights(
 
 
 def segment_slope_weights(
-    values: FloatArray, segments: Segments, weights: Float64Array | None, fit_intercept: bool
+    values: FloatArray,
+    segments: Segments,
+    weights: Float64Array | None,
+    fit_intercept: bool,
+    drop: bool = False,
 ) -> Float64Array:
-    """`slope_weights` (n_rows, P) of the segments of values (n_rows, K); 0 for incomplete rows."""
+    """`slope_weights` (n_rows, P) of the segments of values (n_rows, K); 0 for incomplete rows.
+
+    With ``drop`` as in `solve_least_squares`.
+    """
     out = np.zeros((len(values), values.shape[1] + fit_intercept))
     resolution = float(np.finfo(values.dtype).eps)
     for start, stop in pairwise(segments.offsets):
@@ -333,5 +387,15 @@ def segment_slope_weights(
         kept = rows[complete]
         w = None if weights is None else weights[kept]
         x = values[kept].astype(np.float64)
-        out[kept] = slope_weights(x.T, w, fit_intercept, resolution).T if len(kept) else np.nan
+        if not len(kept):
+            continue
+        used = np.ones(x.shape[1], dtype=bool)
+        if drop and _factorize(x.T, w, fit_intercept, resolution) is None:
+            used = independent_regressors(x.T, w, fit_intercept, resolution)
+        out[kept] = np.nan
+        if used.any():
+            const = np.ones(int(fit_intercept), dtype=bool)
+            columns = np.concatenate([const, used])
+            found = slope_weights(x[:, used].T, w, fit_intercept, resolution).T
+            out[np.ix_(kept, np.flatnonzero(columns))] = found
     return out

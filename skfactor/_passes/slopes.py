@@ -186,6 +186,7 @@ class Slopes:
         deficient = failed & ~thin
         if whole and not failed.all():
             failed[: int(np.append(self.in_warm_up, False).argmin())] = False
+        self._report_dropped(whole=whole)
         if not failed.any():
             return
         parts, n_failed = [], int(failed.sum())
@@ -217,6 +218,29 @@ class Slopes:
         first = f" (first: {self.dates[failed][0]})" if self.has_dates else ""
         warn_user(
             f"The premia of {n_failed} of {len(failed)} dates are NaN: {found}{first}.",
+            RankDeficientWarning,
+        )
+
+    def _report_dropped(self, *, whole: bool) -> None:
+        """Warn once about exposures that dates left out; raise if all did of a whole fit."""
+        known = np.isfinite(self.lambdas.iloc[:, -len(self.names) :].to_numpy())
+        dropped = ~known & known.any(axis=1)[:, None]
+        if not dropped.any():
+            return
+        counts = dropped.sum(axis=0)
+        never = [name for name, each in zip(self.names, known.T, strict=True) if not each.any()]
+        if self.has_dates and whole and never:
+            raise ValueError(
+                f"The columns {never} are constant or combinations of columns before them on every "
+                "date, so they have no slope at all. Drop them."
+            )
+        parts = [f"{name!r} on {n}" for name, n in zip(self.names, counts, strict=True) if n]
+        n_dates = int(dropped.any(axis=1).sum())
+        first = f" (first: {self.dates[dropped.any(axis=1)][0]})" if self.has_dates else ""
+        warn_user(
+            f"{n_dates} of {len(known)} dates drop columns that are constant there or combinations "
+            f"of columns before them: {', '.join(parts)} dates{first}. These slopes are NaN, and a "
+            "premium is the average over the dates of its own column.",
             RankDeficientWarning,
         )
 

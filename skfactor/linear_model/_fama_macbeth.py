@@ -20,6 +20,7 @@ from skfactor._passes.second_pass import second_pass
 from skfactor._passes.slopes import Slopes
 from skfactor._passes.time_series import WideData
 from skfactor._passes.two_pass import TwoPassFit
+from skfactor._sklearn import StrOptions
 from skfactor._typing import RowLabels
 from skfactor._validation import (
     check_row_weights,
@@ -65,9 +66,13 @@ class FamaMacBeth(TwoPassModel, PanelRegression):
         Fewest assets on a date; thinner dates get NaN. None is the number of coefficients.
     missing : {"drop", "raise"}, default="drop"
         ``"drop"`` leaves out rows (panel) or returns (wide) that are missing.
-    rank_deficient : {"nan", "raise"}, default="nan"
+    rank_deficient : {"nan", "drop", "raise"}, default="nan"
         What to do about dates that are too thin or have collinear exposures: NaN slopes and one
-        warning that counts them, or an error.
+        warning that counts them, or an error. ``"drop"``, for panels, leaves out of a date's
+        regression the columns that are constant there or a combination of columns before them in
+        X, as Stata does: their slopes are NaN on the date, the others are kept, and a warning
+        counts them by column. Each premium is then the average over the dates of its own column.
+        Dates that are too thin for all columns, or have none left, are NaN nevertheless.
     date_level : str, int or None, default="auto"
         Name or position of the date level of a (date, asset) index. None says that the rows have no
         dates; with dates it raises.
@@ -76,7 +81,7 @@ class FamaMacBeth(TwoPassModel, PanelRegression):
     ----------
     lambdas_ : DataFrame of shape (n_dates, n_premia)
         Slopes of each date, in the units of the returns; ``"const"`` first. Dates that could not
-        be estimated are NaN.
+        be estimated are NaN, and so are the columns that a date drops.
     premia_ : Series of shape (n_premia,)
         Their average.
     coef_ : ndarray of shape (n_features,)
@@ -142,7 +147,10 @@ class FamaMacBeth(TwoPassModel, PanelRegression):
 
     __metadata_request__fit: ClassVar = {"dates": True}
     __metadata_request__partial_fit: ClassVar = {"dates": True}
-    _parameter_constraints: ClassVar = TWO_PASS_CONSTRAINTS
+    _parameter_constraints: ClassVar = {
+        **TWO_PASS_CONSTRAINTS,
+        "rank_deficient": [StrOptions({"nan", "drop", "raise"})],
+    }
 
     def __init__(
         self,
@@ -238,6 +246,12 @@ class FamaMacBeth(TwoPassModel, PanelRegression):
         return super()._panel_rows(*args)
 
     def _fit_wide(self, data: WideData) -> None:
+        if self.rank_deficient == "drop":
+            raise ValueError(
+                "rank_deficient='drop' leaves columns out of single dates of a panel. With one "
+                "column per asset in y all dates have the same betas: drop the factor from X, or "
+                "use rank_deficient='nan'."
+            )
         if np.count_nonzero(has_values(data.returns.to_numpy())) < 2:
             raise ValueError(
                 "Fewer than 2 columns of y hold any return: a cross-section needs several assets."
@@ -317,7 +331,7 @@ class FamaMacBeth(TwoPassModel, PanelRegression):
         -------
         DataFrame of shape (n_rows, n_premia)
             Weights with the index of X; 0 for rows that miss an exposure, NaN on dates that cannot
-            be estimated.
+            be estimated, and of the columns that a date drops.
 
         References
         ----------
@@ -331,6 +345,7 @@ class FamaMacBeth(TwoPassModel, PanelRegression):
             one_segment(len(values)) if panel is None else panel.segments,
             check_row_weights(sample_weight, X, len(values), "sample_weight"),
             self.record_.slopes.has_const,
+            self.rank_deficient == "drop",
         )
         index = X.index if isinstance(X, pd.DataFrame) else pd.RangeIndex(len(values))
         return pd.DataFrame(weights, index=index, columns=self.lambdas_.columns)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Hashable
-from functools import reduce
+from functools import partial, reduce
 from operator import add
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
@@ -305,7 +305,7 @@ class PanelRegression(PanelModel[Slopes]):
 
     def _solver(self) -> Callable[..., Fits]:
         """What solves the regressions, given their cross-moments."""
-        return solve_least_squares
+        return partial(solve_least_squares, drop=self.rank_deficient == "drop")
 
 
 def read_part(

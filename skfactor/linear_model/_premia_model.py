@@ -95,6 +95,14 @@ class PremiaModel(ExpectedReturns):
                 f"None of the last {self.premia_window} dates could be estimated, so they have no "
                 "average. Use a longer premia_window."
             )
+        if self.rank_deficient == "drop" and slopes.estimated.any():
+            known = np.isfinite(slopes.lambdas.to_numpy()[weights > 0.0]).any(axis=0)
+            if not known.all():
+                raise ValueError(
+                    f"The columns {list(slopes.lambdas.columns[~known])} have no slope on the last "
+                    f"{self.premia_window} dates, which all drop them. Use a longer premia_window, "
+                    "or drop these columns."
+                )
 
     def _finish(self, slopes: Slopes, two_pass: TwoPassFit | None = None) -> None:
         """Average the slopes; store them and what follows from them."""

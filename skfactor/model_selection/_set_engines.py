@@ -117,8 +117,7 @@ def slope_t_score(estimator: BaseEstimator, X: Any, y: Any) -> float:
     """Mean t value of the slopes on the dates of X, by the sign of the premia in the fit."""
     fitted = clone(estimator).fit(X, y)
     model, slopes = final_step(estimator), final_step(fitted).lambdas_.iloc[:, -X.shape[1] :]
-    slopes = slopes.dropna()
-    t_values = slopes.mean() / slopes.std(ddof=1) * np.sqrt(len(slopes))
+    t_values = slopes.mean() / slopes.std(ddof=1) * np.sqrt(slopes.count())
     return float((t_values.to_numpy() * np.sign(model.coef_)).mean())
 
 
@@ -198,6 +197,8 @@ def read_rows(
     target = validate_target(holder, X, y).reshape(-1)
     if type(model) is FamaMacBeth and (model.betas is not None or model.weighting != "ols"):
         raise NeedsRowsError("betas= and weighting= are of the wide form")
+    if model.get_params().get("rank_deficient") == "drop":
+        raise NeedsRowsError("dates drop columns of their own")
     given = {name: value for name, value in params.items() if value is not None}
     panel = find_panel(
         X, y, n_rows=len(values), dates=given.pop("dates", None), date_level=model.date_level

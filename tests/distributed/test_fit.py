@@ -238,6 +238,19 @@ def test_dates_without_an_estimate_are_counted_once_on_the_client(rows):
         _fit(FamaMacBeth(rank_deficient="raise"), _by_date(thin))
 
 
+def test_dates_drop_columns_of_their_own(rows):
+    dates = rows["date"].unique()
+    rows.loc[rows["date"] == dates[3], "x1"] = 1.0
+    rows.loc[rows["date"] == dates[8], "x2"] = rows["x0"]
+    estimator = FamaMacBeth(rank_deficient="drop")
+    with pytest.warns(RankDeficientWarning, match="'x1' on 1, 'x2' on 1 dates"):
+        expected = _in_memory(estimator, rows)
+    with pytest.warns(RankDeficientWarning, match="'x1' on 1, 'x2' on 1 dates"):
+        fitted = _fit(estimator, _frame(rows.sample(frac=1.0, random_state=0), 3))
+    _assert_same(fitted, expected)
+    assert expected.lambdas_.isna().sum().sum() == 2
+
+
 @pytest.mark.parametrize("npartitions", [1, 3, 15])
 def test_the_warm_up_of_an_exposure_is_no_failure(rows, npartitions):
     dates = rows["date"].unique()

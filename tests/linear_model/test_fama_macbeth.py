@@ -17,7 +17,7 @@ from reference import fama_macbeth_loop, random_panel
 from reference_premia import grunfeld, petersen
 
 from skfactor import FamaMacBeth
-from skfactor.exceptions import NoDatesWarning
+from skfactor.exceptions import NoDatesWarning, RankDeficientWarning
 
 
 def _panel(seed=0, **shape):
@@ -341,3 +341,117 @@ def test_input_is_not_changed(panel):
     model.predict(X)
     assert_frame_equal(X, copies[0], check_exact=True)
     assert_series_equal(y, copies[1], check_exact=True)
+
+
+# --- columns that a date drops ------------------------------------------------------------------
+
+
+def _deficient_panel(seed):
+    """Four columns, of which dates have constant ones, copies and combinations of others."""
+    data = random_panel(np.random.default_rng(seed), n_dates=14, n_features=5)
+    X, y = data[["x0", "x1", "x2", "x3"]].copy(), data["x4"].rename("return") / 1e4
+    dates = X.index.get_level_values("date")
+    on = [X.index[dates == date] for date in dates.unique().sort_values()]
+    X.loc[on[1], "x1"] = 7.0
+    X.loc[on[2], "x3"] = X.loc[on[2], "x0"]
+    X.loc[on[4], "x2"] = 0.3 * X.loc[on[4], "x0"] - 0.1 * X.loc[on[4], "x1"]
+    X.loc[on[5], ["x0", "x3"]] = 0.0, 1e3
+    X.loc[on[6], "x1"] = 100.0 - X.loc[on[6], "x0"]
+    X.loc[on[6], "x3"] = X.loc[on[6], "x2"]
+    X.loc[on[8], :] = 1.0, 2.0, 3.0, 4.0
+    return X, y.drop(on[9][2:])  # a thin date
+
+
+def _drop_loop(X, y, weights, fit_intercept):
+    """Slopes of the columns that add to the rank of those before them, date by date."""
+    found, adjusted, names = {}, {}, ["const", *X] if fit_intercept else list(X)
+    for date, rows in X.loc[y.index].groupby("date"):
+        rows = rows[rows.notna().all(axis=1) & y.loc[rows.index].notna()]
+        if len(rows) < X.shape[1] + fit_intercept:
+            continue
+        w = pd.Series(1.0, rows.index) if weights is None else weights.loc[rows.index]
+        design = pd.DataFrame({"const": 1.0}, rows.index) if fit_intercept else rows[[]]
+        for name in rows:
+            longer = design.assign(**{name: rows[name]})
+            lengths = np.maximum(np.sqrt((longer**2).sum()), 1e-300)
+            if np.linalg.matrix_rank(longer / lengths, tol=1e-9) > design.shape[1]:
+                design = longer
+        if design.shape[1] > fit_intercept:
+            fit = sm.WLS(y.loc[rows.index], design, weights=w, hasconst=fit_intercept).fit()
+            found[date] = fit.params
+            adjusted[date] = fit.rsquared_adj if fit.df_resid else np.nan
+    return pd.DataFrame(found).T.reindex(columns=names), pd.Series(adjusted)
+
+
+@pytest.mark.filterwarnings("ignore::skfactor.exceptions.RankDeficientWarning")
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_dropped_columns_agree_with_a_loop_that_drops_them_date_by_date(fit_intercept):
+    for seed, weighted in [(0, False), (1, True)]:
+        X, y = _deficient_panel(seed)
+        X, weights = X.loc[y.index], _weights(y.index) if weighted else None
+        model = FamaMacBeth(rank_deficient="drop", fit_intercept=fit_intercept)
+        model.fit(X, y, sample_weight=weights)
+        expected, adjusted = _drop_loop(X, y, weights, fit_intercept)
+        assert expected.isna().to_numpy().any()
+        expected = expected.reindex(model.dates_)
+        assert_allclose(model.lambdas_, expected, rtol=1e-8, atol=1e-13)
+        sections = model.cross_sections_["adj_r2"]
+        assert_allclose(sections.loc[adjusted.index], adjusted, rtol=1e-8)
+        # Each premium and its error over the dates of its own column.
+        assert_allclose(model.premia_, expected.mean(), rtol=1e-8)
+        errors = expected.std(ddof=1) / np.sqrt(expected.count())
+        assert_allclose(model.inference().std_errors, errors, rtol=1e-8)
+        # Bartlett with gaps kept: products of dates that are two apart on the calendar.
+        left = (expected - expected.mean()).fillna(0.0).to_numpy()
+        products = [(left[j:] * left[: len(left) - j]).sum(axis=0) for j in range(3)]
+        sums = products[0] + 2 * (2 / 3) * products[1] + 2 * (1 / 3) * products[2]
+        count = expected.count()
+        found = model.inference(kernel="bartlett", bandwidth=2, debiased=False)
+        assert_allclose(found.std_errors, np.sqrt(sums) / count, rtol=1e-8)
+        # In parts, in another order of dates, and from a portfolio's weights: the same.
+        parts = FamaMacBeth(rank_deficient="drop", fit_intercept=fit_intercept)
+        dates = X.index.get_level_values("date")
+        for part in (model.dates_[9:], model.dates_[:4], model.dates_[4:9]):
+            rows = dates.isin(part)
+            some = None if weights is None else weights[rows]
+            parts.partial_fit(X[rows], y[rows], sample_weight=some)
+        assert_frame_equal(parts.lambdas_, model.lambdas_, check_freq=False)
+        assert_series_equal(parts.premia_, model.premia_)
+        complete = X.notna().all(axis=1) & y.notna()
+        w = None if weights is None else weights[complete]
+        portfolios = model.slope_portfolios(X[complete], sample_weight=w)
+        returns = portfolios.mul(y[complete], axis=0).groupby("date").sum(min_count=1)
+        thin = model.cross_sections_["n_assets"] >= X.shape[1] + fit_intercept
+        assert_allclose(returns[thin[returns.index]], model.lambdas_[thin], rtol=1e-6, atol=1e-12)
+
+
+def test_dates_that_drop_columns_are_counted_by_column():
+    X, y = _deficient_panel(0)
+    X = X.loc[y.index]
+    with pytest.warns(RankDeficientWarning) as found:
+        model = FamaMacBeth(rank_deficient="drop").fit(X, y)
+    first, second = (str(each.message) for each in found)
+    assert "5 of 14 dates drop columns" in first
+    assert "'x0' on 1, 'x1' on 2, 'x2' on 1, 'x3' on 3 dates (first: 2020-03-02" in first
+    assert "2 of 14 dates are NaN: 1 with fewer than 5 assets" in second
+    assert "Premia, and each pair of them, have their own dates." in str(model.summary())
+    assert np.isfinite(model.predict(X.dropna())).all()
+    with pytest.warns(RankDeficientWarning, match="The premia of 7 of 14 dates are NaN"):
+        FamaMacBeth().fit(X, y)  # as ever
+
+
+def test_columns_without_any_slope_raise():
+    X, y = _panel()
+    with pytest.raises(ValueError, match=r"The columns \['x2'\] are constant or combinations"):
+        FamaMacBeth(rank_deficient="drop").fit(X.assign(x2=X["x0"] + X["x1"]), y)
+    windowed = FamaMacBeth(rank_deficient="drop", premia_window=1)
+    dates = X.index.get_level_values("date")
+    X.loc[dates == dates.max(), "x1"] = 1.0
+    with (
+        pytest.warns(RankDeficientWarning, match="1 of 6 dates drop"),
+        pytest.raises(ValueError, match=r"\['x1'\] have no slope on the last 1 dates"),
+    ):
+        windowed.fit(X, y)
+    wide = np.random.default_rng(0).normal(size=(20, 6))
+    with pytest.raises(ValueError, match="rank_deficient='drop' leaves columns out"):
+        FamaMacBeth(rank_deficient="drop").fit(wide[:, :2], wide[:, 2:])
