@@ -10,7 +10,12 @@ from scipy import stats
 from sklearn.base import BaseEstimator
 
 from skfactor._collinear import describe_collinear
-from skfactor._kernels.cross_moments import complete_rows, masked_cross_moments
+from skfactor._kernels.cross_moments import (
+    CrossMoments,
+    complete_rows,
+    masked_cross_moments,
+    segment_cross_moments,
+)
 from skfactor._kernels.least_squares import LeastSquares, solve_least_squares
 from skfactor._kernels.masked_sums import masked_mean
 from skfactor._kernels.rounding import EPSILON, FACTOR_PIVOT, FIVE_DIGITS_LOST
@@ -128,27 +133,33 @@ def regress_series(
     fewest: int,
     shrinkage: str | None,
 ) -> SeriesRegressions:
-    """Regress each asset on the factors, with weights (T,) if given.
+    """Regress each asset on the factors, common or its own, with weights (T,) if given.
 
     Shrunk betas come with alphas to match; errors are those of least squares.
     """
     factors, returns = series.factors, series.returns
     known = np.isfinite(factors).all(axis=1)
-    kept = slice(None) if known.all() else known
+    kept = slice(None) if known.all() or not series.is_common else known
     w = None if weights is None else weights[kept]
     n_dates = int(np.count_nonzero(known))
-    if fewest > n_dates and returns.shape[1] * len(series.names) ** 2 > _MOST_IN_VAIN:
+    if (
+        series.is_common
+        and fewest > n_dates
+        and returns.shape[1] * len(series.names) ** 2 > _MOST_IN_VAIN
+    ):
         raise ValueError(
             f"Betas on {len(series.names)} factors need at least {fewest} dates that have them "
             f"all; found {n_dates}. Pass more dates, or fewer factors."
         )
-    found = _regressions(factors[kept], returns[kept], w, fit_intercept, fewest)
+    regress = _regressions if series.is_common else _own_regressions
+    found = regress(factors[kept], returns[kept], w, fit_intercept, fewest)
     fits, means = found.fits, found.means
     betas = fits.coefficients[:, -factors.shape[1] :]
     alphas = fits.coefficients[:, 0] if fit_intercept else np.zeros(len(betas))
     squares = fits.total - fits.explained
     for i in np.flatnonzero(squares < FIVE_DIGITS_LOST * fits.total):
-        residuals = (returns[:, i] - alphas[i] - factors @ betas[i]) ** 2
+        own = factors if series.is_common else factors[:, :, i]
+        residuals = (returns[:, i] - alphas[i] - own @ betas[i]) ** 2
         squares[i] = np.nansum(residuals if weights is None else weights * residuals)
     known_error = fits.n_rows > factors.shape[1] + fit_intercept
     variance = squares / np.where(known_error, found.divisors, np.nan)
@@ -158,9 +169,9 @@ def regress_series(
         for k in range(len(series.names)):
             shrink(betas[:, k], errors[:, k], shrinkage)
         if fit_intercept:
-            left = returns[kept] - factors[kept] @ betas.T
-            alphas = masked_mean(left.T, w)
-    of_all_dates = weights is None and known.all()
+            left = returns - series.explained(betas)
+            alphas = masked_mean(left[kept].T, w)
+    of_all_dates = weights is None and known.all() and series.is_common
     free = np.where(known_error & fits.solved, found.free, np.nan)
     return SeriesRegressions(betas, alphas, errors, fits, free, means if of_all_dates else None)
 
@@ -194,11 +205,45 @@ def _regressions(
         min_rows=fewest,
         resolution=EPSILON,
     )
+    squared = None if weights is None else masked_cross_moments(common, targets, weights**2)
+    return _with_errors(fits, moments, squared, fit_intercept)
+
+
+@single_blas_thread
+def _own_regressions(
+    factors: Float64Array,
+    returns: Float64Array,
+    weights: Float64Array | None,
+    fit_intercept: bool,
+    fewest: int,
+) -> _Regressions:
+    """Each asset's regression of returns (T, N) on its factors (T, K, N)."""
+    t, k, n = factors.shape
+    x, y = factors.transpose(1, 2, 0).reshape(k, n * t), returns.T.reshape(n * t)
+    w = None if weights is None else np.tile(weights, n)
+    offsets = np.arange(0, n * t + 1, t)
+
+    def rows(i: int) -> tuple[Float64Array, Float64Array, Float64Array | None]:
+        run = slice(i * t, (i + 1) * t)
+        return complete_rows(x[:, run], y[run], weights)
+
+    moments = segment_cross_moments(x, y, offsets, w)
+    fits = solve_least_squares(
+        moments, rows, fit_intercept=fit_intercept, min_rows=fewest, resolution=EPSILON
+    )
+    squared = None if w is None else segment_cross_moments(x, y, offsets, w**2)
+    return _with_errors(fits, moments, squared, fit_intercept)
+
+
+def _with_errors(
+    fits: LeastSquares, moments: CrossMoments, squared: CrossMoments | None, fit_intercept: bool
+) -> _Regressions:
+    """Regressions with what errors are made of; ``squared`` has the weights squared, if any."""
     means = moments.mean[-1].copy()
-    if weights is None:
-        free = np.asarray(fits.n_rows - len(common) - fit_intercept, dtype=np.float64)
+    if squared is None:
+        used = len(moments.mean) - 1 + fit_intercept
+        free = np.asarray(fits.n_rows - used, dtype=np.float64)
         return _Regressions(fits, means, fits.slope_variances, free, free)
-    squared = masked_cross_moments(common, targets, weights**2)
     variances, spent, free = forgetting_variances(fits, moments, squared, fit_intercept)
     return _Regressions(fits, means, variances, moments.weight - spent, free)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,10 +63,25 @@ class RollingSample:
     @single_blas_thread
     def estimate(self, *outputs: str) -> RollingLeastSquares:
         """Tables by name (K, T, N) or (T, N); see `rolling_least_squares`."""
-        factors = np.ascontiguousarray(self.series.factors.T)
+        factors, returns = self.series.factors.T, self.series.returns
+        if self.series.is_common:
+            return self._regress(factors, returns, outputs)
+        # (N, K, T): each asset has its own.
+        found = [
+            self._regress(own, y[:, None], outputs)
+            for own, y in zip(factors, returns.T, strict=True)
+        ]
+        tables = {
+            name: np.concatenate([each.tables[name] for each in found], axis=-1) for name in outputs
+        }
+        return RollingLeastSquares(tables, sum(each.n_deficient for each in found))
+
+    def _regress(
+        self, factors: Float64Array, returns: Float64Array, outputs: Collection[str]
+    ) -> RollingLeastSquares:
         return rolling_least_squares(
-            factors,
-            self.series.returns,
+            np.ascontiguousarray(factors),
+            returns,
             self.window,
             fit_intercept=self.fit_intercept,
             outputs=outputs,
@@ -185,9 +201,10 @@ def fit_rolling(sample: RollingSample, shrinkage: str | None) -> pd.DataFrame:
     betas = found.tables["slopes"]
     window, n_dates = sample.window, betas.shape[1]
     # What holds for all dates holds for windows; what holds for some only has no words here.
-    complete = sample.series.factors[np.isfinite(sample.series.factors).all(axis=1)].T
     which = ""
-    if found.n_deficient:
+    if found.n_deficient and sample.series.is_common:
+        factors = sample.series.factors
+        complete = factors[np.isfinite(factors).all(axis=1)].T
         collinear = find_collinear(complete, fit_intercept=sample.fit_intercept)
         which = describe_collinear(collinear, sample.series.names)
         which = which and f" ({which})"

@@ -31,7 +31,12 @@ from skfactor._passes.rolling_betas import (
     halvings,
     look_up,
 )
-from skfactor._passes.time_series import TimeSeries, read_time_series, series_of_frames
+from skfactor._passes.time_series import (
+    TimeSeries,
+    raise_if_shared,
+    read_time_series,
+    series_of_frames,
+)
 from skfactor._risk_model import RiskModel
 from skfactor._sklearn import CallbackSupportMixin, Estimator, Interval, StrOptions
 from skfactor._typing import RowLabels
@@ -91,6 +96,11 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
         ``"vasicek-net"`` subtracts the mean of s^2 from v, which shrinks more. ``"blume"`` [3]_ is
         2/3 b + 1/3, for betas on the market: it needs a single factor. Alphas follow; errors and
         R squared stay those of least squares.
+    common_factors : bool, default=True
+        Whether all assets have the same factors. False, in long form: the columns of X are returns
+        of the row's own asset, such as its local market or its industry, and each asset is
+        regressed on its own. What needs factors in common then raises: `covariance`, `risk_model`
+        and errors other than the classical ones.
     missing : {"drop", "raise"}, default="drop"
         ``"drop"`` leaves out a missing return, and dates on which a factor is missing.
     date_level : str, int or None, default="auto"
@@ -165,6 +175,7 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
         "min_periods": [Interval(Integral, 1, None, closed="left"), None],
         "lag": [Interval(Integral, 0, None, closed="left")],
         "fit_intercept": ["boolean"],
+        "common_factors": ["boolean"],
         "halflife": [Interval(Real, 0, None, closed="neither"), None],
         "shrinkage": [StrOptions({"vasicek", "vasicek-net", "blume"}), None],
         "missing": [StrOptions({"drop", "raise"})],
@@ -181,6 +192,7 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
         fit_intercept: bool = True,
         halflife: float | None = None,
         shrinkage: str | None = None,
+        common_factors: bool = True,
         missing: str = "drop",
         date_level: str | int | None = "auto",
     ) -> None:
@@ -191,6 +203,7 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
         self.fit_intercept = fit_intercept
         self.halflife = halflife
         self.shrinkage = shrinkage
+        self.common_factors = common_factors
         self.missing = missing
         self.date_level = date_level
 
@@ -203,7 +216,7 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
         Parameters
         ----------
         X : array-like of shape (n_rows, n_factors)
-            Factor returns of the row's date.
+            Factor returns of the row's date, with ``common_factors=False`` of its asset too.
         y : array-like of shape (n_rows,) or (n_rows, n_assets)
             Returns of one asset, of the row's asset (long), or of one asset per column (wide).
         dates, assets : array-like of shape (n_rows,), optional
@@ -216,8 +229,8 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
         Raises
         ------
         ValueError
-            If X varies within a date, dates or assets are unknown or occur twice, a value is
-            infinite or text, or no asset has enough observations.
+            If X varies within a date and factors are common, dates or assets are unknown or occur
+            twice, a value is infinite or text, or no asset has enough observations.
 
         Warns
         -----
@@ -239,12 +252,14 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
             assets=assets,
             date_level=self.date_level,
             ordered=self._is_rolling or self.halflife is not None,
+            common=self.common_factors,
         )
         return self._fit(series, y)
 
     @fitting()
     def _fit_wide(self, X: pd.DataFrame, y: pd.DataFrame) -> Self:
         """`fit` for a model that has validated these frames, ascending in time, and keeps them."""
+        raise_if_shared(self.common_factors, "y has one column per asset")
         if self.missing == "raise":
             raise_if_missing(X.to_numpy(), y.to_numpy())
         remember_features(self, X)
@@ -292,11 +307,17 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
         self.df_ = pd.Series(found.free, index=assets, name="df")
         self.r2_ = pd.Series(found.fits.r2, index=assets, name="r2")
         self.n_periods_ = pd.Series(found.fits.n_rows, index=assets, name="n_periods")
+        factors = residuals = None
+        if series.is_common:
+            factors = pd.DataFrame(series.factors, index=periods, columns=names, copy=False)
+        else:
+            left = series.returns - series.explained(betas) - found.alphas
+            residuals = frozen(pd.DataFrame(left, index=periods, columns=assets))
         self.record_ = FirstPass(
             frozen(self.betas_),
             self._special(),
             self.fit_intercept,
-            pd.DataFrame(series.factors, index=periods, columns=names, copy=False),
+            factors,
             kept_frame(series.returns, y, periods, assets),
             weights,
             self.alphas_.copy(),
@@ -304,11 +325,14 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
             found.means,
             found.smallest_pivot,
             rolling,
+            residuals,
         )
         return self
 
     def _special(self) -> str:
         """What the betas are that are not least squares of the whole sample; empty if they are."""
+        if not self.common_factors:
+            return "on factors of each asset's own (common_factors=False)"
         if self.expanding:
             return "expanding (expanding=True)"
         for name, kind in (
@@ -441,7 +465,8 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
         Raises
         ------
         ValueError
-            For rolling, weighted or shrunk betas, or if options mean nothing.
+            For rolling, weighted or shrunk betas, for ``common_factors=False``, or if options mean
+            nothing.
 
         References
         ----------
@@ -456,6 +481,7 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
         long_run = check_beta_errors("standard_errors", covariance, kernel, bandwidth)
         if covariance == "classical":
             return self.std_errors_.copy()
+        self._raise_if_own(f"standard_errors({covariance!r})")
         raise_if_special(self.record_, "standard_errors")
         return standard_errors(self.record_, long_run)
 
@@ -484,8 +510,14 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
         RiskModel
             With the returns of the factors, the residuals, and the last date of `fit`. Assets
             without betas are unknown in it.
+
+        Raises
+        ------
+        ValueError
+            With ``common_factors=False``.
         """
         check_is_fitted(self)
+        self._raise_if_own("A risk model")
         record, residuals = self.record_, self.residuals_
         assert record.factors is not None
         factors, specific = covariance_parts(record.factors, residuals, record.weights)
@@ -498,6 +530,14 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
             specific_returns=residuals,
             date=residuals.index[-1:][0],  # a slice, as asked for one date pandas keeps its unit
         )
+
+    def _raise_if_own(self, what: str) -> None:
+        if self.record_.factors is None:
+            raise ValueError(
+                f"{what} needs factors that all assets have in common, and with "
+                "common_factors=False each asset has its own. Fit on common factors for it; "
+                "std_errors_ and residuals_ are there for both."
+            )
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

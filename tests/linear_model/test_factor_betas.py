@@ -6,11 +6,14 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import statsmodels.api as sm
 from numpy.testing import assert_allclose, assert_array_equal
 from pandas.testing import assert_frame_equal, assert_index_equal, assert_series_equal
+from reference import random_panel
 from reference_premia import first_pass_loop, random_two_pass, to_long
+from sklearn.pipeline import make_pipeline
 
-from skfactor import FactorBetas
+from skfactor import FactorBetas, FamaMacBeth
 from skfactor.exceptions import RankDeficientWarning
 
 
@@ -309,3 +312,127 @@ def test_factors_that_never_meet_have_no_betas():
     for model in (FactorBetas(), FactorBetas(window=20), FactorBetas(halflife=10)):
         with pytest.raises(ValueError, match="betas of none"):
             model.fit(X, y)
+
+
+# --- regressors of each asset's own -------------------------------------------------------------
+
+
+def _own_panel(seed=0, n_assets=7):
+    """Long rows with the returns of the asset's local market and of its own industry."""
+    data = random_panel(
+        np.random.default_rng(seed), n_dates=30, n_assets=n_assets, n_features=3, missing=0.05
+    )
+    return data[["x0", "x1"]], data["x2"] + 2.0 * data["x0"]
+
+
+def _dates(X):
+    return X.index.get_level_values("date").unique().sort_values()
+
+
+def _ols(x, y, fit_intercept, weights=None):
+    rows = x.notna().all(axis=1) & y.notna()
+    x, y = x[rows], y[rows]
+    if len(y) < x.shape[1] + fit_intercept:
+        return None
+    if fit_intercept:
+        x = sm.add_constant(x, has_constant="add")
+    w = 1.0 if weights is None else weights[rows]
+    return sm.WLS(y, x, weights=w, hasconst=fit_intercept).fit()
+
+
+@pytest.mark.filterwarnings("ignore::skfactor.exceptions.RankDeficientWarning")
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_own_regressors_agree_with_a_loop_over_the_assets(fit_intercept):
+    X, y = _own_panel()
+    for halflife in (None, 9.0):
+        model = FactorBetas(common_factors=False, fit_intercept=fit_intercept, halflife=halflife)
+        model.fit(X, y)
+        ages = np.arange(30.0) - 29.0
+        weights = pd.Series(1.0 if halflife is None else 0.5 ** (-ages / halflife), _dates(X))
+        for asset in model.betas_.index:
+            x, r = X.xs(asset, level="asset"), y.xs(asset, level="asset")
+            fit = _ols(x, r, fit_intercept, weights.reindex(x.index))
+            betas = model.betas_.loc[asset]
+            if fit is None:
+                assert betas.isna().all()
+                continue
+            assert_allclose(betas, fit.params[["x0", "x1"]], rtol=1e-9)
+            assert_allclose(model.alphas_[asset], fit.params.get("const", 0.0), atol=1e-9)
+            assert_allclose(model.r2_[asset], fit.rsquared, rtol=1e-9)
+            assert model.n_periods_[asset] == fit.nobs
+            left = model.residuals_[asset].dropna().sort_index()
+            assert_allclose(left, fit.resid.sort_index(), atol=1e-8)
+            if halflife is None and fit.df_resid:
+                assert_allclose(model.std_errors_.loc[asset], fit.bse[["x0", "x1"]], rtol=1e-8)
+                assert model.df_[asset] == fit.df_resid
+        found = model.transform(X)
+        assert found.index.equals(X.index)
+        expected = model.betas_.loc[X.index.get_level_values("asset")]
+        assert_array_equal(found, expected)
+
+
+def test_rolling_betas_on_own_regressors_agree_with_a_loop():
+    X, y = _own_panel(1, n_assets=3)
+    model = FactorBetas(8, min_periods=4, common_factors=False).fit(X, y)
+    dates, statistics = _dates(X), model.rolling_statistics()
+    n_known = 0
+    for (date, asset), betas in model.rolling_betas_.iterrows():
+        last = dates.get_loc(date)
+        some = dates[max(last - 7, 0) : last + 1]
+        x = X.xs(asset, level="asset").reindex(some)
+        fit = _ols(x, y.xs(asset, level="asset").reindex(some), True)
+        if fit is None or fit.nobs < 4:
+            assert betas.isna().all()
+            continue
+        n_known += 1
+        assert_allclose(betas, fit.params[["x0", "x1"]], rtol=1e-7)
+        assert_allclose(statistics.alphas[date, asset], fit.params["const"], rtol=1e-6, atol=1e-8)
+        assert_allclose(statistics.r2[date, asset], fit.rsquared, rtol=1e-7)
+    assert n_known > 40
+    # Each row has the betas that were known on the date before.
+    known = model.rolling_betas_.groupby("asset").shift()
+    assert_allclose(model.transform(X), known.loc[X.index])
+    assert_array_equal(model.fit_transform(X, y), model.transform(X))
+    shrunk = FactorBetas(8, min_periods=4, common_factors=False, shrinkage="vasicek").fit(X, y)
+    assert shrunk.rolling_betas_.notna().to_numpy().sum() == 2 * n_known
+
+
+@pytest.mark.filterwarnings("ignore::skfactor.exceptions.RankDeficientWarning")
+def test_own_regressors_that_are_common_give_the_betas_of_common_factors():
+    X, y = _own_panel(2, n_assets=6)
+    market = pd.DataFrame(
+        np.random.default_rng(0).normal(size=(30, 2)), _dates(X), columns=["m", "s"]
+    )
+    common = market.loc[X.index.get_level_values("date")].set_axis(X.index)
+    for params in ({}, {"window": 12, "min_periods": 5}, {"shrinkage": "vasicek"}):
+        own = FactorBetas(common_factors=False, **params).fit(common, y)
+        expected = FactorBetas(**params).fit(common, y)
+        for name in ("betas_", "std_errors_", "residuals_"):
+            found = getattr(own, name), getattr(expected, name)
+            assert_frame_equal(*found, rtol=1e-9, check_freq=False)
+        assert_allclose(own.alphas_, expected.alphas_)
+        assert_allclose(own.transform(common), expected.transform(common))
+    two_pass = make_pipeline(FactorBetas(common_factors=False), FamaMacBeth()).fit(*_own_panel(2))
+    assert np.isfinite(two_pass[-1].premia_).all()
+
+
+def test_what_needs_common_factors_says_so():
+    X, y = _own_panel()
+    with pytest.raises(
+        ValueError, match=r"vary within a date.*FactorBetas\(common_factors=False\)"
+    ):
+        FactorBetas().fit(X, y)
+    model = FactorBetas(common_factors=False).fit(X, y)
+    for call in (model.covariance, model.risk_model, model.standard_errors):
+        with pytest.raises(ValueError, match="needs factors that all assets have in common"):
+            call()
+    assert_frame_equal(model.standard_errors("classical"), model.std_errors_)
+    rng = np.random.default_rng(0)
+    wide, returns = rng.normal(size=(30, 2)), rng.normal(size=(30, 5))
+    message = r"common_factors=False is for rows of \(date, asset\)"
+    with pytest.raises(ValueError, match=message):
+        FactorBetas(common_factors=False).fit(wide, returns)
+    with pytest.raises(ValueError, match=message):
+        FamaMacBeth(betas=FactorBetas(common_factors=False)).fit(wide, returns)
+    with pytest.raises(ValueError, match=message):
+        FactorBetas(common_factors=False, date_level=None).fit(wide, returns[:, 0])
