@@ -41,6 +41,9 @@ def are_explained(squares: Float64Array, returns: Float64Array) -> BoolArray:
 
     From the sums of squares (N,) of their residuals, and their returns (T, N), NaN left out.
     """
-    known = np.nan_to_num(returns)
-    explained: BoolArray = squares <= SQUARES_LEFT * np.einsum("tn,tn->n", known, known)
+    total = np.einsum("tn,tn->n", returns, returns)
+    if np.isnan(total).any():
+        known = np.where(np.isnan(returns), 0.0, returns)
+        total = np.einsum("tn,tn->n", known, known)
+    explained: BoolArray = squares <= SQUARES_LEFT * total
     return explained

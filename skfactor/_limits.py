@@ -85,7 +85,8 @@ class _SingleBlasThread(_Shared):
 
     def _make(self) -> None:
         if not self._before:
-            self._before = [(library, library.get_num_threads()) for library in _blas()]
+            found = [(library, library.get_num_threads()) for library in _blas()]
+            self._before = [(library, n_threads) for library, n_threads in found if n_threads > 1]
         for library, _ in self._before:
             library.set_num_threads(1)
 

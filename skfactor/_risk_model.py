@@ -143,11 +143,8 @@ class RiskModel:
         DataFrame of shape (n_assets, n_assets)
             In squared units of the returns. Rows and columns of unknown assets are NaN.
         """
-        x = self.exposures.to_numpy()
-        common = x @ self.factor_covariance.to_numpy() @ x.T
-        common = (common + common.T) / 2.0  # symmetric to the last digit
-        common[np.diag_indices(len(x))] += self.specific_variance.to_numpy()
-        return pd.DataFrame(common, self.exposures.index, self.exposures.index)
+        factors, specific = self.factor_covariance.to_numpy(), self.specific_variance.to_numpy()
+        return covariance_of_returns(self.exposures, factors, specific)
 
     def portfolio_exposures(self, weights: pd.Series | pd.DataFrame) -> Any:
         """Exposures of portfolios to the factors, X'w.
@@ -252,9 +249,23 @@ class RiskModel:
         return specific
 
 
+def covariance_of_returns(
+    exposures: pd.DataFrame, factor_covariance: Float64Array, specific_variance: Float64Array
+) -> pd.DataFrame:
+    """X F X' + D (N, N), of exposures (N, K), and a covariance (K, K) and variances (N,)."""
+    x = exposures.to_numpy()
+    common = x @ factor_covariance @ x.T
+    common += common.T.copy()
+    common /= 2.0  # symmetric to the last digit
+    common[np.diag_indices(len(x))] += specific_variance
+    return pd.DataFrame(common, exposures.index, exposures.index, copy=False)
+
+
 def _in_order(part: Any, labels: pd.Index, name: str) -> Any:
     """A part with rows (and, of a covariance, columns) in the order of the labels."""
     axes = [part.index] if name != "factor_covariance" else [part.index, part.columns]
+    if all(axis.equals(labels) for axis in axes):
+        return part
     what = "assets" if name.startswith("specific") else "factors"
     for axis in axes:
         raise_if_repeated(axis, name)

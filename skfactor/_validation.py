@@ -37,7 +37,6 @@ def validate_features(estimator: BaseEstimator, X: Any, *, reset: bool) -> Float
         raise_if_repeated(X.columns, "X")
         if not len(X.columns):
             raise ValueError("X has no columns.")
-        raise_if_sparse(X, "X")
     elif hasattr(X, "collect") and hasattr(X, "collect_schema"):
         raise ValueError("X is a LazyFrame, which holds no values yet. Pass X.collect().")
     elif isinstance(X, pd.Series):
@@ -46,7 +45,7 @@ def validate_features(estimator: BaseEstimator, X: Any, *, reset: bool) -> Float
         )
     try:
         values: FloatArray
-        if _is_plain(X):
+        if _is_plain(X, "X"):
             if reset and has_text_names(X):
                 remember_features(estimator, X)
             else:
@@ -116,12 +115,10 @@ def validate_target(estimator: BaseEstimator, X: Any, y: Any) -> Float64Array:
             f"This {type(estimator).__name__} estimator requires y to be passed, but the target y "
             "is None."
         )
-    if isinstance(y, pd.DataFrame):
-        if not len(y.columns):
-            raise ValueError("y has no columns.")
-        raise_if_sparse(y, "y")
+    if isinstance(y, pd.DataFrame) and not len(y.columns):
+        raise ValueError("y has no columns.")
     values: Float64Array
-    if _is_plain(y):
+    if _is_plain(y, "y"):
         values = y.to_numpy()
     else:
         try:
@@ -158,11 +155,17 @@ def _holds_all(index: pd.Index, labels: pd.Index) -> bool:
     return index.nlevels == labels.nlevels and bool(labels.isin(index).all())
 
 
-def _is_plain(data: object) -> bool:
-    """Whether data is a frame of float64, in which scikit-learn would look at each column."""
-    if not isinstance(data, pd.DataFrame) or not len(data):
+def _is_plain(data: object, what: str) -> bool:
+    """Whether data is a frame of float64, in which scikit-learn would look at each column.
+
+    Raises ``ValueError`` for sparse columns.
+    """
+    if not isinstance(data, pd.DataFrame):
         return False
-    return set(data.dtypes.to_numpy()) == {np.dtype(np.float64)}
+    if len(data) and set(data.dtypes.to_numpy()) == {np.dtype(np.float64)}:
+        return True
+    raise_if_sparse(data, what)
+    return False
 
 
 def kept_frame(
@@ -292,10 +295,13 @@ def raise_if_infinite(values: FloatArray, names: Any, what: str) -> None:
     if not np.issubdtype(values.dtype, np.floating):
         return
     limit = min(LARGEST, float(np.finfo(values.dtype).max))
-    # Two reductions that pass over NaN, and no second table of absolute values.
-    largest = np.fmax.reduce(values, axis=None, initial=0.0)
-    if largest > limit or np.fmin.reduce(values, axis=None, initial=0.0) < -limit:
-        _raise_for_large(values, names, what)
+    # Two reductions that pass over NaN, of parts that stay in cache from one to the other.
+    parts = np.nditer(
+        values, ["external_loop", "buffered", "zerosize_ok"], order="K", buffersize=2**15
+    )
+    for part in parts:
+        if np.fmax.reduce(part, initial=0.0) > limit or np.fmin.reduce(part, initial=0.0) < -limit:
+            _raise_for_large(values, names, what)
 
 
 def raise_if_no_numbers(error: Exception, what: str) -> None:

@@ -44,13 +44,14 @@ def sandwich(
 def forgetting_variances(
     fits: LeastSquares, moments: CrossMoments, squared: CrossMoments, fit_intercept: bool
 ) -> tuple[Float64Array, Float64Array, Float64Array]:
-    """What errors are made of, from moments with weights and with squared weights.
+    """What errors are made of, from moments with weights and, of one or all, squared weights.
 
     The slopes' variances (S, K) where residuals have variance one, what the fit spends of the sum
-    of weights (S,), and the degrees of freedom (S,).
+    of weights (S,), and the degrees of freedom (S,). Where the series are alike, those of one.
     """
-    solved, n_series = fits.solved, len(fits.n_rows)
-    shift = squared.mean[:-1] - moments.mean[:-1] * fit_intercept
+    n_series = len(squared.weight)
+    solved, weight = fits.solved[:n_series], moments.weight[:n_series]
+    shift = squared.mean[:-1] - moments.mean[:-1, :n_series] * fit_intercept
     products = squared.products[:-1, :-1] + squared.weight * shift[:, None] * shift
     k = len(products)
     norm = np.broadcast_to(fits.norm, (k, n_series))[:, solved].T
@@ -62,6 +63,6 @@ def forgetting_variances(
     variances[solved] = np.einsum("sij,sjk,ski->si", bread, meat, bread) / norm**2
     spent[solved] = np.einsum("sij,sji->s", bread, meat)
     with np.errstate(invalid="ignore", divide="ignore"):
-        spent += fit_intercept * squared.weight / moments.weight
-        free = moments.weight**2 / squared.weight - k - fit_intercept
+        spent += fit_intercept * squared.weight / weight
+        free = weight**2 / squared.weight - k - fit_intercept
     return variances, spent, free

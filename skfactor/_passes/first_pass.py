@@ -205,7 +205,9 @@ def _regressions(
         min_rows=fewest,
         resolution=EPSILON,
     )
-    squared = None if weights is None else masked_cross_moments(common, targets, weights**2)
+    if weights is None:
+        return _with_errors(fits, moments, None, fit_intercept)
+    squared = masked_cross_moments(common, targets[:1] if moments.alike else targets, weights**2)
     return _with_errors(fits, moments, squared, fit_intercept)
 
 

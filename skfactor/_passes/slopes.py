@@ -124,15 +124,15 @@ class Slopes:
         else:
             dates = pd.RangeIndex(len(self.dates) + len(other.dates))
         order = slice(None) if dates.is_monotonic_increasing else dates.argsort()
-        slopes = (self.lambdas.reindex(columns=columns), other.lambdas.reindex(columns=columns))
-        tables = (slopes, (self.sections, other.sections))
-        lambdas, sections = (
-            pd.concat(pair, ignore_index=True).set_axis(dates).iloc[order] for pair in tables
-        )
+        pair = self.lambdas, other.lambdas
+        if groups is not None:
+            pair = pair[0].reindex(columns=columns), pair[1].reindex(columns=columns)
+        lambdas = np.concatenate([each.to_numpy() for each in pair])[order]
+        sections = pd.concat([self.sections, other.sections], ignore_index=True)
         return replace(
             self,
-            lambdas=lambdas,
-            sections=sections,
+            lambdas=pd.DataFrame(lambdas, dates[order], columns, copy=False),
+            sections=sections.set_axis(dates).iloc[order],
             in_warm_up=np.concatenate([self.in_warm_up, other.in_warm_up])[order],
             variation=self.variation + other.variation,
             empty=self.empty & other.empty,
@@ -180,6 +180,8 @@ class Slopes:
         With ``refuse`` any raises. Of a ``whole`` fit the first dates, before there are exposures,
         are no failures, and it raises if no date is left; of a part others may make up for that.
         """
+        if self.thin is None and self.estimated.all():  # as almost always
+            return
         n_assets = self.sections["n_assets"].to_numpy()
         thin = n_assets < min_assets if self.thin is None else self.thin
         failed = thin | ~self.estimated
@@ -379,7 +381,7 @@ class PremiaRecord(Record):
             return float(len(weights))
         return float(1.0 / (weights @ weights))
 
-    @property
+    @cached_property
     def has_gaps(self) -> bool:
         """Whether slopes are missing on dates on which others are not."""
         return bool(np.isnan(self.lambdas).any())

@@ -30,6 +30,7 @@ class TwoPass(Record):
     weighting: str  # "ols", "wls" or "gls"
     zero_beta: bool
     known_betas: Float64Array | None = None  # (N, K), if the first pass was run before
+    known_slopes: Float64Array | None = None  # (T, P), if the second one was
 
     @cached_property
     def centred_returns(self) -> Float64Array:
@@ -101,9 +102,14 @@ class TwoPass(Record):
         return np.asarray(np.linalg.solve(self.return_covariance, columns), dtype=np.float64)
 
     @cached_property
-    def bread(self) -> Float64Array:
-        """H (P, P)."""
-        gram = self.exposures.T @ self.weigh(self.exposures)
+    def weighted_exposures(self) -> Float64Array:
+        """WX (N, P)."""
+        return self.weigh(self.exposures)
+
+    @cached_property
+    def gram(self) -> Float64Array:
+        """X'WX (P, P), which has an inverse: ``ValueError`` if not."""
+        gram: Float64Array = self.exposures.T @ self.weighted_exposures
         scale = np.sqrt(np.diag(gram))
         if cholesky_factor(gram / scale / scale[:, None]) is None:
             raise ValueError(
@@ -111,22 +117,32 @@ class TwoPass(Record):
                 "an asset varies much more than the others, or two factors have almost the same "
                 "betas. Bring the returns into the same units, or drop one of the factors."
             )
-        return np.asarray(np.linalg.inv(gram), dtype=np.float64)
+        return gram
+
+    @cached_property
+    def bread(self) -> Float64Array:
+        """H (P, P)."""
+        return np.asarray(np.linalg.inv(self.gram), dtype=np.float64)
 
     @cached_property
     def projection(self) -> Float64Array:
         """A (P, N)."""
-        return self.bread @ self.weigh(self.exposures).T
+        return self.bread @ self.weighted_exposures.T
 
     @cached_property
     def slopes(self) -> Float64Array:
         """Premia of each date, A R_t (T, P)."""
+        if self.known_slopes is not None:
+            return self.known_slopes
         return self.returns @ self.projection.T
 
     @cached_property
     def premia(self) -> Float64Array:
         """A mu (P,)."""
-        return self.projection @ self.means
+        if self.known_slopes is None:
+            return self.projection @ self.means
+        _ = self.gram  # which refuses betas that make slopes of rounding
+        return np.asarray(self.known_slopes.mean(axis=0), dtype=np.float64)
 
     @cached_property
     def factor_premia(self) -> Float64Array:
@@ -214,6 +230,7 @@ class TwoPassFit(Record):
     weighting: str
     fit_intercept: bool  # of the second pass
     correction: str = ""  # what was done to the slopes that are not those of least squares
+    slopes: Float64Array | None = None  # (T, P), if those of least squares are at hand
 
     @cached_property
     def obstacle(self) -> str:
@@ -250,7 +267,8 @@ class TwoPassFit(Record):
     def passes(self) -> TwoPass:
         """The two passes as matrices, for complete returns."""
         returns, factors = self.returns.to_numpy(), self.factors.to_numpy()
-        return TwoPass(returns, factors, self.weighting, self.fit_intercept, self.betas)
+        known = self.betas, self.slopes
+        return TwoPass(returns, factors, self.weighting, self.fit_intercept, *known)
 
     @cached_property
     def _kept(self) -> dict[tuple[str, bool], Float64Array]:

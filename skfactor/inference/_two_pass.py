@@ -109,8 +109,9 @@ def obstacle_of_two_passes(record: PremiaRecord) -> str:
         return "is for averages of all dates, without premia_window or premia_halflife."
     if record.two_pass.obstacle:
         return record.two_pass.obstacle
-    missing = record.slopes.dates[np.isnan(record.slopes.lambdas.to_numpy()).any(axis=1)]
-    if len(missing):
+    unknown = np.isnan(record.slopes.lambdas.to_numpy())
+    if unknown.any():
+        missing = record.slopes.dates[unknown.any(axis=1)]
         named = ", ".join(map(str, missing[:5])) + (", ..." if len(missing) > 5 else "")
         return (
             f"needs premia on every date, and those of {len(missing)} are missing: {named}. Drop "

@@ -37,9 +37,9 @@ from skfactor._passes.time_series import (
     read_time_series,
     series_of_frames,
 )
-from skfactor._risk_model import RiskModel
+from skfactor._risk_model import RiskModel, covariance_of_returns
 from skfactor._sklearn import CallbackSupportMixin, Estimator, Interval, StrOptions
-from skfactor._typing import RowLabels
+from skfactor._typing import Float64Array, RowLabels
 from skfactor._validation import (
     feature_names,
     frozen,
@@ -498,7 +498,7 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
         DataFrame of shape (n_assets, n_assets)
             In squared units of the returns, per period.
         """
-        return self.risk_model().covariance()
+        return covariance_of_returns(self.betas_, *self._covariance_parts(self.residuals_))
 
     def risk_model(self) -> RiskModel:
         """Betas, covariance of the factors and variances of residuals, for portfolios of assets.
@@ -517,10 +517,8 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
             With ``common_factors=False``.
         """
         check_is_fitted(self)
-        self._raise_if_own("A risk model")
         record, residuals = self.record_, self.residuals_
-        assert record.factors is not None
-        factors, specific = covariance_parts(record.factors, residuals, record.weights)
+        factors, specific = self._covariance_parts(residuals)
         names = self.betas_.columns
         return RiskModel(
             exposures=self.betas_,
@@ -538,6 +536,11 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
                 "common_factors=False each asset has its own. Fit on common factors for it; "
                 "std_errors_ and residuals_ are there for both."
             )
+
+    def _covariance_parts(self, residuals: pd.DataFrame) -> tuple[Float64Array, Float64Array]:
+        self._raise_if_own("A risk model")
+        assert self.record_.factors is not None
+        return covariance_parts(self.record_.factors, residuals, self.record_.weights)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

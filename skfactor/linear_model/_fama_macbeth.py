@@ -275,7 +275,8 @@ class FamaMacBeth(TwoPassModel, PanelRegression):
             n_warm_up=second.warm_up,
         )
         self._judge(slopes)
-        fit = TwoPassFit(first, data.factors, second.returns, self.weighting, self.fit_intercept)
+        form, known = (self.weighting, self.fit_intercept), second.fits.coefficients.copy()
+        fit = TwoPassFit(first, data.factors, second.returns, *form, slopes=known)
         self._finish_wide(slopes, fit, data.returns.columns)
         self.pricing_errors_ = second.pricing_errors(data.returns, self.intercept_, self.coef_)
 
