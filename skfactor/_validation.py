@@ -156,10 +156,12 @@ def _holds_all(index: pd.Index, labels: pd.Index) -> bool:
 
 
 def _is_plain(data: object, what: str) -> bool:
-    """Whether data is a frame of float64, in which scikit-learn would look at each column.
+    """Whether data is pandas' and of float64, at which scikit-learn would look much longer.
 
     Raises ``ValueError`` for sparse columns.
     """
+    if isinstance(data, pd.Series):
+        return len(data) > 0 and bool(data.dtype == np.float64)
     if not isinstance(data, pd.DataFrame):
         return False
     if len(data) and set(data.dtypes.to_numpy()) == {np.dtype(np.float64)}:
