@@ -263,7 +263,7 @@ class TwoPassFit(Record):
         used: Float64Array = (betas if len(betas) == len(assets) else betas.loc[assets]).to_numpy()
         return used
 
-    @property
+    @cached_property
     def passes(self) -> TwoPass:
         """The two passes as matrices, for complete returns."""
         returns, factors = self.returns.to_numpy(), self.factors.to_numpy()

@@ -61,7 +61,7 @@ class CovarianceRisk(TwoPass):
 class PricesFit(TwoPassFit):
     """Two passes of which the second is on covariances."""
 
-    @property
+    @cached_property
     def passes(self) -> CovarianceRisk:
         """The two passes as matrices."""
         plain = super().passes
