@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +11,13 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from skfactor._kernels.rounding import NEGATIVE_EIGENVALUE, SAME_ESTIMATE
+from skfactor._results import Result, figure_text
 from skfactor._typing import Float64Array, IntArray
 from skfactor._validation import numbers, raise_if_repeated
 
 
-@dataclass(frozen=True, eq=False)
-class RiskModel:
+@dataclass(frozen=True, eq=False, repr=False)
+class RiskModel(Result):
     r"""Exposures, the covariance of factors and specific variances: the risk of any portfolio.
 
     The covariance of the assets' returns is :math:`X F X' + D`, with exposures X, the factors'
@@ -128,6 +130,16 @@ class RiskModel:
             raise TypeError(f"{name} has to be a DataFrame by date; found {type(part).__name__}.")
         if not part.columns.equals(columns):
             object.__setattr__(self, name, _in_order(part.T, columns, name).T)
+
+    def _parts(self) -> Iterator[str | pd.DataFrame]:
+        n_assets, n_factors = self.exposures.shape
+        dated = "" if self.date is None else f" at {self.date}"
+        n_unknown = len(self.unknown)
+        yield f"Risk of {n_assets} assets by {n_factors} factors{dated}; {n_unknown} unknown"
+        volatility = np.sqrt(np.diag(self.factor_covariance))
+        yield pd.DataFrame({"volatility": volatility}, self.exposures.columns)
+        typical = float(np.sqrt(self.specific_variance.median()))
+        yield f"Median specific volatility: {figure_text(typical)}"
 
     @property
     def unknown(self) -> pd.Index:

@@ -17,6 +17,7 @@ from statsmodels.iolib.table import SimpleTable
 from statsmodels.iolib.tableformatting import fmt_params
 
 from skfactor._fitted import find_fitted
+from skfactor._results import p_value_text
 from skfactor._validation import is_one_of, is_whole
 from skfactor._warn import with_warnings
 from skfactor.inference import PremiaInference, cross_sectional_r2, j_test
@@ -423,8 +424,8 @@ def _fit_rows(
         low, high = r2.conf_int().loc["r2"]
         rows = {
             name: f"{r2.r2:.4f} ({r2.std_error:.4f}), 95% [{low:.4f}, {high:.4f}]",
-            "  p-value of R2 = 0": f"{r2.zero.p_value:.4f}",
-            "  p-value of R2 = 1": f"{r2.one.p_value:.4f}",
+            "  p-value of R2 = 0": p_value_text(r2.zero.p_value),
+            "  p-value of R2 = 1": p_value_text(r2.one.p_value),
         }
     first_pass = model.first_pass_
     if hasattr(first_pass, "residuals_") and hasattr(first_pass, "r2_"):

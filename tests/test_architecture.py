@@ -17,7 +17,9 @@ ROOT = Path(__file__).parents[1]
 # The parts of the package, each a module or a subpackage right below it, and what each may import
 # from beside itself.
 ARRAYS = "_typing exceptions _kernels _definite _collinear"
-ROWS = f"{ARRAYS} _warn _limits _dates _calendar _spans _panel _undated _validation _sklearn"
+ROWS = (
+    f"{ARRAYS} _results _warn _limits _dates _calendar _spans _panel _undated _validation _sklearn"
+)
 FITS = (
     f"{ROWS} _known_targets _fitting _per_date _base _passes _risk_model _fitted preprocessing "
     "inference"
@@ -29,6 +31,7 @@ MAY_IMPORT = {
         "_typing": "",
         "exceptions": "",
         "_warn": "exceptions",
+        "_results": "",
         "_limits": "_typing exceptions",
         "_kernels": "_typing",
         "_definite": "_typing _kernels",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ from skfactor._kernels.instrumented_bootstrap import (
     sum_of_squares,
 )
 from skfactor._limits import single_blas_thread
+from skfactor._results import Result
 from skfactor._typing import BoolArray, Float64Array, IntArray
 from skfactor._warn import warn_user
 from skfactor.inference import TestResult
@@ -30,8 +31,8 @@ _MOST_SWEEPS = 2000
 _PARTS = 4
 
 
-@dataclass(frozen=True, eq=False)
-class InstrumentedPCAInference:
+@dataclass(frozen=True, eq=False, repr=False)
+class InstrumentedPCAInference(Result):
     """Tests of an `InstrumentedPCA` by a wild bootstrap; see `InstrumentedPCA.inference`.
 
     The statistic is a sum of squared coefficients. Samples are those of the model that is fitted
@@ -82,6 +83,10 @@ class InstrumentedPCAInference:
     n_jobs: int | None
     max_iter: int
     tol: float
+
+    def _parts(self) -> Iterator[str]:
+        yield f"Wild bootstrap of an InstrumentedPCA, {self.n_draws} draws, seed {self.seed}"
+        yield "Tests: alpha_test(), characteristic_tests(), factor_tests()"
 
     def alpha_test(self) -> TestResult:
         r"""Test that characteristics explain no expected returns beyond exposures.

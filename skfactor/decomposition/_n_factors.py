@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from skfactor._kernels.factor_numbers import (
 )
 from skfactor._kernels.principal import leading_directions
 from skfactor._kernels.rounding import EPSILON
+from skfactor._results import Result
 from skfactor._typing import Float64Array
 from skfactor._validation import check_flag, is_whole, numbers, raise_if_repeated, random_source
 from skfactor._warn import warn_user
@@ -33,8 +34,8 @@ METHODS = (*SMALLEST, *LARGEST, "ed", "gx", "abc")
 _BEYOND = {"ed": 5}
 
 
-@dataclass(frozen=True, eq=False)
-class NumberOfFactors:
+@dataclass(frozen=True, eq=False, repr=False)
+class NumberOfFactors(Result):
     """Numbers of factors that rules choose; see `n_factors`.
 
     Attributes
@@ -64,6 +65,10 @@ class NumberOfFactors:
     criteria: pd.DataFrame
     eigenvalues: pd.Series
     max_factors: int
+
+    def _parts(self) -> Iterator[str | pd.DataFrame]:
+        yield f"Numbers of factors, of at most {self.max_factors}"
+        yield self.selected.to_frame("n_factors")
 
     def plot(self, ax: Axes | None = None) -> Any:
         """Scree plot: shares of the variation, and the numbers that the rules choose.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from html import escape
 
 import numpy as np
 import pandas as pd
 from scipy import special
 from statsmodels.stats.multitest import multipletests
 
+from skfactor._results import Result, p_value_text
 from skfactor._typing import Float64Array
 
 # What statsmodels calls the methods.
@@ -24,8 +24,8 @@ _SAID = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class AdjustedTests:
+@dataclass(frozen=True, eq=False, repr=False)
+class AdjustedTests(Result):
     """p-values adjusted for the number of tests, and over which tests.
 
     Made by `PremiaInference.adjusted`.
@@ -83,7 +83,7 @@ class AdjustedTests:
         return pd.concat([self.t_values, self.p_values, self.rejected], axis=1)
 
     def __str__(self) -> str:
-        digits = {"t_value": "{:.3f}".format, "p_value": "{:.4f}".format}
+        digits = {"t_value": "{:.3f}".format, "p_value": p_value_text}
         names = [str(name) for name in self.tests]
         which = ", ".join(names if len(names) <= 10 else [*names[:9], f"... {names[-1]}"])
         hurdle, level = self.hurdle_t, f"{100.0 * self.significance:g}%"
@@ -96,9 +96,6 @@ class AdjustedTests:
             f"Adjusted over {len(names)} tests: {which}; |t| from {said} on is significant at "
             f"{level}"
         )
-
-    def _repr_html_(self) -> str:
-        return "<pre>" + escape(str(self)) + "</pre>"
 
 
 def check_method(method: object, *, are_drawn: bool = False) -> None:

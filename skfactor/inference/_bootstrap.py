@@ -133,7 +133,7 @@ def draw_two_passes(
     return TwoPassDraws(sample, draw_dates(t, length, n_draws, random_state), float(length))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class BootstrapInference(PremiaInference):
     """Premia with the distribution that they have over draws of the dates.
 

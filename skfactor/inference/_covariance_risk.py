@@ -6,6 +6,7 @@ zero; its premium can be zero although it helps, and the other way round.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
@@ -18,6 +19,7 @@ from sklearn.base import BaseEstimator
 from skfactor._definite import cholesky_factor
 from skfactor._passes.slopes import PremiaRecord
 from skfactor._passes.two_pass import TwoPass, TwoPassFit
+from skfactor._results import Result
 from skfactor._typing import BoolArray, Float64Array
 from skfactor._validation import check_significance
 from skfactor.inference._covariance import covariance_kind, infer
@@ -155,8 +157,8 @@ def price_of_covariance_risk(
     )
 
 
-@dataclass(frozen=True)
-class FactorScreen:
+@dataclass(frozen=True, repr=False)
+class FactorScreen(Result):
     """Which factors survive sequential removal.
 
     Attributes
@@ -181,6 +183,12 @@ class FactorScreen:
 
     kept: list[Any]
     steps: pd.DataFrame
+
+    def _parts(self) -> Iterator[str | pd.DataFrame]:
+        n_factors = self.steps.shape[1] - 1
+        yield f"Kept: {', '.join(map(str, self.kept)) or 'none'} (of {n_factors} factors)"
+        yield "Squared t statistics by round; the smallest goes if it is below the threshold:"
+        yield self.steps
 
 
 def screen_factors(

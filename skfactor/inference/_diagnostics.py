@@ -19,10 +19,11 @@ from skfactor._kernels.wild_bootstrap import (
     wald_statistics,
 )
 from skfactor._passes.two_pass import TwoPassFit
+from skfactor._results import Result
 from skfactor._typing import BoolArray, Float64Array, IntArray
 from skfactor._validation import check_significance
 from skfactor.inference._covariance import infer, obstacle_to
-from skfactor.inference._premia import Preformatted, TestResult
+from skfactor.inference._premia import TestResult
 from skfactor.inference._rank import rank_test
 from skfactor.inference._two_pass import two_pass_record_of
 
@@ -36,8 +37,8 @@ _SINGULAR = (
 )
 
 
-@dataclass(frozen=True, eq=False)
-class Diagnostics(Preformatted):
+@dataclass(frozen=True, eq=False, repr=False)
+class Diagnostics(Result):
     """Warning signs of a two-pass model.
 
     Attributes

@@ -173,7 +173,7 @@ def check_residuals(sample: FactorSample, residuals: Float64Array) -> None:
         )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class AlphaInference(PremiaInference):
     """Alphas with their covariance matrix: a `PremiaInference` whose estimates are alphas.
 

@@ -13,11 +13,11 @@ from scipy.linalg import qr, solve_triangular
 from skfactor._kernels.rounding import LOADING
 from skfactor._kernels.weighted_chi2 import weighted_chi2_sf, weighted_f_sf
 from skfactor._kernels.wild_pricing import squared_distances, unleveraged
+from skfactor._results import Result, p_value_is
 from skfactor._typing import Float64Array
 from skfactor._validation import check_level
 from skfactor.inference._grs import FactorSample, is_singular, read_factor_sample
 from skfactor.inference._long_run import LongRun
-from skfactor.inference._premia import Preformatted
 from skfactor.inference._small_sample import SmallSample
 
 _DISTRIBUTIONS = {
@@ -27,8 +27,8 @@ _DISTRIBUTIONS = {
 }
 
 
-@dataclass(frozen=True)
-class HJDistance(Preformatted):
+@dataclass(frozen=True, repr=False)
+class HJDistance(Result):
     """Hansen-Jagannathan distance with its standard error and test; see `hj_distance`.
 
     Attributes
@@ -107,7 +107,7 @@ class HJDistance(Preformatted):
         lower, upper = self.conf_int().loc["distance"]
         return (
             f"HJ distance = {self.distance:.4f}, 95% interval [{lower:.4f}, {upper:.4f}]\n"
-            f"p-value = {self.p_value:.4f} ({self.distribution})\n"
+            f"p-value {p_value_is(self.p_value)} ({self.distribution})\n"
             "H0: the distance is zero, the factors price all assets"
         )
 

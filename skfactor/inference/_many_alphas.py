@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from html import escape
 
 import numpy as np
 import pandas as pd
@@ -14,6 +13,7 @@ from statsmodels.stats.multitest import multipletests
 
 from skfactor._definite import are_explained
 from skfactor._kernels.rounding import FACTOR_PIVOT
+from skfactor._results import Result
 from skfactor._typing import BoolArray, Float64Array
 from skfactor._validation import check_flag, check_significance, target_names
 from skfactor._warn import warn_user
@@ -187,8 +187,8 @@ def _mean_squared_correlation(found: OwnAlphas) -> float:
     return float(2.0 * above.sum() / (n * (n - 1.0)))
 
 
-@dataclass(frozen=True, eq=False)
-class SelectedAlphas:
+@dataclass(frozen=True, eq=False, repr=False)
+class SelectedAlphas(Result):
     """Assets whose alphas are positive, with a bounded share of false ones among them.
 
     Made by `select_alphas`.
@@ -228,9 +228,6 @@ class SelectedAlphas:
             f"Adjusted over {n_tests} tests; {len(self.screened_out)} very negative alphas were "
             "screened out"
         )
-
-    def _repr_html_(self) -> str:
-        return "<pre>" + escape(str(self)) + "</pre>"
 
 
 def select_alphas(

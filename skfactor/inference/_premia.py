@@ -16,6 +16,7 @@ from statsmodels.iolib.table import SimpleTable
 from statsmodels.iolib.tableformatting import fmt_2cols, fmt_params
 
 from skfactor._definite import quadratic_form
+from skfactor._results import Result, p_value_is, p_value_text
 from skfactor._typing import Float64Array
 from skfactor._validation import check_level, check_significance
 from skfactor.inference._adjusted import AdjustedTests, adjust, check_method, t_hurdles
@@ -47,6 +48,13 @@ class TablesSummary(Summary):  # type: ignore[misc]  # statsmodels is untyped
 
     html_tables: list[SimpleTable]
 
+    def as_text(self) -> str:
+        """The tables and notes as text, with rules as wide as the widest line."""
+        head, *lines = str(super().as_text()).splitlines()
+        width = max(len(line.rstrip()) for line in lines)
+        lines = [line[:1] * width if set(line) in ({"="}, {"-"}) else line for line in lines]
+        return "\n".join([head.strip().center(width).rstrip(), *lines])
+
     def as_latex(self) -> str:
         """LaTeX of the tables one below the other, where statsmodels would merge their columns."""
         parts = [table.as_latex_tabular() for table in self.tables]
@@ -61,15 +69,8 @@ class TablesSummary(Summary):  # type: ignore[misc]  # statsmodels is untyped
         return str(twin.as_html())
 
 
-class Preformatted:
-    """A result whose HTML is its text."""
-
-    def _repr_html_(self) -> str:
-        return "<pre>" + escape(str(self)) + "</pre>"
-
-
-@dataclass(frozen=True)
-class TestResult(Preformatted):
+@dataclass(frozen=True, repr=False)
+class TestResult(Result):
     """A test statistic with its distribution under the null hypothesis.
 
     Attributes
@@ -104,7 +105,7 @@ class TestResult(Preformatted):
     def __str__(self) -> str:
         df = ", ".join(f"{value:g}" for value in self.df)
         name = f"{self.distribution}({df})" if df else self.distribution
-        head = f"{name} = {self.statistic:.4f}, p-value = {self.p_value:.4f}"
+        head = f"{name} = {self.statistic:.4f}, p-value {p_value_is(self.p_value)}"
         return f"{head}\nH0: {self.null}"
 
 
@@ -118,8 +119,8 @@ def f_test(statistic: float, df: int, free: float, null: str) -> TestResult:
     return TestResult(statistic, float(stats.f.sf(statistic, df, free)), (df, free), "F", null)
 
 
-@dataclass(frozen=True, eq=False)
-class PremiaInference:
+@dataclass(frozen=True, eq=False, repr=False)
+class PremiaInference(Result):
     """Estimated premia with their covariance matrix.
 
     Made by `skfactor.FamaMacBeth.inference`; units are those of the returns, decimals per period.
@@ -412,9 +413,10 @@ class PremiaInference:
         # Four digits of the smallest error, the same number of decimals in every row.
         smallest = float(np.nanmin(self._errors, initial=1.0))
         decimals = int(np.clip(3 - np.floor(np.log10(max(smallest, 1e-12))), 4, 10))
-        formats = [f"{{:.{decimals}f}}"] * 2 + ["{:.3f}", "{:.4f}"] + [f"{{:.{decimals}f}}"] * 2
+        figure, t = f"{{:.{decimals}f}}".format, "{:.3f}".format
+        formats = [figure, figure, t, p_value_text, figure, figure]
         body = [
-            [form.format(x) for form, x in zip(formats, row, strict=True)]
+            [form(x) for form, x in zip(formats, row, strict=True)]
             for row in table.itertuples(index=False)
         ]
         letter = "t" if self._is_t else "z"

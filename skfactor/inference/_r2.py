@@ -14,11 +14,12 @@ from skfactor._kernels.rounding import FACTORS_LEFT
 from skfactor._kernels.weighted_chi2 import weighted_chi2_sf, weighted_f_sf
 from skfactor._passes.slopes import PremiaRecord
 from skfactor._passes.two_pass import TwoPass
+from skfactor._results import Result, p_value_text
 from skfactor._typing import Float64Array
 from skfactor._validation import check_flag, check_level
 from skfactor.inference._covariance_risk import CovarianceRisk, price_of_covariance_risk
 from skfactor.inference._long_run import LongRun
-from skfactor.inference._premia import Preformatted, PremiaInference, TestResult, chi2_test
+from skfactor.inference._premia import PremiaInference, TestResult, chi2_test
 from skfactor.inference._small_sample import check_small_sample
 from skfactor.inference._two_pass import (
     influence_of_errors,
@@ -27,8 +28,8 @@ from skfactor.inference._two_pass import (
 )
 
 
-@dataclass(frozen=True)
-class CrossSectionalR2(Preformatted):
+@dataclass(frozen=True, repr=False)
+class CrossSectionalR2(Result):
     """Cross-sectional R squared of a two-pass model, with its tests.
 
     Attributes
@@ -86,11 +87,12 @@ class CrossSectionalR2(Preformatted):
         interval = f"95% [{low:.4f}, {high:.4f}]"
         return (
             f"Cross-sectional R2 = {self.r2:.4f} ({self.std_error:.4f}), {interval}"
-            f"\np-value of R2 = 0: {self.zero.p_value:.4f}, of R2 = 1: {self.one.p_value:.4f}"
+            f"\np-value of R2 = 0: {p_value_text(self.zero.p_value)}, "
+            f"of R2 = 1: {p_value_text(self.one.p_value)}"
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ModelComparison(TestResult):
     """Test that two models that are not nested have the same R squared, in three stages.
 
@@ -128,7 +130,7 @@ class ModelComparison(TestResult):
         return str(self.stages["p_value"].idxmax())
 
     def __str__(self) -> str:
-        said = ", ".join(f"{name} {p:.4f}" for name, p in self.stages["p_value"].items())
+        said = ", ".join(f"{name} {p_value_text(p)}" for name, p in self.stages["p_value"].items())
         return f"{super().__str__()}\nDecided by: {self.decided_by} (p-values: {said})"
 
 

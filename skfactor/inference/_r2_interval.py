@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
 
 from skfactor._kernels.drawn_two_pass import DrawnPasses
+from skfactor._results import Result
 from skfactor._typing import Float64Array
 from skfactor._validation import check_level
 from skfactor.inference._bootstrap import draw_two_passes
@@ -21,8 +21,8 @@ _POINTS = 51
 _LEAST_SPREAD = 0.1
 
 
-@dataclass(frozen=True, eq=False)
-class R2Interval:
+@dataclass(frozen=True, eq=False, repr=False)
+class R2Interval(Result):
     """True R squareds of which a sample like this one is not unusual.
 
     Made by `r2_interval`.
@@ -62,9 +62,6 @@ class R2Interval:
             f"Cross-sectional R2 = {self.r2:.4f}, {100.0 * self.level:g}% "
             f"[{self.lower:.4f}, {self.upper:.4f}] by simulation"
         )
-
-    def _repr_html_(self) -> str:
-        return "<pre>" + escape(str(self)) + "</pre>"
 
 
 def r2_interval(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import cached_property
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from scipy import stats
 from scipy.linalg import helmert
 from scipy.optimize import brentq
 
+from skfactor._results import Result
 from skfactor._typing import Float64Array
 from skfactor._validation import check_flag, check_level, is_one_of, numbers, target_names
 from skfactor.inference._grs import check_residuals, read_factor_sample
@@ -24,8 +24,8 @@ from skfactor.inference._premia import TestResult
 _POINTS, _ROUNDS = 401, 14
 
 
-@dataclass(frozen=True, eq=False)
-class IdentificationRobustSet:
+@dataclass(frozen=True, eq=False, repr=False)
+class IdentificationRobustSet(Result):
     """Premia of one or two factors that the data do not reject.
 
     Made by `identification_robust_set`. It need not be an interval: where the factors are weak it
@@ -198,9 +198,6 @@ class IdentificationRobustSet:
         if not self.is_bounded:
             lines.append("unbounded: the betas may not identify the premia")
         return "\n".join(lines)
-
-    def _repr_html_(self) -> str:
-        return "<pre>" + escape(str(self)) + "</pre>"
 
 
 def identification_robust_set(

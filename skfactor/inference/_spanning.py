@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
 from skfactor._definite import quadratic_form
+from skfactor._results import Result
 from skfactor._typing import Float64Array
 from skfactor._validation import is_one_of
 from skfactor.inference._grs import check_residuals, read_factor_sample
@@ -17,8 +17,8 @@ from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import TestResult
 
 
-@dataclass(frozen=True)
-class SpanningTest:
+@dataclass(frozen=True, repr=False)
+class SpanningTest(Result):
     """Tests that benchmark assets span new ones.
 
     Made by `spanning_test`.
@@ -54,9 +54,6 @@ class SpanningTest:
 
     def __str__(self) -> str:
         return "\n".join(str(each) for each in (self.joint, self.alphas, self.betas))
-
-    def _repr_html_(self) -> str:
-        return "<pre>" + escape(str(self)) + "</pre>"
 
 
 def spanning_test(

@@ -15,6 +15,7 @@ from statsmodels.iolib.tableformatting import fmt_params
 
 from skfactor._dates import calendar_positions
 from skfactor._panel import check_same_rows
+from skfactor._results import Result
 from skfactor._typing import BoolArray, Float64Array, IntArray, RowLabels
 from skfactor._validation import check_lengths, is_whole
 from skfactor._warn import warn_user
@@ -27,8 +28,8 @@ from skfactor.metrics._pairs import read_column, read_pairs
 _NAME = "compare_forecasts"
 
 
-@dataclass(frozen=True, eq=False)
-class ForecastComparison:
+@dataclass(frozen=True, eq=False, repr=False)
+class ForecastComparison(Result):
     """How several forecasts of the same returns compare.
 
     Made by `compare_forecasts`; figures are a date, in the units of the returns.

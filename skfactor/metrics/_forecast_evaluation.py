@@ -10,14 +10,15 @@ from statsmodels.iolib.summary import Summary
 from statsmodels.iolib.table import SimpleTable
 from statsmodels.iolib.tableformatting import fmt_params
 
+from skfactor._results import Result, p_value_text
 from skfactor.inference._premia import FACTS, TablesSummary
 from skfactor.metrics._mean_inference import MeanInference
 
 _ERRORS = ("std_error", "t_value", "p_value")
 
 
-@dataclass(frozen=True, eq=False)
-class ForecastEvaluation:
+@dataclass(frozen=True, eq=False, repr=False)
+class ForecastEvaluation(Result):
     """How expected returns compare with realized ones.
 
     Made by `evaluate_forecasts`; figures are per date, in the units of the returns.
@@ -142,10 +143,10 @@ def _table(frame: pd.DataFrame, title: str) -> SimpleTable:
     errors = frame["std_error"].to_numpy(dtype=np.float64)
     smallest = float(errors[errors > 0.0].min(initial=1.0))
     decimals = int(np.clip(3 - np.floor(np.log10(smallest)), 4, 10))
-    own = {"t_value": "{:.3f}", "p_value": "{:.4f}", "n_dates": "{:.0f}"}
-    formats = [own.get(name, f"{{:.{decimals}f}}") for name in frame.columns]
+    own = {"t_value": "{:.3f}".format, "p_value": p_value_text, "n_dates": "{:.0f}".format}
+    formats = [own.get(name, f"{{:.{decimals}f}}".format) for name in frame.columns]
     body = [
-        [form.format(x) for form, x in zip(formats, row, strict=True)]
+        [form(x) for form, x in zip(formats, row, strict=True)]
         for row in frame.itertuples(index=False)
     ]
     heads = {"std_error": "std err", "t_value": "t", "p_value": "P>|t|", "n_dates": "dates"}

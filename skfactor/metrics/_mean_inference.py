@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
 
 import numpy as np
 import pandas as pd
@@ -11,13 +10,14 @@ from scipy import stats
 
 from skfactor._dates import calendar_positions, check_dates
 from skfactor._kernels.rounding import EPSILON, ROUNDING_UNITS
+from skfactor._results import Result, figure_text, p_value_is
 from skfactor._typing import Float64Array, IntArray
 from skfactor._validation import check_level, is_whole, numbers
 from skfactor.inference._long_run import LongRun
 
 
-@dataclass(frozen=True)
-class MeanInference:
+@dataclass(frozen=True, repr=False)
+class MeanInference(Result):
     """The average over dates of a measure, with its error.
 
     Made by `infer_mean`; nothing is annualized.
@@ -127,13 +127,10 @@ class MeanInference:
             lags += f", {self.kernel}"
         lags += f" ({self.note})" if self.note else ""
         return (
-            f"{self.name}: {self.mean:.4f} ({self.std_error:.4f}), t({self.df}) = "
-            f"{self.t_value:.2f}, p-value = {self.p_value:.4f}, ratio = "
+            f"{self.name}: {figure_text(self.mean)} ({figure_text(self.std_error)}), "
+            f"t({self.df}) = {self.t_value:.2f}, p-value {p_value_is(self.p_value)}, ratio = "
             f"{self.information_ratio:.2f}, {self.n_dates} dates{lags}"
         )
-
-    def _repr_html_(self) -> str:
-        return "<pre>" + escape(str(self)) + "</pre>"
 
 
 def infer_mean(series: pd.Series, *, horizon: int = 1, kernel: str = "bartlett") -> MeanInference:

@@ -18,6 +18,7 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 from skfactor._known_targets import unknown_left_out
 from skfactor._limits import muted
 from skfactor._panel import find_panel
+from skfactor._results import Result
 from skfactor._sklearn import safe_indexing, take_params
 from skfactor._typing import Float64Array, IntArray, RowLabels, SplitterLike
 from skfactor._validation import is_one_of, is_whole, named_metadata
@@ -30,8 +31,8 @@ from skfactor.model_selection._walk_forward_predict import predict_tests, route
 from skfactor.model_selection._walk_forward_split import WalkForwardSplit
 
 
-@dataclass(frozen=True)
-class Lookahead:
+@dataclass(frozen=True, repr=False)
+class Lookahead(Result):
     """What `check_no_lookahead` found of one step.
 
     Attributes

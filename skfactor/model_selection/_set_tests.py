@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from skfactor._results import Result, p_value_is
 from skfactor._typing import Float64Array, IntArray
 from skfactor._validation import check_level, is_one_of, is_whole
 
 
-@dataclass(frozen=True)
-class SuperiorityTest:
+@dataclass(frozen=True, repr=False)
+class SuperiorityTest(Result):
     """Test that no set has a smaller expected loss than a reference.
 
     Attributes
@@ -59,13 +60,13 @@ class SuperiorityTest:
         """What was tested and found, in two lines."""
         kind = "Superior predictive ability" if self.method == "spa" else "Reality check"
         return (
-            f"{kind}: p-value = {self.p_value:.4f}\n"
+            f"{kind}: p-value {p_value_is(self.p_value)}\n"
             f"H0: none of {self.n_sets} sets is better than {self.reference} ({self.n_dates} dates)"
         )
 
 
-@dataclass(frozen=True)
-class ConfidenceSet:
+@dataclass(frozen=True, repr=False)
+class ConfidenceSet(Result):
     """Sets that the data cannot distinguish from the best.
 
     Attributes
@@ -94,6 +95,14 @@ class ConfidenceSet:
     p_values: pd.Series
     significance: float
     n_dates: int
+
+    def _parts(self) -> Iterator[str | pd.DataFrame]:
+        level = f"{100.0 * (1.0 - self.significance):g}%"
+        yield (
+            f"The best of {len(self.p_values)} sets is one of these {len(self)} "
+            f"({level} confidence, {self.n_dates} dates):"
+        )
+        yield self.p_values[self.p_values >= self.significance].to_frame()
 
     def __len__(self) -> int:
         """How many sets are included."""

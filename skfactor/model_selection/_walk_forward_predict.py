@@ -25,6 +25,7 @@ from skfactor._dates import is_dated
 from skfactor._known_targets import unknown_left_out
 from skfactor._limits import muted
 from skfactor._panel import only_numbers_rows
+from skfactor._results import Result
 from skfactor._sklearn import safe_indexing, take_params
 from skfactor._typing import FloatArray, IntArray, RowLabels, SplitterLike
 from skfactor._validation import named_metadata, target_names
@@ -39,8 +40,8 @@ from skfactor.model_selection._folds import check_n_jobs, read_cv
 from skfactor.model_selection._walk_forward_split import WalkForwardSplit
 
 
-@dataclass(frozen=True)
-class WalkForwardFit:
+@dataclass(frozen=True, repr=False)
+class WalkForwardFit(Result):
     """A model of a walk-forward, and its rows.
 
     Made by ``walk_forward_predict(..., return_estimator=True)``.
@@ -66,6 +67,10 @@ class WalkForwardFit:
     estimator: Any
     train: IntArray
     test: IntArray
+
+    def __str__(self) -> str:
+        name = type(self.estimator).__name__
+        return f"{name} fitted on {len(self.train)} rows, for {len(self.test)} rows"
 
 
 def walk_forward_predict(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from skfactor._panel import time_index
+from skfactor._results import Result
 from skfactor._risk_model import RiskModel
 from skfactor._typing import Float64Array
 from skfactor._validation import numbers, raise_if_repeated
@@ -16,8 +18,8 @@ from skfactor.portfolios._inputs import exposures_of, factors_named, portfolio_o
 _SPECIFIC = "specific"
 
 
-@dataclass(frozen=True, eq=False)
-class Attribution:
+@dataclass(frozen=True, eq=False, repr=False)
+class Attribution(Result):
     """Returns split into what each factor gave and the specific rest.
 
     Made by `attribute`.
@@ -48,6 +50,10 @@ class Attribution:
 
     contributions: pd.DataFrame
     returns: pd.Series
+
+    def _parts(self) -> Iterator[str | pd.DataFrame]:
+        yield f"Contributions to the returns of {len(self.returns)} dates:"
+        yield self.contributions.assign(**{"return": self.returns})
 
     def linked(self, linking: str = "carino") -> pd.DataFrame:
         r"""Contributions to the return from the first date through each date.

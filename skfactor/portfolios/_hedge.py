@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, clone
 
 from skfactor._panel import time_index
 from skfactor._passes.first_pass import table_of_betas
+from skfactor._results import Result
 from skfactor._risk_model import RiskModel
 from skfactor._typing import IntArray
 from skfactor._validation import numbers, raise_if_repeated
@@ -23,8 +24,8 @@ from skfactor.portfolios._inputs import (
 )
 
 
-@dataclass(frozen=True, eq=False)
-class Hedge:
+@dataclass(frozen=True, eq=False, repr=False)
+class Hedge(Result):
     """A hedged portfolio, and what the hedge leaves.
 
     Made by `hedge`. Rows of series are dates in ascending order; on those of the warm-up of a
@@ -72,6 +73,12 @@ class Hedge:
     betas: pd.DataFrame
     remaining: pd.DataFrame
     comparison: pd.DataFrame
+
+    def _parts(self) -> Iterator[str | pd.DataFrame]:
+        yield f"Returns of {len(self.returns)} dates, hedged by {self.positions.shape[1]} factors:"
+        yield self.comparison
+        yield "Exposures that remain:"
+        yield self.remaining
 
 
 def hedge(

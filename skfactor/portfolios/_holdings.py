@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -10,12 +11,13 @@ import pandas as pd
 
 from skfactor._kernels.holdings import Account, account_holdings
 from skfactor._panel import check_same_rows, find_panel, time_index
+from skfactor._results import Result
 from skfactor._typing import BoolArray, Float64Array, IntArray
 from skfactor._validation import counted, is_one_of, numbers, raise_if_repeated
 
 
-@dataclass(frozen=True, eq=False)
-class HeldPortfolio:
+@dataclass(frozen=True, eq=False, repr=False)
+class HeldPortfolio(Result):
     """What a portfolio earned, traded and cost on each date.
 
     Made by `hold_portfolio` and `long_short`. All series but the weights have one value per date
@@ -58,6 +60,11 @@ class HeldPortfolio:
     def net_returns(self) -> pd.Series:
         """Returns after costs; wealth grows by 1 plus these."""
         return (self.returns - self.costs).rename("net_return")
+
+    def _parts(self) -> Iterator[str | pd.DataFrame]:
+        missing = int(self.n_missing.sum())
+        yield f"A portfolio held over {len(self.returns)} dates, {missing} positions without return"
+        yield self.to_frame()
 
     def to_frame(self) -> pd.DataFrame:
         """One row per date: ``return``, ``turnover``, ``cost`` and ``net_return``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,13 +10,14 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 
 from skfactor._fitted import risk_model_of
+from skfactor._results import Result, figure_text
 from skfactor._typing import Float64Array
 
 _SPECIFIC = "specific"
 
 
-@dataclass(frozen=True, eq=False)
-class RiskDecomposition:
+@dataclass(frozen=True, eq=False, repr=False)
+class RiskDecomposition(Result):
     """Volatility of a portfolio in a factor model, split two ways.
 
     Made by `decompose_risk`; in the units of the returns, per period. The columns of both tables
@@ -54,6 +56,16 @@ class RiskDecomposition:
     volatility: float
     by_factor: pd.DataFrame
     by_asset: pd.DataFrame
+
+    def _parts(self) -> Iterator[str | pd.DataFrame]:
+        yield (
+            f"Volatility {figure_text(self.volatility)}: "
+            f"{figure_text(self.factor_volatility)} from factors, "
+            f"{figure_text(self.specific_volatility)} specific"
+        )
+        yield self.by_factor
+        yield f"{len(self.by_asset)} assets:"
+        yield self.by_asset
 
     @property
     def factor_volatility(self) -> float:

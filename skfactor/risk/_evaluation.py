@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from scipy import integrate, special, stats
 
 from skfactor._kernels.rounding import NEGATIVE_EIGENVALUE
 from skfactor._panel import time_index
+from skfactor._results import Result
 from skfactor._risk_model import RiskModel
 from skfactor._typing import BoolArray, Float64Array
 from skfactor._validation import is_whole, numbers, raise_if_repeated
@@ -20,8 +21,8 @@ _SETS = ("factors", "eigenfactors", "groups", "random", "minimum variance")
 _N_RANDOM, _HELD = 50, 0.1
 
 
-@dataclass(frozen=True, eq=False)
-class RiskEvaluation:
+@dataclass(frozen=True, eq=False, repr=False)
+class RiskEvaluation(Result):
     """How returns compare with the volatilities that were forecast for them.
 
     Made by `evaluate_risk`. With forecasts that are right and normal returns the bias statistic is
@@ -67,6 +68,12 @@ class RiskEvaluation:
     standardized: pd.DataFrame
     volatilities: pd.DataFrame
     window: int
+
+    def _parts(self) -> Iterator[str | pd.DataFrame]:
+        yield "Returns over the volatilities that were forecast for them, by set of portfolios"
+        yield self.table
+        expected = ", ".join(f"{name} {figure:.2f}" for name, figure in self.expected.items())
+        yield f"Right forecasts of normal returns: {expected}"
 
     @property
     def expected(self) -> pd.Series:
