@@ -60,7 +60,7 @@ class AdjustedTests(Result):
     MktRF  -0.147  0.8876     False
     SMB     0.766  0.8876     False
     HML     3.978  0.0002      True
-    Mom     5.591  0.0000      True
+    Mom     5.591 <0.0001      True
     <BLANKLINE>
     Holm (1979): probability of any false rejection
     Adjusted over 4 tests: MktRF, SMB, HML, Mom; |t| from 2.241 on is significant at 5%

@@ -393,7 +393,7 @@ def grs_test(
     >>> french = load_french()
     >>> returns = french.filter(regex="^S[15]V").sub(french["RF"], axis=0)
     >>> print(grs_test(french[["MktRF", "SMB", "HML"]], returns))
-    F(6, 810) = 8.2486, p-value = 0.0000
+    F(6, 810) = 8.2486, p-value < 0.0001
     H0: the alphas of all 6 assets are zero
     """
     if not is_one_of(covariance, ("homoskedastic", "robust")):

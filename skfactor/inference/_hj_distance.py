@@ -191,7 +191,7 @@ def hj_distance(
     >>> returns = french.filter(regex="^S[15]V").sub(french["RF"], axis=0)
     >>> print(hj_distance(french[["MktRF", "SMB", "HML"]], returns))
     HJ distance = 0.2181, 95% interval [0.1298, 0.2798]
-    p-value = 0.0000 (weighted F)
+    p-value < 0.0001 (weighted F)
     H0: the distance is zero, the factors price all assets
     """
     form = SmallSample(small_sample, n_draws, random_state)

@@ -49,10 +49,12 @@ class TablesSummary(Summary):  # type: ignore[misc]  # statsmodels is untyped
     html_tables: list[SimpleTable]
 
     def as_text(self) -> str:
-        """The tables and notes as text, with rules as wide as the widest line."""
+        """The tables and notes as text, with rules as wide as the widest table."""
         head, *lines = str(super().as_text()).splitlines()
-        width = max(len(line.rstrip()) for line in lines)
-        lines = [line[:1] * width if set(line) in ({"="}, {"-"}) else line for line in lines]
+        rules = [i for i, line in enumerate(lines) if set(line) in ({"="}, {"-"})]
+        width = max(len(line.rstrip()) for line in lines[: rules[-1] + 1])
+        for i in rules:
+            lines[i] = lines[i][0] * width
         return "\n".join([head.strip().center(width).rstrip(), *lines])
 
     def as_latex(self) -> str:

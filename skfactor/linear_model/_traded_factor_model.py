@@ -100,7 +100,7 @@ class TradedFactorModel(ExpectedReturns):
     HML      0.0035
     Name: premium, dtype: float64
     >>> print(model.grs_test())
-    F(6, 810) = 8.2486, p-value = 0.0000
+    F(6, 810) = 8.2486, p-value < 0.0001
     H0: the alphas of all 6 assets are zero
     """
 

@@ -16,6 +16,7 @@ from skfactor._kernels.factor_sets import Triangle, needs_rows, triangle_of_rows
 from skfactor._kernels.pooled import join_segments, take_segments
 from skfactor._kernels.segments import Segments
 from skfactor._limits import single_blas_thread
+from skfactor._results import Result
 from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray
 
 # So many values of moments of choices of rows are kept for sets that are asked for later.
@@ -209,8 +210,8 @@ def _patterns(rows: PanelRows) -> IntArray:
     return patterns
 
 
-@dataclass(frozen=True)
-class DateMoments:
+@dataclass(frozen=True, repr=False)
+class DateMoments(Result):
     """All that a search of factor sets needs of the rows of some dates; ``a + b`` has both.
 
     Made by `FactorSetSearchCV.read_moments`. It holds no rows: (K + 2)^2 numbers per date.
@@ -244,6 +245,9 @@ class DateMoments:
     resolution: float
     fit_intercept: bool
     has_holes: bool  # some columns miss values where others do not
+
+    def __str__(self) -> str:
+        return f"Moments of {int(self.n_rows.sum())} rows, {len(self.dates)} dates, by {self.names}"
 
     @property
     def n_rows(self) -> IntArray:
