@@ -180,7 +180,7 @@ class Slopes:
         With ``refuse`` any raises. Of a ``whole`` fit the first dates, before there are exposures,
         are no failures, and it raises if no date is left; of a part others may make up for that.
         """
-        if self.thin is None and self.estimated.all():  # as almost always
+        if self.thin is None and np.isfinite(self.lambdas.to_numpy()).all():  # as almost always
             return
         n_assets = self.sections["n_assets"].to_numpy()
         thin = n_assets < min_assets if self.thin is None else self.thin
