@@ -159,3 +159,9 @@ def test_dates_without_any_slope_are_reported_and_partial_ones_are_not():
     table = _with_gaps()
     with pytest.warns(RankDeficientWarning, match="1 of 60 dates are NaN"):
         _slopes(table).report_failures(2, refuse=False, whole=True)
+
+
+def test_dropped_columns_are_reported_where_each_date_has_some_slope():
+    table = _with_gaps().drop(index=pd.Period("2000-06", "M"))
+    with pytest.warns(RankDeficientWarning, match="29 of 59 dates drop columns"):
+        _slopes(table).report_failures(2, refuse=False, whole=True)
