@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from pages import PAGES, ROOT, blocks, run
+from pages import PAGES, ROOT, blocks, run, sections
 
 from skfactor.datasets import make_panel
 
@@ -11,11 +11,13 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 # Pages about what not every supported release of a library has.
 NEEDS = {"progress.md": "sklearn.callback"}
 SLOW = {"scaling.md"}
+# Of this page each section needs libraries of its own, which the tests do not come with.
+OTHERS = ROOT / "docs" / "with_other_libraries.md"
 # Pages about other programs are run where their calls are compared, by the tests of the docs.
 SHOWN = [
     pytest.param(page, id=page.stem, marks=[pytest.mark.slow] if page.name in SLOW else [])
     for page in PAGES
-    if blocks(page) and not page.name.startswith("from_")
+    if blocks(page) and page != OTHERS and not page.name.startswith("from_")
 ]
 
 
@@ -38,6 +40,16 @@ def test_blocks_print_what_stands_under_them(page):
     for said, printed in run(page, {}):
         if said:  # what is shown without output, such as a progress bar, may print anything
             assert printed.split() == said.split()
+
+
+@pytest.mark.filterwarnings("ignore")  # other libraries warn of what is to come in them
+@pytest.mark.parametrize("title", [title for title in sections(OTHERS) if title])
+def test_sections_about_other_libraries_print_what_stands_under_them(title):
+    beginning, section = sections(OTHERS)[""], sections(OTHERS)[title]
+    for name in re.findall(r"^(?:from|import) (\w+)", section, flags=re.MULTILINE):
+        pytest.importorskip(name, reason=f"the tests do not come with {name}")
+    for said, printed in run(beginning + section, {}):
+        assert printed.split() == said.split()
 
 
 def test_there_are_blocks_with_output():
