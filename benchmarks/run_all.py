@@ -22,6 +22,7 @@ SCRIPTS = (
     "rolling_betas",
     "portfolios",
     "metrics",
+    "workflow",
     "many_characteristics",
     "factor_sets",
     "latent_factors",

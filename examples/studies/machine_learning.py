@@ -48,7 +48,7 @@ from skfactor.preprocessing import constant_within_dates
 
 full = "full" in sys.argv[1:]
 n_years, n_assets, n_characteristics, n_macro = (30, 200, 94, 8) if full else (8, 50, 8, 2)
-first_year = 10 if full else 4
+first_year, n_jobs = (10, 2) if full else (4, None)
 start, rng = time.perf_counter(), np.random.default_rng(0)
 
 names = [f"c{k:02d}" for k in range(1, n_characteristics + 1)]
@@ -88,7 +88,7 @@ try:
         num_leaves=8,
         n_estimators=150,
         max_bin=63,
-        n_jobs=2 if full else 1,
+        n_jobs=1,
         verbose=-1,
         random_state=0,
     )
@@ -121,7 +121,7 @@ yearly = WalkForwardSplit(None, test_size="12ME", min_train_size=f"{12 * first_y
 forecasts, fits = {}, {}
 for name, model in models.items():
     forecasts[name], fits[name] = walk_forward_predict(
-        model, data[name], y, cv=yearly, return_estimator=True
+        model, data[name], y, cv=yearly, n_jobs=n_jobs, return_estimator=True
     )
     print(f"{name}: {time.perf_counter() - start:.0f} s")
 

@@ -16,8 +16,8 @@ from skfactor._typing import BoolArray, Float64Array, IntArray
 _FEW = 1000
 
 
-def alter(data: object, later: BoolArray, places: IntArray, rng: np.random.Generator) -> Any:
-    """A copy whose later rows hold values drawn, column by column, from all rows.
+def redraw(data: object, places: IntArray, rng: np.random.Generator) -> Any:
+    """A copy whose rows hold values drawn, column by column, from all rows.
 
     Drawn values are among those that the column may have: a 0 or 1 remains one, a positive number
     positive. A column with one value per date, such as a factor return, still has one.
@@ -26,46 +26,63 @@ def alter(data: object, later: BoolArray, places: IntArray, rng: np.random.Gener
     ----------
     data : DataFrame, Series, ndarray, sparse array or None
         (n_rows,) or (n_rows, n_columns).
-    later : (n_rows,)
-        Rows to alter.
     places : (n_rows,)
         Place of each row's date among the dates.
     rng : Generator
     """
     if data is None:
         return None
-    rows = np.flatnonzero(later)
     first = _first_rows(places)
 
     def draw(column: NDArray[np.generic]) -> IntArray:
-        """For each of the later rows, the row that its value is taken from."""
+        """For each row the one that its value is taken from."""
         if _has_one_value_per_date(column, first, places):
-            source: IntArray = rng.choice(first, size=len(first))[places[rows]]
+            source: IntArray = rng.choice(first, size=len(first))[places]
             return source
-        return rng.integers(len(column), size=len(rows))
+        return rng.integers(len(column), size=len(column))
 
     if isinstance(data, pd.DataFrame) and len(set(data.dtypes)) != 1:
-        columns = [_alter_series(data.iloc[:, k], rows, draw) for k in range(data.shape[1])]
+        columns = [_alter_series(data.iloc[:, k], draw) for k in range(data.shape[1])]
         altered = pd.concat(columns, axis=1)
         altered.columns = data.columns
         return altered
     if isinstance(data, pd.Series):
-        return _alter_series(data, rows, draw)
+        return _alter_series(data, draw)
     values = np.array(_dense(data), order="K")
     for column in values.reshape(len(values), -1).T if values.ndim > 1 else [values]:
-        column[rows] = column[draw(column)]
+        column[:] = column[draw(column)]
     if isinstance(data, pd.DataFrame):
         altered = pd.DataFrame(values, data.index, data.columns, copy=False)
         return altered.astype(data.dtypes.iloc[0])
     return values
 
 
-def _alter_series(
-    column: pd.Series, rows: IntArray, draw: Callable[[NDArray[np.generic]], IntArray]
-) -> pd.Series:
-    source = np.arange(len(column))
-    source[rows] = draw(np.asarray(column))
-    return column.take(source).set_axis(column.index)
+def splice(data: object, altered: object, later: BoolArray) -> Any:
+    """A copy of the data whose ``later`` rows (n_rows,) are those of what `redraw` made of it."""
+    if data is None:
+        return None
+    if isinstance(data, pd.DataFrame) and len(set(data.dtypes)) != 1:
+        assert isinstance(altered, pd.DataFrame)
+        columns = [splice(data.iloc[:, k], altered.iloc[:, k], later) for k in range(data.shape[1])]
+        spliced = pd.concat(columns, axis=1)
+        spliced.columns = data.columns
+        return spliced
+    if isinstance(data, pd.Series):
+        rows = np.arange(len(data))
+        both = pd.concat([data, altered], ignore_index=True)  # type: ignore[list-item]  # a Series
+        return both.take(np.where(later, rows + len(data), rows)).set_axis(data.index)
+    values, others = np.array(_dense(data), order="K"), np.asarray(_dense(altered))
+    start = int(later.argmax()) if later.any() else len(later)
+    rows = slice(start, None) if later[start:].all() else later  # sorted ones are fast
+    values[rows] = others[rows]
+    if isinstance(data, pd.DataFrame):
+        spliced = pd.DataFrame(values, data.index, data.columns, copy=False)
+        return spliced.astype(data.dtypes.iloc[0])
+    return values
+
+
+def _alter_series(column: pd.Series, draw: Callable[[NDArray[np.generic]], IntArray]) -> pd.Series:
+    return column.take(draw(np.asarray(column))).set_axis(column.index)
 
 
 def _first_rows(places: IntArray) -> IntArray:

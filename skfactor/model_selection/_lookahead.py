@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from inspect import signature
 from typing import Any
 
@@ -25,7 +26,7 @@ from skfactor._validation import is_one_of, is_whole, named_metadata
 from skfactor.exceptions import LookaheadError
 from skfactor.metrics._mean_inference import check_horizon
 from skfactor.metrics._predict import metadata_of, predictor
-from skfactor.model_selection._altered import alter, largest, largest_changes
+from skfactor.model_selection._altered import largest, largest_changes, redraw, splice
 from skfactor.model_selection._date_splitter import DatedRows, rows_by_date
 from skfactor.model_selection._walk_forward_predict import predict_tests, route
 from skfactor.model_selection._walk_forward_split import WalkForwardSplit
@@ -215,6 +216,7 @@ class _Sample:
     seed: int | None
     labels: dict[str, Any]  # dates and assets that were passed
     params: dict[str, Any]  # other metadata
+    results: dict[int, ArrayLike] = field(default_factory=dict)  # of steps, by identity
 
     def metadata(
         self, method: str, estimator: BaseEstimator, rows: IntArray | None = None
@@ -229,20 +231,34 @@ class _Sample:
         return given if rows is None else take_params(self.X, given, rows)
 
     def with_features(self, X: ArrayLike) -> _Sample:
-        return replace(self, X=X)
+        return replace(self, X=X, results={})
 
     def rows_until(self, cut: int) -> IntArray:
         return np.flatnonzero(self.places <= cut)
 
+    # Drawing values takes several times as long as putting them in place of others.
+    @cached_property
+    def other_features(self) -> object:
+        return redraw(self.X, self.places, np.random.default_rng(self.seed))
+
+    @cached_property
+    def other_returns(self) -> object:
+        rng = np.random.default_rng(None if self.seed is None else [self.seed, 1])
+        return redraw(self.y, self.places, rng)
+
     def features_altered_after(self, cut: int) -> ArrayLike:
-        rng = np.random.default_rng(self.seed)
-        altered: ArrayLike = alter(self.X, self.places > cut, self.places, rng)
+        altered: ArrayLike = splice(self.X, self.other_features, self.places > cut)
         return altered
 
     def returns_altered_after(self, cut: int) -> ArrayLike:
-        rng = np.random.default_rng(None if self.seed is None else [self.seed, 1])
-        altered: ArrayLike = alter(self.y, self.places > cut, self.places, rng)
+        altered: ArrayLike = splice(self.y, self.other_returns, self.places > cut)
         return altered
+
+    def fit_transform(self, step: BaseEstimator) -> ArrayLike:
+        """What a step makes of the data as they are; it is made once."""
+        if id(step) not in self.results:
+            self.results[id(step)] = _fit_transform(step, self.X, self.y, self)
+        return self.results[id(step)]
 
     def size_of(self, method: str) -> float:
         """Largest return, with which predictions are computed; results of a step are their own."""
@@ -293,8 +309,8 @@ def _find(estimator: BaseEstimator, sample: _Sample, name: str) -> Iterator[Look
     """Leaks of the steps of an estimator; if no step leaks, that of the whole."""
     found = [
         leak
-        for step, part, X in _parts(estimator, sample)
-        for leak in _find(part, sample.with_features(X), f"{name}__{step}" if name else step)
+        for step, part, own in _parts(estimator, sample)
+        for leak in _find(part, own, f"{name}__{step}" if name else step)
     ]
     if not found:
         own = None
@@ -310,27 +326,30 @@ def _find(estimator: BaseEstimator, sample: _Sample, name: str) -> Iterator[Look
     yield from found
 
 
-def _parts(estimator: BaseEstimator, sample: _Sample) -> Iterator[tuple[str, BaseEstimator, Any]]:
-    """Name, estimator and features of each step."""
+def _parts(
+    estimator: BaseEstimator, sample: _Sample
+) -> Iterator[tuple[str, BaseEstimator, _Sample]]:
+    """Name, estimator and data of each step."""
     X, y = sample.X, sample.y
     if isinstance(estimator, Pipeline):
+        own = sample.with_features(X)
         for k, (name, step) in enumerate(estimator.steps):
             if step is None or isinstance(step, str):
                 continue
-            yield name, step, X
+            yield name, step, own
             if k < len(estimator.steps) - 1:
-                X = _fit_transform(step, X, y, sample)
+                own = sample.with_features(own.fit_transform(step))
     elif isinstance(estimator, FeatureUnion):
         for name, step in estimator.transformer_list:
             if not isinstance(step, str):
-                yield name, step, X
+                yield name, step, sample.with_features(X)
     elif isinstance(estimator, ColumnTransformer):
         fitted = clone(estimator).fit(X, y, **sample.metadata("fit", estimator))
         given = {name: step for name, step, _ in estimator.transformers}
         given["remainder"] = estimator.remainder
         for name, _, columns in fitted.transformers_:
             if not isinstance(given[name], str) and len(columns):
-                yield name, given[name], safe_indexing(X, columns, axis=1)
+                yield name, given[name], sample.with_features(safe_indexing(X, columns, axis=1))
 
 
 def _inner(estimator: BaseEstimator) -> Iterator[tuple[str, BaseEstimator]]:
@@ -352,16 +371,18 @@ def _fit_transform(step: BaseEstimator, X: ArrayLike, y: ArrayLike | None, sampl
 
 def _own_leak(estimator: BaseEstimator, sample: _Sample, name: str) -> Lookahead | None:
     methods = [method for method in ("transform", "predict") if hasattr(estimator, method)]
-    transformed: ArrayLike | None = None
+    takes_returns = "transform" in methods and sample.y is not None
+    if takes_returns:
+        # What no other returns change is not looked at date by date.
+        others = _fit_transform(estimator, sample.X, sample.other_returns, sample)
+        takes_returns = bool(largest_changes(sample.fit_transform(estimator), others).any())
     for cut in sample.cuts:
         for method in methods:
             leak = _leak_from_rows(estimator, sample, name, method, cut)
             if leak is not None:
                 return leak
-        if "transform" in methods and sample.y is not None:
-            if transformed is None:
-                transformed = _fit_transform(estimator, sample.X, sample.y, sample)
-            leak = _leak_from_returns(estimator, sample, name, cut, transformed)
+        if takes_returns:
+            leak = _leak_from_returns(estimator, sample, name, cut)
             if leak is not None:
                 return leak
     return None
@@ -387,21 +408,28 @@ def _leak_from_rows(
     apply = getattr(fitted, method)
     of_all = sample.metadata(method, fitted)
     beyond = (cut + len(sample.dates)) // 2
-    for end in sorted({cut, min(beyond, len(sample.dates) - 2)}):
+    ends = sorted({cut, min(beyond, len(sample.dates) - 2)})
+    size, first = sample.size_of(method), None
+    for end in ends:
         rows = sample.rows_until(end)
         alone = apply(_take(sample.X, rows), **sample.metadata(method, fitted, rows))
-        # What altered rows do not change, rows as they are seldom do: once is enough.
-        unaltered = [sample.X] if end == sample.cuts[0] else []
+        if first is not None:  # more rows that are as they are
+            together = _take(alone, np.flatnonzero(sample.places[rows] <= cut))
+            change = largest_changes(first, together, size)
+            if change.any():
+                return sample.leak(name, method, cut, train, change)
+        first = alone
+        unaltered = [sample.X] if len(ends) == 1 else []
         for features in (*unaltered, sample.features_altered_after(end)):
             together = _take(apply(features, **of_all), rows)
-            change = largest_changes(alone, together, sample.size_of(method))
+            change = largest_changes(alone, together, size)
             if change.any():
                 return sample.leak(name, method, end, rows, change)
     return None
 
 
 def _leak_from_returns(
-    estimator: BaseEstimator, sample: _Sample, name: str, cut: int, transformed: ArrayLike
+    estimator: BaseEstimator, sample: _Sample, name: str, cut: int
 ) -> Lookahead | None:
     """Returns from the cut on that get into rows of that date or just before it, and only there.
 
@@ -409,7 +437,7 @@ def _leak_from_returns(
     """
     rows = sample.rows_until(cut)
     altered = _fit_transform(estimator, sample.X, sample.returns_altered_after(cut - 1), sample)
-    change = largest_changes(_take(transformed, rows), _take(altered, rows))
+    change = largest_changes(_take(sample.fit_transform(estimator), rows), _take(altered, rows))
     changed = change > 0.0
     if not changed.any() or changed[sample.places[rows] <= cut // 2].any():
         return None

@@ -10,7 +10,7 @@ from pandas.testing import assert_frame_equal
 from reference_splits import panel_of_places
 from scipy.sparse import csr_array
 
-from skfactor.model_selection._altered import alter, largest, largest_changes
+from skfactor.model_selection._altered import largest, largest_changes, redraw, splice
 
 RNG = np.random.default_rng(0)
 PANEL, PLACES = panel_of_places(40, RNG)
@@ -28,7 +28,7 @@ FRAME = pd.DataFrame(
 
 
 def _alter(data):
-    return alter(data, LATER, PLACES, np.random.default_rng(1))
+    return splice(data, redraw(data, PLACES, np.random.default_rng(1)), LATER)
 
 
 def test_later_rows_change_and_hold_values_that_the_column_has():

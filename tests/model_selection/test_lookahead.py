@@ -340,7 +340,9 @@ def test_wide_data_leaks_too():
 
 def test_the_error_names_step_date_and_change_and_holds_the_leaks():
     estimator = _per_date(Centred())
-    message = r"'centred' looks ahead: its transform of 2010-12 changes by 0\.\d+ with rows after 2"
+    message = (
+        r"'centred' looks ahead: its transform of 2010-12 changes by \d\.\d+ with rows after 2"
+    )
     with pytest.raises(LookaheadError, match=message) as caught:
         check_no_lookahead(estimator, X, Y)
     assert isinstance(caught.value, AssertionError)
