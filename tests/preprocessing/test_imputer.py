@@ -14,8 +14,8 @@ from sklearn.impute import SimpleImputer
 
 from skfactor import FactorImputer
 
-# Most of these rows are a sample without dates, which is meant.
-pytestmark = pytest.mark.filterwarnings("ignore::skfactor.exceptions.NoDatesWarning")
+# Rows that are a sample without dates, which is meant.
+undated = pytest.mark.filterwarnings("ignore::skfactor.exceptions.NoDatesWarning")
 
 NAN = np.nan
 seeds = st.integers(0, 2**32 - 1)
@@ -52,12 +52,14 @@ def industry(panel):
 # --- known values -------------------------------------------------------------------------------
 
 
+@undated
 @pytest.mark.parametrize(("strategy", "value"), [("median", 2.0), ("mean", 5.0), ("constant", 0.0)])
 def test_a_missing_value_among_four(strategy, value):
     result = FactorImputer(strategy=strategy).fit_transform(column(1, NAN, 15, 2, 2))
     assert_array_equal(result, column(1, value, 15, 2, 2))
 
 
+@undated
 def test_the_constant_can_be_chosen():
     imputer = FactorImputer(strategy="constant", fill_value=-1.5)
     assert_array_equal(imputer.fit_transform(column(NAN, 2, NAN)), column(-1.5, 2, -1.5))
@@ -109,6 +111,7 @@ def test_what_is_not_missing_stays_as_it_is(panel):
 # --- without dates ------------------------------------------------------------------------------
 
 
+@undated
 @pytest.mark.parametrize("strategy", ["median", "mean", "constant"])
 def test_statistics_learned_without_dates_are_those_of_simple_imputer(panel, strategy):
     train, new = panel.to_numpy()[:60], panel.to_numpy()[60:]
@@ -117,6 +120,7 @@ def test_statistics_learned_without_dates_are_those_of_simple_imputer(panel, str
     assert_allclose(ours.statistics_, theirs.statistics_.astype(float), rtol=1e-13)
 
 
+@undated
 def test_a_group_without_values_in_fit_is_filled_from_the_sample():
     group = ["steel", "oil", "steel", "oil"]
     imputer = FactorImputer(strategy="mean").fit(column(1, NAN, 2, NAN), groupby=group)

@@ -21,8 +21,8 @@ from sklearn.pipeline import make_pipeline
 from skfactor import FactorNeutralizer, FactorZScorer
 from skfactor.exceptions import RankDeficientWarning
 
-# Most of these rows are a sample without dates, which is meant.
-pytestmark = pytest.mark.filterwarnings("ignore::skfactor.exceptions.NoDatesWarning")
+# Rows that are a sample without dates, which is meant.
+undated = pytest.mark.filterwarnings("ignore::skfactor.exceptions.NoDatesWarning")
 
 seeds = st.integers(0, 2**32 - 1)
 law = settings(deadline=None, max_examples=25)
@@ -55,6 +55,7 @@ def by_formula(panel, against, groups=None, weights=None):
 # --- known values -------------------------------------------------------------------------------
 
 
+@undated
 def test_residuals_of_a_line_by_hand():
     # y on 1, 2, 3: slope 1, mean 3
     values = np.array([[1.0, 2.0], [2.0, 3.0], [3.0, 4.0], [2.0, 3.0 + 4.0]])
@@ -194,6 +195,7 @@ def test_a_small_group_without_weight_has_the_residuals_of_its_date_and_no_warni
 # --- without dates ------------------------------------------------------------------------------
 
 
+@undated
 @pytest.mark.parametrize(("grouped", "least"), [(False, None), (True, None), (True, 12)])
 def test_without_dates_what_fit_learned_is_applied(grouped, least):
     rng = np.random.default_rng(0)

@@ -18,8 +18,8 @@ from sklearn.preprocessing import FunctionTransformer, QuantileTransformer
 from skfactor import FactorRanker
 from skfactor.exceptions import NoVariationWarning
 
-# Most of these rows are a sample without dates, which is meant.
-pytestmark = pytest.mark.filterwarnings("ignore::skfactor.exceptions.NoDatesWarning")
+# Rows that are a sample without dates, which is meant.
+undated = pytest.mark.filterwarnings("ignore::skfactor.exceptions.NoDatesWarning")
 
 NAN = np.nan
 FORMULAS = {
@@ -54,6 +54,7 @@ def industry(panel):
 # --- known values -------------------------------------------------------------------------------
 
 
+@undated
 @pytest.mark.parametrize(
     ("output", "expected"),
     [
@@ -94,6 +95,7 @@ def test_a_date_with_one_asset_has_one_score(output, score):
         assert FactorRanker(output=output).fit_transform(X).iloc[0, 0] == score
 
 
+@undated
 @pytest.mark.parametrize("n", [1, 2, 7, 200])
 def test_a_constant_column_scores_zero(n):
     assert_array_equal(FactorRanker().fit_transform(np.full((n, 1), 0.1)), np.zeros((n, 1)))
@@ -173,6 +175,7 @@ def test_uniform_scores_have_mean_zero_on_every_date(seed):
 # --- without dates ------------------------------------------------------------------------------
 
 
+@undated
 @pytest.mark.parametrize("output", FORMULAS)
 def test_the_sample_of_fit_has_its_ranks_without_dates_too(output, panel):
     values = panel.to_numpy()
@@ -181,12 +184,14 @@ def test_the_sample_of_fit_has_its_ranks_without_dates_too(output, panel):
     assert_allclose(result, expected, rtol=1e-14, atol=1e-15)
 
 
+@undated
 def test_new_values_are_ranked_as_by_quantile_transformer():
     train, new = np.random.default_rng(0).normal(size=(2, 50, 2)) * 3.0
     theirs = QuantileTransformer(n_quantiles=50).fit(train).transform(new)
     assert_allclose(FactorRanker().fit(train).transform(new), 2 * theirs - 1, atol=1e-12)
 
 
+@undated
 def test_values_of_fit_can_be_looked_up():
     ranker = FactorRanker().fit(column(3, 1, 1, NAN))
     assert ranker.rank_tables_.shape == (1,)
@@ -195,6 +200,7 @@ def test_values_of_fit_can_be_looked_up():
     assert ranker.rank_tables_[0].count == 3
 
 
+@undated
 def test_groups_learned_without_dates_are_ranked_each_by_itself():
     group = np.array(["steel", "oil"] * 3)
     ranker = FactorRanker().fit(column(1, 10, 2, 20, 3, 30), groupby=group)
@@ -202,6 +208,7 @@ def test_groups_learned_without_dates_are_ranked_each_by_itself():
     assert_allclose(result, column(1, -1, -0.5))
 
 
+@undated
 def test_a_feature_without_values_in_fit_ranks_nothing():
     ranker = FactorRanker().fit(np.full((3, 1), NAN))
     assert_array_equal(ranker.transform(column(1, NAN)), column(NAN, NAN))
@@ -212,6 +219,7 @@ def test_a_feature_without_values_in_fit_ranks_nothing():
 # --- inverse ------------------------------------------------------------------------------------
 
 
+@undated
 @pytest.mark.parametrize("output", FORMULAS)
 def test_the_inverse_gives_the_values_of_fit_and_those_between_back(output, panel, industry):
     values = panel.to_numpy()
@@ -223,6 +231,7 @@ def test_the_inverse_gives_the_values_of_fit_and_those_between_back(output, pane
     assert_allclose(plain.inverse_transform(plain.transform(between)), between, rtol=1e-9)
 
 
+@undated
 def test_the_inverse_keeps_labels_and_ends_at_the_values_of_fit(panel):
     plain = panel.reset_index(drop=True)
     ranker = FactorRanker().fit(plain)
@@ -230,6 +239,7 @@ def test_the_inverse_keeps_labels_and_ends_at_the_values_of_fit(panel):
     assert_frame_equal(result, pd.DataFrame([plain.max(), plain.min()]))
 
 
+@undated
 def test_the_inverse_of_a_feature_without_values_is_missing():
     ranker = FactorRanker(missing="middle").fit(np.full((3, 1), NAN))
     assert_array_equal(ranker.inverse_transform(column(0.0)), column(NAN))

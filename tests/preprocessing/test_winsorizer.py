@@ -18,8 +18,8 @@ from sklearn.pipeline import make_pipeline
 
 from skfactor import FactorZScorer, Winsorizer
 
-# Most of these rows are a sample without dates, which is meant.
-pytestmark = pytest.mark.filterwarnings("ignore::skfactor.exceptions.NoDatesWarning")
+# Rows that are a sample without dates, which is meant.
+undated = pytest.mark.filterwarnings("ignore::skfactor.exceptions.NoDatesWarning")
 
 NAN = np.nan
 ONE_TO_TEN = np.arange(1.0, 11.0)[:, None]
@@ -32,6 +32,7 @@ law = settings(deadline=None, max_examples=25)
 # --- known values -------------------------------------------------------------------------------
 
 
+@undated
 @pytest.mark.parametrize(
     ("interpolation", "lowest", "highest"), [("linear", 1.9, 9.1), ("order_statistic", 2.0, 9.0)]
 )
@@ -40,6 +41,7 @@ def test_one_to_ten_at_a_tenth_on_either_side(interpolation, lowest, highest):
     assert_allclose(result.ravel(), [lowest, 2, 3, 4, 5, 6, 7, 8, 9, highest], rtol=1e-15)
 
 
+@undated
 @pytest.mark.parametrize("n", [1, 2, 9, 10, 37, 100])
 @pytest.mark.parametrize("limits", [(0.1, 0.1), (0.05, 0.25), (0.0, 0.3), (0.4, 0.0)])
 def test_order_statistics_equal_those_of_scipy(n, limits):
@@ -51,6 +53,7 @@ def test_order_statistics_equal_those_of_scipy(n, limits):
     assert_array_equal(result.ravel(), winsorize(values, limits=limits))
 
 
+@undated
 @pytest.mark.parametrize("percent", [1, 7, 29, 57, 58])
 def test_a_share_that_is_a_whole_number_of_values_is_not_rounded_down(percent):
     # 0.29 * 100 is 28.999... in floating point; 29 values of 100 are meant.
@@ -61,6 +64,7 @@ def test_a_share_that_is_a_whole_number_of_values_is_not_rounded_down(percent):
     assert upper.upper_bounds_ == 99 - percent
 
 
+@undated
 @pytest.mark.parametrize(("lower", "upper"), [(-1.0, 1.5), (-2.0, None), (None, 0.5)])
 def test_bounds_in_standard_deviations_about_the_mean(lower, upper):
     values = np.array([1.0, 2.0, 3.0, 4.0, 40.0])  # mean 10, deviation sqrt(226)
@@ -70,6 +74,7 @@ def test_bounds_in_standard_deviations_about_the_mean(lower, upper):
     assert_allclose(result.ravel(), np.clip(values, low, high), rtol=1e-14)
 
 
+@undated
 @pytest.mark.parametrize(("lower", "upper"), [(-1.0, 2.0), (-0.5, None), (None, 3.0)])
 def test_bounds_in_median_absolute_deviations_about_the_median(lower, upper):
     values = np.array([1.0, 2.0, 3.0, 5.0, 40.0])  # median 3, absolute deviations 2 1 0 2 37
@@ -79,12 +84,14 @@ def test_bounds_in_median_absolute_deviations_about_the_median(lower, upper):
     assert_allclose(result.ravel(), np.clip(values, low, high), rtol=1e-14)
 
 
+@undated
 @pytest.mark.parametrize("rule", ["std", "mad"])
 def test_a_constant_column_stays_whatever_the_rule(rule):
     values = np.full((5, 1), 0.1)
     assert_array_equal(Winsorizer(-1, 1, rule=rule).fit_transform(values), values)
 
 
+@undated
 def test_missing_values_are_left_out_and_kept_in_place():
     values = np.array([NAN, 4.0, 1.0, NAN, 3.0, 2.0, 5.0])[:, None]
     result = Winsorizer(0.25, 0.75).fit_transform(values)
@@ -98,6 +105,7 @@ def test_a_column_without_values_on_a_date_stays_missing_and_is_silent():
     assert_array_equal(result["x"], [NAN] * 3 + [2.0] * 3)
 
 
+@undated
 @pytest.mark.parametrize(
     ("lower", "upper", "expected"),
     [
@@ -127,6 +135,7 @@ def test_panels_are_clipped_as_by_pandas(seed, lower, upper):
     assert_allclose(result, expected, rtol=1e-12)
 
 
+@undated
 @pytest.mark.parametrize("n_rows", [900, 5_000])
 def test_long_columns_are_clipped_as_by_numpy(n_rows):
     values = np.random.default_rng(0).standard_t(df=2, size=(n_rows, 3))
@@ -163,6 +172,7 @@ def test_a_change_of_units_only_changes_the_units(seed, rule):
     assert_allclose(winsorizer.fit_transform(3.0 + 7.0 * panel), expected, rtol=1e-10, atol=1e-10)
 
 
+@undated
 @law
 @given(seed=seeds, lower=levels, upper=levels.map(lambda level: 1 - level))
 def test_order_is_kept_and_values_inside_are_not_touched(seed, lower, upper):
@@ -174,6 +184,7 @@ def test_order_is_kept_and_values_inside_are_not_touched(seed, lower, upper):
     assert_array_equal(result[inside], values[inside])
 
 
+@undated
 @law
 @given(
     seed=seeds,
@@ -198,6 +209,7 @@ def test_order_statistics_clip_once_and_for_all(seed, lower, upper):
     assert_frame_equal(winsorizer.fit_transform(once), once)
 
 
+@undated
 def test_float32_values_at_a_bound_are_not_moved_by_clipping_again():
     values = np.random.default_rng(0).normal(size=(500, 3)).astype(np.float32)
     fitted = Winsorizer(0.1, 0.9).fit(values)
@@ -208,6 +220,7 @@ def test_float32_values_at_a_bound_are_not_moved_by_clipping_again():
 # --- without dates ------------------------------------------------------------------------------
 
 
+@undated
 def test_bounds_learned_without_dates_hold_for_new_rows():
     fitted = Winsorizer(0.1, 0.9).fit(np.hstack([ONE_TO_TEN, -ONE_TO_TEN]))
     assert fitted.per_date_ is False
@@ -217,6 +230,7 @@ def test_bounds_learned_without_dates_hold_for_new_rows():
     assert_allclose(fitted.transform([[50.0, -50.0], [5.0, NAN]]), [[9.1, -9.1], [5.0, NAN]])
 
 
+@undated
 def test_bounds_learned_of_groups_are_those_of_each_group():
     group = np.array(["steel", "oil"] * 5)
     fitted = Winsorizer(0.25, 0.75).fit(ONE_TO_TEN, groupby=group)
@@ -282,6 +296,7 @@ def test_parameters_of_another_kind_raise(parameters):
         Winsorizer(**parameters).fit(ONE_TO_TEN)
 
 
+@undated
 @pytest.mark.parametrize("method", ["fit", "transform", "fit_transform"])
 def test_weights_raise(method):
     winsorizer = Winsorizer().fit(ONE_TO_TEN)

@@ -20,8 +20,8 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from skfactor import FactorZScorer
 from skfactor.exceptions import DegenerateScaleWarning, NoVariationWarning
 
-# Most of these rows are a sample without dates, which is meant.
-pytestmark = pytest.mark.filterwarnings("ignore::skfactor.exceptions.NoDatesWarning")
+# Rows that are a sample without dates, which is meant.
+undated = pytest.mark.filterwarnings("ignore::skfactor.exceptions.NoDatesWarning")
 
 NAN = np.nan
 ONE_TWO_THREE = np.array([[1.0], [2.0], [3.0]])
@@ -48,12 +48,14 @@ def industry(panel):
 # --- known values -------------------------------------------------------------------------------
 
 
+@undated
 @pytest.mark.parametrize(("ddof", "score"), [(0, np.sqrt(1.5)), (1, 1.0)])
 def test_one_two_three(ddof, score):
     result = FactorZScorer(ddof=ddof).fit_transform(ONE_TWO_THREE)
     assert_allclose(result, [[-score], [0.0], [score]], rtol=1e-15)
 
 
+@undated
 @pytest.mark.parametrize(
     ("center", "scale", "expected"),
     [
@@ -73,6 +75,7 @@ def test_centers_and_scales(center, scale, expected):
     assert_allclose(result.ravel(), expected, rtol=1e-13, atol=1e-14)
 
 
+@undated
 def test_barra_center_is_cap_weighted_and_scale_is_equal_weighted():
     values, caps = column(1, 2, 3, NAN, 6), np.array([4.0, 2.0, 1.0, 99.0, 1.0])
     weighted_mean = (4 * 1 + 2 * 2 + 1 * 3 + 1 * 6) / 8
@@ -81,6 +84,7 @@ def test_barra_center_is_cap_weighted_and_scale_is_equal_weighted():
     assert_allclose(FactorZScorer().fit_transform(values, weights=caps), expected, rtol=1e-14)
 
 
+@undated
 def test_weights_of_zero_leave_a_value_out_of_the_center_only():
     result = FactorZScorer().fit_transform(column(1, 2, 9), weights=[1.0, 1.0, 0.0])
     assert_allclose(result, (column(1, 2, 9) - 1.5) / np.std([1, 2, 9]), rtol=1e-14)
@@ -96,11 +100,13 @@ def test_weights_on_a_panel_equal_pandas(panel):
     assert_allclose(result, expected, rtol=1e-12, atol=1e-13)
 
 
+@undated
 def test_missing_values_are_left_out_and_kept_in_place():
     result = FactorZScorer(ddof=1).fit_transform(column(NAN, 1, 2, NAN, 3))
     assert_allclose(result.ravel(), [NAN, -1.0, 0.0, NAN, 1.0])
 
 
+@undated
 def test_scores_beyond_the_clip_are_set_to_it_without_a_second_pass():
     values = column(1, 2, 3, 4, 90)
     plain = FactorZScorer().fit_transform(values)
@@ -144,6 +150,7 @@ def test_small_groups_are_scored_by_their_date_as_by_pandas(panel, industry):
     assert_allclose(result, expected, rtol=1e-12, atol=1e-13)
 
 
+@undated
 def test_small_groups_without_weight_or_spread_take_those_of_their_date():
     values = column(1, 1, 1, 5, 2, 3, 4, 7)
     group, weights = list("aaaabbbb"), np.repeat([0.0, 1.0], 4)
@@ -170,6 +177,7 @@ def test_weights_within_groups_equal_those_of_each_group_alone(panel, industry):
 # --- constant and nearly constant columns -------------------------------------------------------
 
 
+@undated
 @pytest.mark.parametrize("scale", ["std", "mad"])
 @pytest.mark.parametrize("ddof", [0, 1])
 @pytest.mark.parametrize("n", [1, 2, 7, 200])
@@ -179,6 +187,7 @@ def test_constant_column_scores_zero(value, n, ddof, scale):
     assert_array_equal(result, np.zeros((n, 1)))
 
 
+@undated
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_a_large_constant_that_differs_by_rounding_scores_zero(dtype):
     values = np.full((50, 1), 1e6, dtype=dtype)
@@ -186,6 +195,7 @@ def test_a_large_constant_that_differs_by_rounding_scores_zero(dtype):
     assert_array_equal(FactorZScorer().fit_transform(values), np.zeros((50, 1)))
 
 
+@undated
 def test_a_weighted_constant_scores_zero():
     result = FactorZScorer().fit_transform(np.full((5, 1), 0.1), weights=[1, 2, 3, 4, 5])
     assert_array_equal(result, np.zeros((5, 1)))
@@ -201,6 +211,7 @@ def test_a_date_with_one_asset_scores_zero_and_keeps_missing_values():
     assert_array_equal(result, [[0.0, NAN], [-1.0, 0.0], [1.0, NAN]])
 
 
+@undated
 @pytest.mark.parametrize("n", [20, 500])
 def test_a_mean_far_above_the_spread_does_not_spoil_the_scores(n):
     # Halves are exact at this magnitude; only the mean is rounded, to 5e-7.
@@ -209,6 +220,7 @@ def test_a_mean_far_above_the_spread_does_not_spoil_the_scores(n):
     assert_allclose(result, FactorZScorer().fit_transform(spread), rtol=0, atol=5e-8)
 
 
+@undated
 def test_too_few_assets_for_the_ddof_give_missing_scores_as_in_pandas():
     result = FactorZScorer(ddof=3).fit_transform(column(1, 2, 4))
     assert_array_equal(result, column(NAN, NAN, NAN))
@@ -232,6 +244,7 @@ def test_zero_mad_of_a_constant_column_does_not_warn():
         FactorZScorer(scale="mad", date_level=None).fit(np.full((6, 2), 0.3))
 
 
+@undated
 def test_zero_mad_of_an_indicator_does_not_warn():
     values = np.column_stack([np.arange(6.0), [0, 0, 0, 0, 0, 1]])
     result = FactorZScorer(scale="mad").fit_transform(values)
@@ -286,6 +299,7 @@ def test_indicators_of_arrays_are_positions(mixed):
     assert_array_equal(chosen.transform(values, dates=dates), expected)
 
 
+@undated
 @pytest.mark.parametrize(
     "wrap",
     [
@@ -324,6 +338,7 @@ def test_an_indicator_beyond_the_columns_of_an_array_raises():
         FactorZScorer(indicators=[7]).fit(np.zeros((3, 2)))
 
 
+@undated
 def test_all_missing_columns_are_no_indicators():
     values = np.column_stack([np.full(4, NAN), np.arange(4.0)])
     scorer = FactorZScorer().fit(values)
@@ -331,6 +346,7 @@ def test_all_missing_columns_are_no_indicators():
     assert np.isnan(scorer.transform(values)[:, 0]).all()
 
 
+@undated
 def test_a_late_value_makes_a_long_column_no_indicator():
     values = np.zeros((5_000, 1))
     values[-1] = 2.0
@@ -389,6 +405,7 @@ def test_equal_weights_are_no_weights(panel):
 # --- without dates ------------------------------------------------------------------------------
 
 
+@undated
 def test_statistics_learned_without_dates_are_those_of_standard_scaler(panel):
     values = panel.to_numpy()
     ours, theirs = FactorZScorer().fit(values), StandardScaler().fit(values)
@@ -399,6 +416,7 @@ def test_statistics_learned_without_dates_are_those_of_standard_scaler(panel):
     assert_allclose(ours.transform(new), theirs.transform(new), rtol=1e-12)
 
 
+@undated
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_the_inverse_gives_the_values_back(panel, industry, dtype):
     values = panel.to_numpy(dtype=dtype)
@@ -412,12 +430,14 @@ def test_the_inverse_gives_the_values_back(panel, industry, dtype):
     assert_allclose(back, values, rtol=1e-4 if dtype is np.float32 else 1e-11)
 
 
+@undated
 def test_the_inverse_of_a_constant_is_the_constant_and_of_an_indicator_itself():
     values = np.column_stack([np.full(4, 0.3), [0, 1, 1, 0]])
     scorer = FactorZScorer().fit(values)
     assert_array_equal(scorer.inverse_transform(scorer.transform(values)), values)
 
 
+@undated
 def test_the_inverse_of_clipped_scores_is_where_clipping_starts():
     values = column(1, 2, 3, 4, 90)
     scorer = FactorZScorer(clip=0.5).fit(values)
@@ -430,6 +450,7 @@ def test_scores_of_dates_cannot_be_inverted(panel):
         FactorZScorer().fit(panel).inverse_transform(panel)
 
 
+@undated
 def test_statistics_learned_of_groups_are_those_of_each_group():
     group = np.array(["steel", "oil"] * 3)
     fitted = FactorZScorer(ddof=1).fit(column(1, 10, 2, 20, 3, 30), groupby=group)
@@ -441,6 +462,7 @@ def test_statistics_learned_of_groups_are_those_of_each_group():
     assert_allclose(result, [[2.0], [2.0]])
 
 
+@undated
 def test_a_scale_of_zero_marks_a_constant():
     fitted = FactorZScorer().fit(np.column_stack([np.arange(5.0), np.full(5, 0.1)]))
     assert fitted.scale_[1] == 0.0
@@ -490,6 +512,7 @@ def test_weights_are_routed_through_columns_and_unions(panel, metadata, routing)
 # --- what raises --------------------------------------------------------------------------------
 
 
+@undated
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
@@ -506,6 +529,7 @@ def test_unfit_weights_raise(weights, message):
         FactorZScorer().fit(ONE_TWO_THREE, weights=weights)
 
 
+@undated
 @pytest.mark.parametrize("center", ["median", None])
 def test_weights_without_a_mean_raise(center):
     with pytest.raises(ValueError, match=rf"a weighted mean, which center={center!r} does not use"):
