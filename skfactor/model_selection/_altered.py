@@ -68,12 +68,14 @@ def splice(data: object, altered: object, later: BoolArray) -> Any:
         spliced.columns = data.columns
         return spliced
     if isinstance(data, pd.Series):
-        rows = np.arange(len(data))
-        both = pd.concat([data, altered], ignore_index=True)  # type: ignore[list-item]  # a Series
-        return both.take(np.where(later, rows + len(data), rows)).set_axis(data.index)
+        assert isinstance(altered, pd.Series)
+        own = np.arange(len(data))
+        both = pd.concat([data, altered], ignore_index=True)
+        return both.take(np.where(later, own + len(data), own)).set_axis(data.index)
     values, others = np.array(_dense(data), order="K"), np.asarray(_dense(altered))
     start = int(later.argmax()) if later.any() else len(later)
-    rows = slice(start, None) if later[start:].all() else later  # sorted ones are fast
+    # Sorted rows are fast.
+    rows: slice | BoolArray = slice(start, None) if later[start:].all() else later
     values[rows] = others[rows]
     if isinstance(data, pd.DataFrame):
         spliced = pd.DataFrame(values, data.index, data.columns, copy=False)

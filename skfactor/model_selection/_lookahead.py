@@ -238,13 +238,15 @@ class _Sample:
 
     # Drawing values takes several times as long as putting them in place of others.
     @cached_property
-    def other_features(self) -> object:
-        return redraw(self.X, self.places, np.random.default_rng(self.seed))
+    def other_features(self) -> ArrayLike:
+        others: ArrayLike = redraw(self.X, self.places, np.random.default_rng(self.seed))
+        return others
 
     @cached_property
-    def other_returns(self) -> object:
+    def other_returns(self) -> ArrayLike | None:
         rng = np.random.default_rng(None if self.seed is None else [self.seed, 1])
-        return redraw(self.y, self.places, rng)
+        others: ArrayLike | None = redraw(self.y, self.places, rng)
+        return others
 
     def features_altered_after(self, cut: int) -> ArrayLike:
         altered: ArrayLike = splice(self.X, self.other_features, self.places > cut)
