@@ -24,6 +24,8 @@ _SWEEPS = 8
 _CUTS = 6
 # Curvature that a direction of the wrong sign gets, as a share of the largest.
 _FLOOR = 1e-3
+# Dates of which second derivatives are added up at once.
+_DATES = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -327,13 +329,16 @@ class Problem:
         k, m = self.n_latent, h.shape[1]
         inverses = np.linalg.inv(point.grams)
         spread = np.matmul(point.loadings, inverses)
-        projected = np.matmul(spread, point.loadings.transpose(0, 2, 1))[:, self._i, self._j]
-        whole = self._products(self._half - (projected * self.n[:, None]).T, h)
-        curvature = whole.reshape(n, m, n, m)
         a, b = np.triu_indices(k)
-        squares = residuals[:, self._i] * residuals[:, self._j] * self.n[:, None]
-        second = self._unfold(squares.T @ inverses[:, a, b], k).reshape(n, k, n, k)
-        curvature[:, :k, :, :k] -= second
+        left_over, second = self._half.copy(), np.zeros((len(self._i), len(a)))
+        for start in range(0, t, _DATES):  # some dates at a time, which stay in the cache
+            now = slice(start, start + _DATES)
+            projected = np.matmul(spread[now], point.loadings[now].transpose(0, 2, 1))
+            left_over[:, now] -= (projected[:, self._i, self._j] * self.n[now, None]).T
+            squares = residuals[now][:, self._i] * residuals[now][:, self._j]
+            second += (squares * self.n[now, None]).T @ inverses[now][:, a, b]
+        curvature = self._products(left_over, h).reshape(n, m, n, m)
+        curvature[:, :k, :, :k] -= self._unfold(second, k).reshape(n, k, n, k)
         root = np.sqrt(self.n)
         left = (spread * root[:, None, None]).reshape(t, n * k)
         right = (residuals[:, :, None] * h[:, None, :] * root[:, None, None]).reshape(t, n * m)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import eigh
+from scipy.linalg import eigh, eigvalsh
 
 from skfactor._kernels.rounding import EPSILON, PIVOT_UNITS, RANK_UNITS, TINY
 from skfactor._typing import BoolArray, Float64Array
+
+# Vectors up to this part of all count as few.
+_FEW = 10
 
 
 def leading_directions(
@@ -19,8 +22,12 @@ def leading_directions(
     """
     gram = x.T @ x if x.shape[1] <= x.shape[0] else x @ x.T
     m = len(gram)
-    first = 0 if all_values else m - n
+    # All values and a few vectors are found faster one after the other than with all vectors.
+    apart = all_values and n < m // _FEW
+    first = 0 if all_values and not apart else m - n
     values, vectors = eigh(gram, subset_by_index=[first, m - 1], check_finite=False)
+    if apart:
+        values = eigvalsh(gram, overwrite_a=True, check_finite=False)
     values, vectors = np.maximum(values[::-1], 0.0), vectors[:, ::-1][:, :n]
     if x.shape[1] > x.shape[0]:
         lengths = np.sqrt(values[:n])
@@ -61,7 +68,7 @@ def scores(x: Float64Array, loadings: Float64Array) -> Float64Array:
         mask = (~missing[partial]).astype(np.float64)
         filled = np.where(missing[partial], 0.0, x[partial])
         grams = _symmetric(mask @ (loadings[:, a] * loadings[:, b]), n_factors)
-        out[partial] = _solve_regular(grams, filled @ loadings)
+        out[partial] = _solve_regular(grams, (filled @ loadings)[..., None])[..., 0]
     return out
 
 
@@ -71,13 +78,29 @@ def regress_observed(x: Float64Array, regressors: Float64Array) -> Float64Array:
     Rows on which a regressor is NaN are left out; NaN where a column has too little.
     """
     known = np.isfinite(regressors).all(axis=1)
-    x, regressors = x[known], regressors[known]
+    if not known.all():
+        x, regressors = x[known], regressors[known]
     n = regressors.shape[1]
     observed = np.isfinite(x)
+    if observed.all():  # all columns have the same cross-products
+        gram = regressors.T @ regressors
+        return _solve_regular(gram[None], (regressors.T @ x)[None])[0]
     a, b = np.triu_indices(n)
     products = regressors[:, a] * regressors[:, b]
     grams = _symmetric(observed.T.astype(np.float64) @ products, n)
-    return _solve_regular(grams, np.where(observed, x, 0.0).T @ regressors).T
+    targets = np.where(observed, x, 0.0).T @ regressors
+    return _solve_regular(grams, targets[..., None])[..., 0].T
+
+
+def column_means(x: Float64Array) -> Float64Array:
+    """Means (N,) of columns over what is observed of them."""
+    means: Float64Array = x.mean(axis=0)
+    return means if np.isfinite(means).all() else np.nanmean(x, axis=0)
+
+
+def column_variances(x: Float64Array) -> Float64Array:
+    """Variances (N,) of columns over what is observed of them, divisor their number."""
+    return np.asarray(np.nanvar(x, axis=0) if np.isnan(x).any() else x.var(axis=0))
 
 
 def _symmetric(halves: Float64Array, size: int) -> Float64Array:
@@ -90,14 +113,14 @@ def _symmetric(halves: Float64Array, size: int) -> Float64Array:
 
 
 def _solve_regular(grams: Float64Array, right: Float64Array) -> Float64Array:
-    """Solutions (S, Q) of the systems that have one; NaN for the others."""
+    """Solutions (S, Q, M) of the systems that have one, for right sides (S, Q, M); else NaN."""
     out = np.full(right.shape, np.nan)
     scale = np.sqrt(np.einsum("sii->si", grams))
     scale = np.where(scale > 0.0, scale, 1.0)
     unit = grams / scale[:, :, None] / scale[:, None, :]
-    regular: BoolArray = np.linalg.eigvalsh(unit)[:, 0] > PIVOT_UNITS * right.shape[1]
-    solution = np.linalg.solve(unit[regular], (right / scale)[regular][..., None])[..., 0]
-    out[regular] = solution / scale[regular]
+    regular: BoolArray = np.linalg.eigvalsh(unit)[:, 0] > PIVOT_UNITS * grams.shape[1]
+    scale = scale[regular][..., None]
+    out[regular] = np.linalg.solve(unit[regular], right[regular] / scale) / scale
     return out
 
 
@@ -118,7 +141,7 @@ def fill_by_iteration(
     size; the last change comes with the result.
     """
     missing = ~np.isfinite(x)
-    filled = np.where(missing, np.nanmean(x, axis=0), x) if start is None else start.copy()
+    filled = np.where(missing, column_means(x), x) if start is None else start.copy()
     change = np.inf
     for _ in range(max_iter):
         mean = filled.mean(axis=0)

@@ -303,7 +303,7 @@ class InstrumentedModel(
         given = observed.to_numpy(dtype=np.float64)
         if self.fit_alpha:
             given = np.column_stack([np.ones(len(sums)), given])
-        taken = sums.take(used)
+        taken = sums if used.all() else sums.take(used)
         if is_solvable:
             fitted = self._solve(taken.with_ridge(self.ridge), given[used], start)
         else:
@@ -373,7 +373,7 @@ class InstrumentedModel(
                 f"and are left out (first: {labels[thin][0]}).",
                 RankDeficientWarning,
             )
-        taken = sums.take(~thin)
+        taken = sums.take(~thin) if thin.any() else sums
         if self.ridge == 0.0:
             dependent = dependent_columns(taken.mean_moments)
             if dependent:
@@ -454,18 +454,17 @@ class InstrumentedModel(
             return None
         assets = rows.panel.assets
         paths = self._paths()
-        residuals = np.empty(len(rows.features))
+        count, squares = np.zeros(len(assets), dtype=np.intp), np.zeros(len(assets))
         for s, index in self._blocks(rows.segments):
-            fitted = rows.features[index] @ paths[s, : self.n_features_in_]
-            residuals[index] = rows.returns[index] - fitted
+            residuals = rows.returns[index] - rows.features[index] @ paths[s, : self.n_features_in_]
             if self.add_constant:
-                residuals[index] -= paths[s, -1]
-        known = np.isfinite(residuals)
-        if rows.weights is not None:
-            known &= rows.weights > 0.0
-        codes = assets.codes[known]
-        count = np.bincount(codes, minlength=len(assets))
-        squares = np.bincount(codes, residuals[known] ** 2, minlength=len(assets))
+                residuals -= paths[s, -1]
+            known = np.isfinite(residuals)
+            if rows.weights is not None:
+                known &= rows.weights[index] > 0.0
+            codes = assets.codes[index][known]  # each asset once, as the rows are of one date
+            count[codes] += 1
+            squares[codes] += residuals[known] ** 2
         with np.errstate(invalid="ignore"):
             return pd.DataFrame({"variance": squares / count, "n_dates": count}, assets.labels)
 

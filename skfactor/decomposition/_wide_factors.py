@@ -18,6 +18,8 @@ from sklearn.utils.validation import check_is_fitted
 from skfactor._dates import is_dated
 from skfactor._fitting import fitting
 from skfactor._kernels.principal import (
+    column_means,
+    column_variances,
     fill_by_complete_columns,
     fill_by_iteration,
     leading_directions,
@@ -112,8 +114,9 @@ class WideFactors(
         center = self._weight_of_means == -1.0
         stretch = float(np.sqrt(1.0 + self._weight_of_means)) - 1.0
         deviations = self._deviations(x, names)
-        means = np.nanmean(x, axis=0)
-        values, vectors = self._directions(x / deviations, n, stretch, center)
+        means = column_means(x)
+        scaled = x / deviations if self.scale else x
+        values, vectors = self._directions(scaled, n, stretch, center)
         if not values[n - 1] > RANK_UNITS * EPSILON * max(values[0], 0.0):
             raise ValueError(
                 f"n_components={n} are more factors than the returns have: the eigenvalue number "
@@ -125,7 +128,7 @@ class WideFactors(
         weights = np.linalg.solve(loadings.T @ loadings, loadings.T).T
         # What a centred model says of an asset whose factors are zero.
         alphas = means - loadings @ (weights.T @ means) if center else np.zeros(len(means))
-        factors = scores(x - alphas, loadings)
+        factors = scores(x - alphas if center else x, loadings)
         signs = _signs(factors, loadings)
         self._describe(x, factors * signs)
         dates = X.index if isinstance(X, pd.DataFrame) else pd.RangeIndex(len(x))
@@ -214,7 +217,7 @@ class WideFactors(
         """Eigenvalues, divided by the periods, and vectors (N, n) of the moments."""
         if np.isnan(x).any():
             if self.missing == "pairwise":
-                moments, without = pairwise_moments(x + stretch * np.nanmean(x, axis=0))
+                moments, without = pairwise_moments(x + stretch * column_means(x))
                 if without:
                     warn_user(
                         f"{without} pairs of assets have no period in common; their second moment "
@@ -261,12 +264,14 @@ class WideFactors(
         mean, covariance = known.mean(axis=0), np.atleast_2d(np.cov(known.T, ddof=0))
         coefficients = regress_observed(x, np.column_stack([np.ones(len(x)), factors]))
         regular = np.isfinite(coefficients[0])  # assets with enough returns for it
-        residuals = (x - coefficients[0] - factors @ coefficients[1:])[:, regular]
+        residuals = x - coefficients[0] - factors @ coefficients[1:]
+        if not regular.all():
+            residuals = residuals[:, regular]
         with np.errstate(invalid="ignore"):
-            unexplained = np.nanmean(np.nanvar(residuals, axis=0)) if len(known) > 1 else np.nan
+            unexplained = np.nanmean(column_variances(residuals)) if len(known) > 1 else np.nan
             self.max_sharpe_ = float(np.sqrt(mean @ np.linalg.pinv(covariance) @ mean))
             self.rms_alpha_ = float(np.sqrt(np.nanmean(coefficients[0] ** 2)))
-            self.unexplained_variance_ratio_ = float(unexplained / np.nanmean(np.nanvar(x, axis=0)))
+            self.unexplained_variance_ratio_ = float(unexplained / column_variances(x).mean())
 
     @property
     def _n_features_out(self) -> int:
