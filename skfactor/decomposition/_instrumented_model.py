@@ -305,6 +305,7 @@ class InstrumentedModel(
             given = np.column_stack([np.ones(len(sums)), given])
         taken = sums if used.all() else sums.take(used)
         if is_solvable:
+            self._check_factors(given[used], list(observed.columns))
             fitted = self._solve(taken.with_ridge(self.ridge), given[used], start)
         else:
             shape = (len(names), self._n_latent + given.shape[1])
@@ -374,6 +375,8 @@ class InstrumentedModel(
                 RankDeficientWarning,
             )
         taken = sums.take(~thin) if thin.any() else sums
+        if not taken.squares.any():
+            raise ValueError("y is zero in all rows, so that there are no factors to find.")
         if self.ridge == 0.0:
             dependent = dependent_columns(taken.mean_moments)
             if dependent:
@@ -398,6 +401,26 @@ class InstrumentedModel(
                 )
         return True
 
+    def _check_factors(self, given: Float64Array, names: list[Hashable]) -> None:
+        """Raise if there are fewer dates than factors, or the given ones are collinear."""
+        t, m = given.shape
+        if t < self._n_latent + m:
+            beside = f" and {m} beside them (observed ones, alphas)" if m else ""
+            raise ValueError(
+                f"n_components={self._n_latent} latent factors{beside} need as many dates, and "
+                f"{t} have enough rows. Use fewer components, or more dates (partial_fit: in the "
+                "first call)."
+            )
+        if m:
+            dependent = dependent_columns(given.T @ given / t)
+            if dependent:
+                both = ["alphas (fit_alpha)", *names] if self.fit_alpha else names
+                raise ValueError(
+                    f"The factors {[both[i] for i in dependent]} are collinear, or zero, over the "
+                    f"{t} dates of the fit. Drop some; alphas are a factor of ones."
+                )
+
+    @single_blas_thread
     def _solve(self, sums: DateSums, given: Float64Array, start: Float64Array | None) -> Fitted:
         """The best of the optima that the starts lead to."""
         problem = Problem(sums, given, self._n_latent)
@@ -423,6 +446,7 @@ class InstrumentedModel(
                 "vary enough there. Use fewer components, a larger min_assets, or ridge=1e-6."
             ) from error
 
+    @single_blas_thread
     def _describe(
         self,
         taken: DateSums,
@@ -448,6 +472,7 @@ class InstrumentedModel(
             {"n_assets": self._sums.n_rows, "condition_number": condition}, self.dates_
         )
 
+    @single_blas_thread
     def _specific_variances(self, rows: Rows) -> pd.DataFrame | None:
         """Mean squared residual and number of residuals of each asset; None without assets."""
         if rows.panel is None or rows.panel.assets is None:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 METHODS = (*SMALLEST, *LARGEST, "ed", "gx", "abc")
 # Eigenvalues beyond max_factors that the edge of the bulk is measured by.
 _BEYOND = {"ed": 5}
+# Rules that one giant factor misleads, and the share of all variation that makes a giant.
+_MISLED, _GIANT = ("er", "gr", "gx"), 0.5
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -49,6 +51,9 @@ class NumberOfFactors(Result):
         Eigenvalues of the returns' second moments per asset, descending, from 1.
     max_factors : int
         Largest number that was considered.
+    notes : tuple of str
+        What to know about these numbers: which rules choose ``max_factors``, and which are misled
+        by one giant factor.
 
     Examples
     --------
@@ -59,12 +64,18 @@ class NumberOfFactors(Result):
     >>> found = n_factors(returns, ["bic3", "er", "ed"])
     >>> found.selected.to_dict()
     {'bic3': 4, 'er': 1, 'ed': 4}
+    >>> found.notes[0].partition(":")[0]
+    'er chooses 1'
     """
 
     selected: pd.Series
     criteria: pd.DataFrame
     eigenvalues: pd.Series
     max_factors: int
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return "\n".join([self.selected.to_string(), *self.notes])
 
     def _parts(self) -> Iterator[str | pd.DataFrame]:
         yield f"Numbers of factors, of at most {self.max_factors}"
@@ -255,17 +266,47 @@ def find_number(
             selected[name] = subsample_number(x / x.std(axis=0), max_factors, rng)
         else:
             selected[name] = chosen_number(name, table[name])
+    notes = []
     most = [name for name, number in selected.items() if number == max_factors]
     if most:
-        warn_user(
-            f"{', '.join(most)} choose {max_factors}, the largest number considered. They may "
-            "want more, with a larger max_factors; or groups of assets that move together pass for "
-            "factors, which 'ed' and 'bic3' mind less."
+        notes.append(
+            f"{_choose(most)} {max_factors}, the largest number considered. They may want more, "
+            "with a larger max_factors; or groups of assets that move together pass for factors, "
+            "which 'ed' and 'bic3' mind less."
         )
+        warn_user(notes[0])
+    giant = _giant_factor(selected, eigenvalues, max_factors)
+    if giant:
+        notes.append(giant)
     kept = [name for name in methods if name in table]
     return NumberOfFactors(
         pd.Series(selected, name="n_factors", dtype=np.int64),
         pd.DataFrame({name: table[name] for name in kept}).rename_axis("n_factors"),
         pd.Series(eigenvalues, pd.RangeIndex(1, len(eigenvalues) + 1), name="eigenvalue"),
         max_factors,
+        tuple(notes),
+    )
+
+
+def _choose(names: list[str]) -> str:
+    return f"{', '.join(names)} {'choose' if len(names) > 1 else 'chooses'}"
+
+
+def _giant_factor(
+    selected: dict[str, int], eigenvalues: Float64Array, max_factors: int
+) -> str | None:
+    """What to know where one factor is so large that rules choose it alone."""
+    misled = [name for name in _MISLED if selected.get(name) == 1]
+    share = eigenvalues[0] / eigenvalues.sum()
+    most = min(max_factors, len(eigenvalues) - eigenvalues_beyond("ed"))
+    if not misled or share < _GIANT or most < 1:
+        return None
+    others = edge_number(eigenvalues, most)
+    if others < 2:
+        return None
+    return (
+        f"{_choose(misled)} 1: the first factor, such as the market, has {share:.0%} of all "
+        f"variation, beside which the others look small; 'ed' finds {others}. To count those "
+        "beside it, take it off first, for example the average of each period: "
+        "n_factors(returns.sub(returns.mean(axis=1), axis=0))."
     )

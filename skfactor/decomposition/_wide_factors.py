@@ -181,7 +181,10 @@ class WideFactors(
                     f"{beyond} assets without missing returns; found {complete.shape}. Pass a "
                     "number."
                 )
-            found = find_number(complete, [rule], most, True, self.scale, 0).selected[rule]
+            chosen = find_number(complete, [rule], most, True, self.scale, 0)
+            found = chosen.selected[rule]
+            if found == 1 < most and chosen.notes:
+                warn_user(f"n_components={self.n_components!r} finds 1 factor. {chosen.notes[-1]}")
             if found == 0:
                 raise ValueError(
                     f"n_components={self.n_components!r} finds no factor in {self._returns_name}. "

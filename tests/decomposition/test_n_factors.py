@@ -31,6 +31,8 @@ def test_rules_on_french_returns_are_those_of_a_second_program():
     assert_allclose(
         found.criteria["ic1"].iloc[[0, 8]], [-5.725078371517246, -7.892701219657436], rtol=1e-12
     )
+    assert "choose 8, the largest" in found.notes[0]
+    assert "er, gr, gx choose 1: the first factor, such as the market, has 79%" in str(found)
     assert found.eigenvalues.index[0] == 1
     assert len(found.eigenvalues) == 18
     assert found.selected.equals(
@@ -88,3 +90,14 @@ def test_a_seed_fixes_the_subsamples():
     noise = np.random.default_rng(0).normal(size=(60, 20)) + RETURNS.to_numpy()[:60, :1] * 20
     found = [n_factors(noise, "abc", random_state=7).selected["abc"] for _ in range(2)]
     assert found[0] == found[1]
+
+
+def test_one_giant_factor_hides_the_others_until_it_is_taken_off():
+    found = n_factors(RETURNS, "gx")
+    assert found.selected["gx"] == 1
+    assert "'ed' finds 4. To count those beside it" in found.notes[0]
+    beside = n_factors(RETURNS.sub(RETURNS.mean(axis=1), axis=0), ["er", "gr", "gx", "ed"])
+    assert (beside.selected == 3).all()
+    assert beside.notes == ()
+    assert n_factors(RETURNS, ["ed", "bic3"]).notes == ()
+    assert n_factors(RETURNS.iloc[:, :5], "er", 2).notes == ()  # too few to tell

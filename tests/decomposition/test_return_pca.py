@@ -167,6 +167,8 @@ def test_a_rule_chooses_the_number():
     assert model.n_components_ == 4
     assert list(model.get_feature_names_out()) == [f"returnpca{i}" for i in range(4)]
     assert ReturnPCA("BIC3").fit(RETURNS).loadings_.equals(model.loadings_)
+    with pytest.warns(UserWarning, match="'er' finds 1 factor. er chooses 1: the first factor"):
+        assert ReturnPCA("er").fit(RETURNS).n_components_ == 1
 
 
 def test_factors_price_the_assets_in_a_two_pass_model():

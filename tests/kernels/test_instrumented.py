@@ -98,6 +98,20 @@ def test_the_solution_is_that_of_alternating_least_squares(n_given):
     assert_allclose(found.coefficients, coefficients, atol=1e-9)
 
 
+def test_sweeps_and_steps_never_explain_less():
+    for seed in range(5):
+        z, r, w, codes, given = simulated(seed)
+        problem = Problem(sums_of(z, r, w, codes), given, K)
+        start = np.random.default_rng(seed).normal(size=(L + 1, K + 1))
+        values, point = [], problem.at(start)
+        for _ in range(20):
+            values.append(point.value)
+            point = problem.at(problem.sweep(np.hstack([point.latent, given])))
+        steps = [problem.solve(start, n, 1e-12).value for n in range(12)]
+        for each in (values, steps):
+            assert (np.diff(each) >= -1e-11 * each[-1]).all()
+
+
 def test_newton_has_the_derivatives_of_what_is_explained():
     z, r, w, codes, given = simulated()
     problem = Problem(sums_of(z, r, w, codes), given, K)

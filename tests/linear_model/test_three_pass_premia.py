@@ -218,3 +218,8 @@ def test_registered_kinds_of_errors_get_the_record(model):
     register_covariance(Doubled())
     found = model.inference("doubled three passes").std_errors
     assert_allclose(found, 2.0 * model.inference(debiased=False).std_errors)
+
+
+def test_the_default_tells_where_one_factor_hides_the_others():
+    with pytest.warns(UserWarning, match="'gx' finds 1 factor.*'ed' finds 4"):
+        assert ThreePassPremia().fit(FACTORS, RETURNS).n_components_ == 1
