@@ -26,6 +26,7 @@ SCRIPTS = (
     "many_characteristics",
     "factor_sets",
     "latent_factors",
+    "latent_size",
     "streaming",
     "scaling",
 )

@@ -45,7 +45,8 @@ traded = TradedFactorModel().fit(factors, assets).inference(kernel="bartlett")
 table = model.inference(kernel="bartlett").to_frame()[["premium", "std_error"]]
 table["mean"], table["error of mean"] = traded.premia, traded.std_errors
 print(table.mul(100.0).round(2))
-ax = table["premium"].mul(100).plot.bar(yerr=196 * table["std_error"], color="0.7", capsize=4)
+premia, width = 100 * table["premium"], 196 * table["std_error"]
+ax = premia.plot.bar(yerr=width, color="0.7", capsize=4, rot=0)
 ax.scatter(range(4), 100 * traded.premia, color="black", zorder=3, label="mean of the factor")
 ax.set(ylabel="percent a month", title="Premia by three passes, 95% intervals")
 ax.legend()
