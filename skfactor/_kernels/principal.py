@@ -84,7 +84,7 @@ def regress_observed(x: Float64Array, regressors: Float64Array) -> Float64Array:
     observed = np.isfinite(x)
     if observed.all():  # all columns have the same cross-products
         gram = regressors.T @ regressors
-        return _solve_regular(gram[None], (regressors.T @ x)[None])[0]
+        return np.asarray(_solve_regular(gram[None], (regressors.T @ x)[None])[0])
     a, b = np.triu_indices(n)
     products = regressors[:, a] * regressors[:, b]
     grams = _symmetric(observed.T.astype(np.float64) @ products, n)
