@@ -334,7 +334,7 @@ USES = {
     ("spanning_test", "kernel"): [
         lambda s: (
             inference.spanning_test(
-                s.factors, s.returns.iloc[:, :2], covariance="robust", **HAC
+                s.factors, s.returns.iloc[:, :2], small_sample=False, **HAC
             ).joint.statistic
         )
     ],

@@ -34,11 +34,25 @@ def share_as_large(
 
     ``statistics`` takes signs (D, T) and returns the statistics (D,) of the samples they give.
     """
+    several = shares_as_large(
+        lambda drawn: statistics(drawn)[:, None], np.array([observed]), signs, n_assets
+    )
+    return float(several[0])
+
+
+def shares_as_large(
+    statistics: Callable[[Float64Array], Float64Array],
+    observed: Float64Array,
+    signs: Float64Array,
+    n_assets: int,
+) -> Float64Array:
+    """As `share_as_large` for several observed statistics (M,), of statistics (D, M)."""
     step = max(_BATCH // (n_assets * signs.shape[1]), 1)
-    count = 0
+    count = np.zeros(len(observed))
     for start in range(0, len(signs), step):
-        count += int(np.count_nonzero(statistics(signs[start : start + step]) >= observed))
-    return (1 + count) / (1 + len(signs))
+        count += np.count_nonzero(statistics(signs[start : start + step]) >= observed, axis=0)
+    shares: Float64Array = (1.0 + count) / (1.0 + len(signs))
+    return shares
 
 
 def wald_statistics(values: Float64Array, covariances: Float64Array) -> Float64Array:

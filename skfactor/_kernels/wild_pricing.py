@@ -111,6 +111,61 @@ class AlphaStatistics:
 
 
 @dataclass(frozen=True)
+class SpanningStatistics:
+    """Wald statistics that benchmark assets span others, robust to heteroskedasticity.
+
+    Returns are over those of the last benchmark asset: spanned ones have alphas of zero, and betas
+    on all benchmark assets that add up to zero.
+    """
+
+    benchmark: Float64Array  # (T, K)
+    covariances: Covariances = mean_squares
+
+    @cached_property
+    def design(self) -> Float64Array:
+        """A constant and the benchmark (T, K + 1)."""
+        design: Float64Array = np.column_stack([np.ones(len(self.benchmark)), self.benchmark])
+        return design
+
+    @cached_property
+    def directions(self) -> Float64Array:
+        """Series (T, 2) whose products with returns add up to alphas and to sums of betas."""
+        n_columns = self.design.shape[1]
+        pick = np.column_stack([np.eye(n_columns)[0], 1.0 - np.eye(n_columns)[0]])
+        directions: Float64Array = self.design @ np.linalg.solve(self.design.T @ self.design, pick)
+        return directions
+
+    def null_residuals(self, returns: Float64Array, *, betas: bool) -> Float64Array:
+        """What the benchmark leaves of returns (T, N) if alphas are zero, and the sums of betas."""
+        columns = self.benchmark
+        if betas:
+            columns = columns[:, :-1] - columns[:, -1:]
+        basis, _ = np.linalg.qr(columns)
+        left: Float64Array = returns - basis @ (basis.T @ returns)
+        return left
+
+    def estimates(self, returns: Float64Array) -> Float64Array:
+        """Alphas and sums of betas (..., 2 N) of returns (..., T, N)."""
+        estimates: Float64Array = self.directions.T @ returns
+        return estimates.reshape(*returns.shape[:-2], -1)
+
+    def influence(self, returns: Float64Array) -> Float64Array:
+        """Influence (D, T, 2 N) of each date of returns (D, T, N) on alphas and sums of betas."""
+        basis, _ = np.linalg.qr(self.design)
+        residuals = len(basis) * (returns - basis @ (basis.T @ returns))
+        series = [residuals * direction[:, None] for direction in self.directions.T]
+        return np.concatenate(series, axis=2)
+
+    def statistics(self, returns: Float64Array) -> Float64Array:
+        """Statistics (D, 3) of returns (D, T, N): of both, of alphas, and of betas given these."""
+        estimates = self.estimates(returns)
+        covariances, n = self.covariances(self.influence(returns)), returns.shape[2]
+        both = wald_statistics(estimates, covariances)
+        alphas = wald_statistics(estimates[:, :n], covariances[:, :n, :n])
+        return len(self.benchmark) * np.column_stack([both, alphas, both - alphas])
+
+
+@dataclass(frozen=True)
 class PricingErrorStatistics:
     """Statistic of Kan, Robotti and Shanken (2013) that two passes leave no pricing errors."""
 

@@ -270,9 +270,10 @@ class PremiaInference(Result):
             raise ValueError(f"names={chosen} names a premium more than once.")
         return chosen
 
-    def _raise_if_alone(self, chosen: list[Any]) -> None:
-        """Raise for a joint test of what has no joint covariance, or too many restrictions."""
-        covariance = self.cov.loc[chosen, chosen].to_numpy()
+    def _joint(self, chosen: list[Any]) -> tuple[Float64Array, Float64Array]:
+        """Estimates (n,) and their covariance (n, n); raise if they cannot be tested together."""
+        places = [self.premia.index.get_loc(name) for name in chosen]
+        covariance: Float64Array = self.cov.to_numpy()[np.ix_(places, places)]
         alone = np.isnan(covariance) & np.isfinite(covariance.diagonal()).all()
         if alone.any():
             raise ValueError(
@@ -281,6 +282,7 @@ class PremiaInference(Result):
             )
         if self.kernel == "ewc":
             raise_if_few_cosines(len(chosen), self.bandwidth)
+        return self.premia.to_numpy()[places], covariance
 
     def wald_test(self, names: str | Sequence[str] | None = None) -> TestResult:
         """Test that several premia are zero together.
@@ -308,15 +310,14 @@ class PremiaInference(Result):
             common = self.on_common_dates(chosen)
             found = common.wald_test(chosen)
             return replace(found, null=f"{found.null}, over the {common.n_dates} dates of all")
-        premia = self.premia[chosen].to_numpy()
-        self._raise_if_alone(chosen)
+        premia, covariance = self._joint(chosen)
         k, df = len(chosen), float(self._free)
         free = df + 1.0 - k if self.is_hotelling else df
         if free <= 0:
             raise ValueError(f"{k} premia need more than {k} dates, found {df + 1.0:g}.")
         wald = quadratic_form(
             premia,
-            self.cov.loc[chosen, chosen].to_numpy(),
+            covariance,
             f"The covariance of the {k} estimates is singular, so they cannot be tested together: "
             "some are known without error or from the others, or there are too few dates.",
         )

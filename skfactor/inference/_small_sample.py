@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from skfactor._kernels.wild_bootstrap import random_signs, share_as_large
+from skfactor._kernels.wild_bootstrap import random_signs, shares_as_large
 from skfactor._kernels.wild_pricing import Covariances, autoregressive, mean_squares, signed
 from skfactor._typing import Float64Array, IntArray
 from skfactor._validation import is_whole
@@ -133,18 +133,32 @@ class SmallSample:
         fitted : ndarray of shape (T, N)
             What residuals are added to.
         """
+        several = self.p_values(
+            lambda returns: statistics(returns + fitted)[:, None],
+            np.array([observed]),
+            residuals,
+            positions,
+        )
+        return float(several[0])
+
+    def p_values(
+        self,
+        statistics: Callable[[Float64Array], Float64Array],
+        observed: Float64Array,
+        residuals: Float64Array,
+        positions: IntArray | None,
+    ) -> Float64Array:
+        """As `p_value` for several observed statistics (M,), of statistics (D, M)."""
         n_dates, n_assets = residuals.shape
 
         def drawn(signs: Float64Array) -> Float64Array:
             if positions is None:
-                paths = signed(residuals, signs)
-            else:
-                follows = np.concatenate([[False], np.diff(positions) == 1])
-                paths = autoregressive(residuals, follows, signs)
-            return statistics(paths + fitted)
+                return statistics(signed(residuals, signs))
+            follows = np.concatenate([[False], np.diff(positions) == 1])
+            return statistics(autoregressive(residuals, follows, signs))
 
         signs = random_signs(self.n_draws, n_dates, self.random_state)
-        return share_as_large(drawn, observed, signs, n_assets)
+        return shares_as_large(drawn, observed, signs, n_assets)
 
 
 def cosine_test(wald: float, n_restrictions: int, n_cosines: float, null: str) -> TestResult:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
 from skfactor._definite import quadratic_form
+from skfactor._kernels.wild_pricing import SpanningStatistics
 from skfactor._results import Result
-from skfactor._typing import Float64Array
 from skfactor._validation import is_one_of
-from skfactor.inference._grs import check_residuals, read_factor_sample
+from skfactor.inference._grs import FactorSample, check_residuals, read_factor_sample
 from skfactor.inference._long_run import LongRun
-from skfactor.inference._premia import TestResult
+from skfactor.inference._premia import TestResult, chi2_test
+from skfactor.inference._small_sample import SmallSample, covariances_of_many
 
 
 @dataclass(frozen=True, repr=False)
@@ -40,11 +41,11 @@ class SpanningTest(Result):
     >>> french = load_french()
     >>> benchmark = french[["NoDur", "BusEq", "Utils"]]
     >>> print(spanning_test(benchmark, french[["Hlth", "Money"]]))
-    F(4, 1628) = 5.9711, p-value = 0.0001
+    wild bootstrap(4) = 22.0811, p-value = 0.0010
     H0: the alphas of the 2 new assets are zero, and their betas add up to one
-    F(2, 814) = 2.0821, p-value = 0.1253
+    wild bootstrap(2) = 4.3134, p-value = 0.1140
     H0: the alphas of the 2 new assets are zero
-    F(2, 815) = 9.9091, p-value = 0.0001
+    wild bootstrap(2) = 17.7677, p-value = 0.0010
     H0: their betas add up to one, given that alphas are zero
     """
 
@@ -60,17 +61,19 @@ def spanning_test(
     benchmark: ArrayLike,
     new: ArrayLike,
     *,
-    covariance: str = "homoskedastic",
+    covariance: str = "robust",
+    small_sample: bool | str = "auto",
     kernel: str | None = None,
     bandwidth: float | str | None = None,
     prewhiten: bool = False,
+    n_draws: int = 999,
+    random_state: int = 0,
 ) -> SpanningTest:
     r"""Test of Huberman and Kandel (1987) that benchmark assets span new ones.
 
     In regressions of the new returns on those of the benchmark, alphas are zero and betas add up
-    to one [1]_. With normal, homoskedastic residuals the tests are exactly F distributed. The two
-    steps say which of it fails: of few assets with small residuals the betas often do, which has
-    little economic weight, while alphas have [2]_.
+    to one [1]_. The two steps say which of it fails: of few assets with small residuals the betas
+    often do, which has little economic weight, while alphas have [2]_.
 
     Parameters
     ----------
@@ -79,14 +82,23 @@ def spanning_test(
         invested.
     new : array-like of shape (n_periods, n_assets)
         Total returns of the new assets.
-    covariance : {"homoskedastic", "robust"}, default="homoskedastic"
-        ``"robust"`` is the Wald statistic W with the GMM covariance, robust to heteroskedasticity
-        and, with a kernel, to serial correlation. Without a kernel :math:`W (T - K - N) / (r T)` is
-        compared with F, r being the number of restrictions; with one W is chi-square. The joint
-        test with r = 2 N rejects somewhat too often in samples of 120 periods (12 of 100 at 5%,
-        three assets with multivariate t(5) returns); the steps hold.
+    covariance : {"robust", "homoskedastic"}, default="robust"
+        ``"robust"`` is the Wald statistic with the GMM covariance, robust to heteroskedasticity
+        and, with a kernel, to serial correlation. ``"homoskedastic"`` is exactly F distributed with
+        normal residuals of constant variance. Of returns with fat tails, whose residuals are large
+        when the benchmark's returns are, it rejects a quarter of the true hypotheses about betas,
+        however many dates there are.
+    small_sample : {"auto", True, False, "wild"}, default="auto"
+        For ``covariance="robust"`` only; the other is exact as it is. Without a kernel ``"auto"``,
+        True and ``"wild"`` are a wild bootstrap: what the benchmark leaves of the returns under the
+        hypothesis, times one random sign per date. False is the chi-square distribution, which
+        rejects true hypotheses too often unless there are many dates for each new asset. With a
+        kernel ``"wild"`` draws paths of a first-order autoregression of each asset, and ``"auto"``
+        is False, and warns.
     kernel, bandwidth, prewhiten
         Long-run variance, as in `skfactor.FamaMacBeth.inference`; for ``"robust"`` only.
+    n_draws, random_state
+        As in `j_test`.
 
     Returns
     -------
@@ -96,7 +108,12 @@ def spanning_test(
     ------
     ValueError
         If there are not more periods than assets, a value is missing or infinite, the rows differ,
-        or returns or residuals are collinear.
+        or returns or residuals are collinear, or the form is not there.
+
+    Warns
+    -----
+    SmallSampleWarning
+        If the distribution does not hold in a sample of this size.
 
     References
     ----------
@@ -110,14 +127,20 @@ def spanning_test(
     >>> from skfactor.datasets import load_french
     >>> from skfactor.inference import spanning_test
     >>> french = load_french()
-    >>> found = spanning_test(french[["NoDur", "BusEq", "Utils"]], french["Hlth"])
-    >>> found.joint.df
+    >>> benchmark = french[["NoDur", "BusEq", "Utils"]]
+    >>> spanning_test(benchmark, french["Hlth"], covariance="homoskedastic").joint.df
     (2, 815)
     """
     if not is_one_of(covariance, ("homoskedastic", "robust")):
         raise ValueError(f"covariance={covariance!r} is neither 'homoskedastic' nor 'robust'.")
     if covariance == "homoskedastic" and (kernel is not None or bandwidth is not None or prewhiten):
         raise ValueError("A kernel or bandwidth is for covariance='robust'; leave it out here.")
+    if covariance == "homoskedastic" and small_sample != "auto":
+        raise ValueError(
+            f"small_sample={small_sample!r} is for covariance='robust': the homoskedastic tests "
+            "are exact in samples of any size. Leave it out here."
+        )
+    form = SmallSample(small_sample, n_draws, random_state)
     long_run = LongRun(kernel, bandwidth, prewhiten)
     long_run.refuse_cosines("spanning_test")
     sample = read_factor_sample(benchmark, new)
@@ -127,26 +150,12 @@ def spanning_test(
     first = f"the alphas of the {n} new assets are zero"
     second = "their betas add up to one"
     nulls = (f"{first}, and {second}", first, f"{second}, given that alphas are zero")
-    # Rows of Theta: alphas, and what betas miss of one; h' are the influences on them.
+    if covariance == "robust":
+        return SpanningTest(*_robust(sample, long_run, form, nulls))
+    # Rows of Theta: alphas, and what betas miss of one.
     design = np.column_stack([np.ones(t), sample.factors])
     pick = np.vstack([np.eye(k + 1)[0], np.concatenate([[0.0], -np.ones(k)])])
     theta = np.vstack([alphas, 1.0 - betas.sum(axis=1)])
-    if covariance == "robust":
-        bread = np.linalg.solve(design.T @ design / t, pick.T)
-        scores = design @ bread
-        influence = (residuals[:, None, :] * scores[:, :, None]).reshape(t, 2 * n)
-        cov, _ = long_run.covariance(influence, sample.positions)
-        given = theta[1] - cov[n:, :n] @ np.linalg.solve(cov[:n, :n], theta[0])
-        cov_given = cov[n:, n:] - cov[n:, :n] @ np.linalg.solve(cov[:n, :n], cov[:n, n:])
-        found = [
-            _wald(values, matrix / t, null, None if kernel else (t, k, n))
-            for values, matrix, null in (
-                (theta.ravel(), cov, nulls[0]),
-                (theta[0], cov[:n, :n], nulls[1]),
-                (given, cov_given, nulls[2]),
-            )
-        ]
-        return SpanningTest(*found)
     left = residuals.T @ residuals
     gram = pick @ np.linalg.solve(design.T @ design, pick.T)
     with_alphas = left + np.outer(theta[0], theta[0]) / gram[0, 0]
@@ -171,17 +180,34 @@ def spanning_test(
     return SpanningTest(*tests)
 
 
-def _wald(
-    values: Float64Array, cov: Float64Array, null: str, shape: tuple[int, int, int] | None
-) -> TestResult:
-    """Wald test, compared with F for samples of T dates, K benchmark and N new assets."""
+def _robust(
+    sample: FactorSample, long_run: LongRun, form: SmallSample, nulls: tuple[str, ...]
+) -> list[TestResult]:
+    """The tests by Wald statistics, which those of the steps add up to."""
+    t, n, _ = sample.shape
+    test = SpanningStatistics(sample.factors)
+    over_last = sample.returns - sample.factors[:, -1:]
+    estimates, influence = test.estimates(over_last), test.influence(over_last[None])[0]
+    covariance, lags = long_run.covariance(influence, sample.positions)
     refusal = (
         "The covariance of alphas and betas is singular: dates are too few. Test fewer assets."
     )
-    wald, free = quadratic_form(values, cov, refusal), len(values)
-    if shape is None:
-        return TestResult(wald, float(stats.chi2.sf(wald, free)), (free,), "chi2", null)
-    t, k, n = shape
-    statistic = wald * (t - k - n) / (free * t)
-    df = (free, t - k - n)
-    return TestResult(statistic, float(stats.f.sf(statistic, *df)), df, "F", null)
+    both = t * quadratic_form(estimates, covariance, refusal)
+    alphas = t * quadratic_form(estimates[:n], covariance[:n, :n], refusal)
+    observed, df = np.array([both, alphas, both - alphas]), (2 * n, n, n)
+    chosen = form.choose("spanning_test", long_run, t, two_pass=False)
+    if chosen == "asymptotic":
+        return [chi2_test(*each) for each in zip(observed.tolist(), df, nulls, strict=True)]
+    test = replace(test, covariances=covariances_of_many(long_run, lags, sample.positions))
+    positions = None if long_run.kernel is None else sample.positions
+    p_values, of_alphas = (
+        form.p_values(
+            test.statistics, observed, test.null_residuals(over_last, betas=betas), positions
+        )
+        for betas in (True, False)
+    )
+    p_values[1] = of_alphas[1]
+    return [
+        TestResult(float(w), float(p), (free,), "wild bootstrap", null)
+        for w, p, free, null in zip(observed, p_values, df, nulls, strict=True)
+    ]
