@@ -187,6 +187,8 @@ def test_five_years_of_returns_do_not_reject_three_factors(french):
     with pytest.warns(SmallSampleWarning, match="18 assets are more than a fifth of the 60 dates"):
         assert grs_test(factors, returns, **ROBUST).p_value > 0.05
     assert grs_test(factors, returns, **LARGE).p_value < 0.006
+    plain = skfactor.TradedFactorModel().fit(factors, returns).alpha_inference(debiased=False)
+    assert_allclose(plain.wald_test(small_sample=False).p_value, 0.0024, atol=5e-5)
     assert grs_test(factors, returns, **ROBUST, small_sample="wild").p_value > 0.05
 
 
