@@ -272,7 +272,8 @@ class PremiaInference(Result):
 
     def _joint(self, chosen: list[Any]) -> tuple[Float64Array, Float64Array]:
         """Estimates (n,) and their covariance (n, n); raise if they cannot be tested together."""
-        places = [self.premia.index.get_loc(name) for name in chosen]
+        index = list(self.premia.index)
+        places = [index.index(name) for name in chosen]
         covariance: Float64Array = self.cov.to_numpy()[np.ix_(places, places)]
         alone = np.isnan(covariance) & np.isfinite(covariance.diagonal()).all()
         if alone.any():
