@@ -17,7 +17,7 @@ from skfactor.inference import alpha_test, grs_test, select_alphas
 def test_statistic_is_that_of_another_program():
     # Three factors and 40 assets; the R package spantest's span_py(), which needs T > K + N.
     data = np.loadtxt(DATA / "pesaran_yamagata.csv.gz", delimiter=",")
-    found = alpha_test(data[:, :3], data[:, 3:])
+    found = alpha_test(data[:, :3], data[:, 3:], small_sample=False)
     assert_allclose(found.statistic, -1.71140668061013, rtol=1e-12)
     assert_allclose(found.p_value, stats.norm.sf(-1.71140668061013), rtol=1e-10)
 
@@ -60,6 +60,36 @@ def test_own_dates_are_those_of_regressions_one_by_one():
         assert_allclose(again.statistic, statistic, rtol=1e-10)
 
 
+def test_the_bootstrap_is_of_returns_without_alphas():
+    rng = np.random.default_rng(0)
+    factors, returns = rng.normal(0.3, 1.0, (30, 2)), rng.normal(size=(30, 5))
+    returns[:8, 1] = returns[25:, 2] = returns[12, 3] = np.nan
+    signs = np.random.default_rng(7).choice([-1.0, 1.0], size=(19, 30))
+
+    def total(values):
+        sums = 0.0
+        for y in values.T:
+            kept = np.isfinite(y)
+            fit = sm.OLS(y[kept], sm.add_constant(factors[kept])).fit()
+            v = fit.df_resid
+            mean = v / (v - 2)
+            sums += (fit.tvalues[0] ** 2 - mean) / (mean * np.sqrt(2 * (v - 1) / (v - 4)))
+        return sums
+
+    left, p_values = np.full_like(returns, np.nan), set()
+    for shift in (0.0, 0.04, 0.15):
+        observed = total(returns + shift)
+        for i in range(5):
+            kept = np.isfinite(returns[:, i])
+            left[kept, i] = sm.OLS(returns[kept, i] + shift, factors[kept]).fit().resid
+        above = sum(total(left * each[:, None]) >= observed for each in signs)
+        found = alpha_test(factors, returns + shift, n_draws=19, random_state=7)
+        assert found.distribution == "wild bootstrap"
+        assert found.p_value == pytest.approx((1 + above) / 20)
+        p_values.add(found.p_value)
+    assert len(p_values) > 1
+
+
 def drawn(rng, n_dates, n_assets, alphas=0.0):
     factors = 0.004 + 0.04 * rng.normal(size=(n_dates, 3))
     betas = rng.normal(1.0, 0.4, (n_assets, 3))
@@ -73,9 +103,10 @@ def test_more_assets_than_dates_are_tested_with_the_right_size():
     for _ in range(100):
         factors, returns = drawn(rng, 36, 60)
         returns[:12, ::3] = np.nan
-        rejected += alpha_test(factors, returns).p_value < 0.05
-        found += alpha_test(factors, returns + 0.02 * (np.arange(60) % 5 == 0)).p_value < 0.05
-    assert rejected <= 13
+        rejected += alpha_test(factors, returns, n_draws=19).p_value <= 0.05
+        with_alphas = returns + 0.02 * (np.arange(60) % 5 == 0)
+        found += alpha_test(factors, with_alphas, n_draws=99).p_value <= 0.05
+    assert rejected <= 10
     assert found >= 90
 
 
