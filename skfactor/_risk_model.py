@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -271,6 +271,62 @@ def covariance_of_returns(
     common /= 2.0  # symmetric to the last digit
     common[np.diag_indices(len(x))] += specific_variance
     return pd.DataFrame(common, exposures.index, exposures.index, copy=False)
+
+
+def models_by_date(
+    models: Mapping[Hashable, RiskModel], dates: pd.Index
+) -> tuple[list[RiskModel], IntArray]:
+    """Risk models in order, and which of them is for each date, -1 before the first.
+
+    Each is for the dates after its own, until the next one.
+    """
+    given: object = models
+    if not isinstance(given, Mapping) or not all(
+        isinstance(each, RiskModel) for each in given.values()
+    ):
+        raise TypeError(
+            "models has to be a dict from date to RiskModel, such as {date: model.risk_model()}."
+        )
+    if not models:
+        raise ValueError("models is empty. It needs a RiskModel for a date before the returns.")
+    keys = pd.Index(list(models))
+    order = keys.argsort()
+    keys = keys[order]
+    used: IntArray = np.asarray(keys.searchsorted(dates, side="left")) - 1
+    if (used < 0).all():
+        raise ValueError(
+            f"No date of returns comes after the first model, {keys[0]}: the last is {dates[-1]}. "
+            "Models are for dates after their own."
+        )
+    ordered = list(models.values())
+    return [ordered[i] for i in order], used
+
+
+def active_weights(
+    weights: pd.Series | pd.DataFrame, benchmark: pd.Series | pd.DataFrame
+) -> pd.Series | pd.DataFrame:
+    """Weights less those of a benchmark, of the assets of both; by date if one of them is."""
+    wide = []
+    for given, name in ((weights, "weights"), (benchmark, "benchmark")):
+        if not isinstance(given, pd.Series | pd.DataFrame):
+            raise TypeError(
+                f"{name} has to be a Series by asset or a DataFrame by date and asset; found "
+                f"{type(given).__name__}."
+            )
+        wide.append(given if isinstance(given, pd.DataFrame) else given.to_frame().T)
+        raise_if_repeated(wide[-1].columns, name)
+    by_date = [each.index for each in (weights, benchmark) if isinstance(each, pd.DataFrame)]
+    if len(by_date) == 2 and not by_date[0].equals(by_date[1]):
+        raise ValueError("weights and benchmark are of other dates. Pass both on the same ones.")
+    assets = wide[0].columns.union(wide[1].columns, sort=False)
+    held, other = (
+        numbers(each.reindex(columns=assets, fill_value=0.0), name)
+        for each, name in zip(wide, ("weights", "benchmark"), strict=True)
+    )
+    active = held - other
+    if by_date:
+        return pd.DataFrame(active, by_date[0], assets)
+    return pd.Series(active[0], assets)
 
 
 def _in_order(part: Any, labels: pd.Index, name: str) -> Any:

@@ -297,6 +297,12 @@ def raise_if_infinite(values: FloatArray, names: Any, what: str) -> None:
     if not np.issubdtype(values.dtype, np.floating):
         return
     limit = min(LARGEST, float(np.finfo(values.dtype).max))
+    if values.flags.forc:
+        # Where no value is large the sum of squares is small: one pass, and the fastest.
+        flat = values.ravel(order="K")
+        with np.errstate(all="ignore"):
+            if np.dot(flat, flat) <= min(limit**2, LARGEST**2):
+                return
     # Two reductions that pass over NaN, of parts that stay in cache from one to the other.
     parts = np.nditer(
         values, ["external_loop", "buffered", "zerosize_ok"], order="K", buffersize=2**15

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.signal import lfilter
 
-from skfactor._kernels.rounding import NEGATIVE_EIGENVALUE, SAME_FILLED
+from skfactor._kernels.rounding import NEGATIVE_EIGENVALUE, SAME_FILLED, TINY
 from skfactor._typing import BoolArray, Float64Array, IntArray
 
 _MOST_STEPS = 500
+# From this many columns on a loop over dates is faster than filters of columns.
+_WIDE = 256
 # Values of simulated matrices that are decomposed at once.
 _DRAWN = 2_000_000
 
@@ -189,23 +191,69 @@ def exponential_variances(
     """
     decay = 1.0 if halflife is None else 0.5 ** (1.0 / halflife)
     known: BoolArray = np.isfinite(values)
-    z = np.where(known, values, 0.0)
-    terms = z * z
-    for j in range(1, min(lags, len(z) - 1) + 1):
-        weight = 2.0 * (1.0 - j / (lags + 1.0)) * decay ** (j / 2.0)
-        terms[j:] += weight * (z[j:] * z[:-j])
-    filters = [1.0], [1.0, -decay]
-    total = lfilter(*filters, terms, axis=0)
-    weights = lfilter(*filters, known.astype(np.float64), axis=0)
-    variances = np.full(values.shape, np.nan)
-    enough = np.cumsum(known, axis=0) >= fewest
-    np.divide(total, weights, out=variances, where=enough)
+    complete = bool(known.all())
+    z = values if complete else np.where(known, values, 0.0)
+    away = np.arange(lags, 0.0, -1.0)
+    window = np.append(2.0 * (1.0 - away / (lags + 1.0)) * decay ** (away / 2.0), 1.0)
+    if values.shape[1] < _WIDE:
+        terms = z * z
+        for j, weight in zip(range(lags, 0, -1), window, strict=False):
+            terms[j:] += weight * (z[j:] * z[:-j])
+        filters = [1.0], [1.0, -decay]
+        variances = lfilter(*filters, terms, axis=0)
+        variances /= np.maximum(lfilter(*filters, known.astype(np.float64), axis=0), TINY)
+    else:
+        # Date by date, whose values lie side by side: faster than a filter of each column.
+        variances = np.empty(values.shape)
+        total, sums = np.zeros((2, values.shape[1]))
+        for t, row in enumerate(z):
+            before = min(lags, t)
+            total *= decay
+            total += (window[lags - before :] @ z[t - before : t + 1]) * row
+            sums *= decay
+            sums += known[t]
+            np.divide(total, np.maximum(sums, TINY), out=variances[t])
+    if complete:
+        variances[: fewest - 1] = np.nan
+    else:
+        variances[np.cumsum(known, axis=0) < fewest] = np.nan
     # Gaps may leave a negative sum, of which the squares alone are not negative.
     negative = variances < 0.0
     if negative.any():
         plain = exponential_variances(values, halflife, 0, fewest)
         variances[negative] = plain[negative]
     return variances
+
+
+def mean_ratios(
+    values: Float64Array, halflife: float | None, fewest: int, weights: Float64Array | None
+) -> Float64Array:
+    """Means (T - 1,) over the columns of squares over the variances that dates before them had.
+
+    Columns count from ``fewest`` values on. Weights are (T, N), None is equal; NaN where a date has
+    no column.
+    """
+    if values.shape[1] < _WIDE:
+        before = exponential_variances(values, halflife, 0, fewest)[:-1]
+        usable = np.isfinite(values[1:]) & (before > 0.0)
+        ratios = np.where(usable, values[1:], 0.0) ** 2 / np.where(usable, before, 1.0)
+        w = usable * (1.0 if weights is None else weights[1:])
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray((w * ratios).sum(axis=1) / w.sum(axis=1))
+    decay = 1.0 if halflife is None else 0.5 ** (1.0 / halflife)
+    total, weight, count = np.zeros((3, values.shape[1]))
+    means = np.full(max(len(values) - 1, 0), np.nan)
+    for t, row in enumerate(values):
+        known = np.isfinite(row)
+        squares = np.where(known, row, 0.0) ** 2
+        usable = known & (count >= fewest) & (total > 0.0)
+        if usable.any():
+            w = usable.astype(np.float64) if weights is None else usable * weights[t]
+            ratios = squares * weight / np.where(usable, total, 1.0)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                means[t - 1] = (w @ ratios) / w.sum()
+        total, weight, count = decay * total + squares, decay * weight + known, count + known
+    return means
 
 
 def exponential_means(values: Float64Array, halflife: float | None) -> Float64Array:

@@ -18,12 +18,12 @@ of their groups, whose effects are centred in the same way.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-from scipy.sparse import csr_array
+from scipy.sparse import csc_array
 
 from skfactor._kernels.collinear import Collinear
 from skfactor._kernels.cross_moments import CrossMoments
@@ -151,8 +151,10 @@ def regress_on_groups(
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         pieces = list(chunks(offsets, width, _BLOCK))
         parts = []
+        labelled = len(rows.groups) == 0 or (len(rows.groups) == 1 and int(rows.groups.min()) >= 0)
         for which in pieces:
-            parts.append(_read(_take(rows, which, shape)[0], shape))
+            part = _read_complete(rows, which, shape) if labelled else None
+            parts.append(_read(_take(rows, which, shape)[0], shape) if part is None else part)
             done(which.stop - which.start)
 
         def centred(s: int) -> tuple[Float64Array, Float64Array, Float64Array | None]:
@@ -250,39 +252,102 @@ def _join(parts: list[_Sums]) -> _Sums:
 
 def _read(block: _Block, shape: _Shape) -> _Sums:
     """Sums of the rows of a block."""
-    data, w, offsets = block.data, block.weights, block.offsets
-    n_dates, n_cells, width = block.n_dates, shape.n_groups[0], data.shape[1]
+    used = None if (block.weights > 0.0).all() else block.weights > 0.0
+    data, groups = block.data, block.groups
+    columns = data[:, :-1], data[:, -1], block.weights
+    return _sum(*columns, used, block.caps, groups, block.offsets, shape, lambda: block)
+
+
+def _read_complete(rows: GroupedRows, which: slice, shape: _Shape) -> _Sums | None:
+    """The same of rows of at most one family of groups; None if something is missing."""
+    offsets, order = rows.segments.offsets, rows.segments.order
+    start, stop = int(offsets[which.start]), int(offsets[which.stop])
+    place: slice | IntArray = slice(start, stop) if order is None else order[start:stop]
+    one = np.ones(stop - start)
+    weights = one if rows.weights is None else rows.weights[place]
+    if not weights.all():
+        return None
+    sums = _sum(
+        rows.values[place],
+        rows.target[place],
+        weights,
+        None,
+        one if rows.caps is None else rows.caps[place],
+        rows.groups[:, place] if len(rows.groups) else np.zeros((1, stop - start), dtype=np.intp),
+        offsets[which.start : which.stop + 1] - start,
+        shape,
+        lambda: _take(rows, which, shape)[0],
+    )
+    # A value that is not finite makes sums of its products so.
+    return sums if np.isfinite(sums.squares).all() else None
+
+
+def _sum(
+    values: FloatArray,
+    target: Float64Array,
+    w: Float64Array,
+    used: BoolArray | None,
+    caps: Float64Array,
+    groups: IntArray,
+    offsets: IntArray,
+    shape: _Shape,
+    block: Callable[[], _Block],
+) -> _Sums:
+    """Sums of rows; ``used`` are those with a weight, None are all of them.
+
+    The block is made where sums lose too many digits.
+    """
+    n_dates, n_cells, k = len(offsets) - 1, shape.n_groups[0], values.shape[1]
     date = np.repeat(np.arange(n_dates), np.diff(offsets))
-    cell = date * n_cells + block.groups[0]
-    root = np.sqrt(w)
-    scaled = data * root[:, None]
-    sums = _sum_rows(scaled, root, cell, n_dates * n_cells).reshape(n_dates, n_cells, width)
-    cell_weight = np.bincount(cell, w, n_dates * n_cells).reshape(n_dates, n_cells)
-    raw = np.empty((n_dates, width, width))
-    for s, (start, stop) in enumerate(pairwise(offsets)):
-        run = scaled[start:stop]
-        raw[s] = run.T @ run  # a matrix with itself: half the work
+    cell = date * n_cells + groups[0]
+    size = n_dates * n_cells
+    sums = np.empty((n_dates, n_cells, k + 1))
+    sums[:, :, :-1] = _sum_rows(values, w, cell, size).reshape(n_dates, n_cells, k)
+    sums[:, :, -1] = np.bincount(cell, w * target, size).reshape(n_dates, n_cells)
+    cell_weight = np.bincount(cell, w, size).reshape(n_dates, n_cells)
+    raw = _products(values, target, np.sqrt(w), offsets)
     roots = sums / np.sqrt(_or_one(cell_weight))[:, :, None]
     within = raw - np.matmul(roots.transpose(0, 2, 1), roots)
     level = np.einsum("sii->si", raw)
     squares = level - sums.sum(axis=1) ** 2 / _or_one(cell_weight.sum(axis=1))[:, None]
     cancelled = np.einsum("sii->si", within) < FIVE_DIGITS_LOST * level
-    for s in map(int, np.flatnonzero(cancelled.any(axis=1))):
-        x, y, weigh = _centred_rows(block, s, shape)
-        z = np.vstack([x, y])
-        within[s] = (z * weigh) @ z.T
-        z = _center(*_rows_of(block, s)[:2], np.zeros(len(y), dtype=np.intp), 1, shape)
-        squares[s] = weigh @ z**2
-    used = w > 0.0
+    if cancelled.any():
+        rows = block()
+        for s in map(int, np.flatnonzero(cancelled.any(axis=1))):
+            x, y, weigh = _centred_rows(rows, s, shape)
+            z = np.vstack([x, y])
+            within[s] = (z * weigh) @ z.T
+            z = _center(*_rows_of(rows, s)[:2], np.zeros(len(y), dtype=np.intp), 1, shape)
+            squares[s] = weigh @ z**2
 
-    def count(of_rows: FloatArray | BoolArray) -> Iterator[Float64Array]:
-        for n, codes in zip(shape.n_groups, block.groups, strict=True):
-            yield np.bincount(date * n + codes, of_rows, n_dates * n).reshape(n_dates, n)
+    def count(of_rows: Float64Array | BoolArray | None) -> tuple[Float64Array, ...]:
+        tables = []
+        for family, (n, codes) in enumerate(zip(shape.n_groups, groups, strict=True)):
+            place = date * n + codes if family else cell
+            table = np.bincount(place, of_rows, n_dates * n).astype(np.float64, copy=False)
+            tables.append(table.reshape(n_dates, n))
+        return tuple(tables)
 
     counts = tuple(each.astype(np.intp) for each in count(used))
-    return _Sums(
-        sums, cell_weight, within, squares, counts[0].sum(axis=1), counts, tuple(count(block.caps))
-    )
+    return _Sums(sums, cell_weight, within, squares, counts[0].sum(axis=1), counts, count(caps))
+
+
+def _products(
+    values: FloatArray, target: Float64Array, root: Float64Array, offsets: IntArray
+) -> Float64Array:
+    """Products (S, P, P) of the columns and the target, times the roots of the weights."""
+    k = values.shape[1]
+    # Matrices of a width that fills registers of the processor are multiplied faster.
+    width, longest = -(-(k + 1) // 4) * 4, int(np.diff(offsets).max())
+    by_column = values.strides[0] < values.strides[1]
+    scaled = np.zeros((width, longest) if by_column else (longest, width))
+    products = np.empty((len(offsets) - 1, width, width))
+    for s, (start, stop) in enumerate(pairwise(offsets)):
+        run = scaled[:, : stop - start].T if by_column else scaled[: stop - start]
+        np.multiply(values[start:stop], root[start:stop, None], out=run[:, :k])
+        np.multiply(target[start:stop], root[start:stop], out=run[:, k])
+        np.matmul(run.T, run, out=products[s])  # a matrix with itself: half the work
+    return products[:, : k + 1, : k + 1]
 
 
 def _or_one(weight: Float64Array) -> Float64Array:
@@ -352,33 +417,37 @@ def _solve(sums: _Sums, rows: Rows, shape: _Shape) -> tuple[GroupedRegressions, 
 
 def _residuals_of(rows: GroupedRows, solution: _Solution) -> Float64Array:
     """Residuals (n_rows,), NaN where a value, a group or an estimate is missing."""
-    residuals: Float64Array = rows.target.copy()
+    residuals: Float64Array = np.empty(len(rows.target))
     groups = rows.groups if len(rows.groups) else np.zeros((1, len(residuals)), dtype=np.intp)
-    lost = (groups < 0).any(axis=0)
     order = rows.segments.order
     for s, (start, stop) in enumerate(pairwise(rows.segments.offsets)):
         place = slice(start, stop) if order is None else order[start:stop]
         explained = rows.values[place] @ solution.slopes[s]
         for table, codes in zip(solution.effects, groups, strict=True):
-            explained += table[s][codes[place]]
-        residuals[place] -= explained
-    residuals[lost] = np.nan
+            explained += table[s].take(codes[place], mode="wrap")  # -1 is set to NaN below
+        residuals[place] = rows.target[place] - explained
+    if int(groups.min(initial=0)) < 0:
+        residuals[(groups < 0).any(axis=0)] = np.nan
     return residuals
 
 
 def _weighted_squares(rows: GroupedRows, residuals: Float64Array) -> Float64Array:
     """Weighted sums (S,) of squared residuals."""
-    squares = np.nan_to_num(residuals) ** 2
+    squares = residuals * residuals
     if rows.weights is not None:
         squares *= rows.weights
-    sums: Float64Array = np.add.reduceat(rows.segments.take(squares), rows.segments.offsets[:-1])
+    starts = rows.segments.offsets[:-1]
+    sums: Float64Array = np.add.reduceat(rows.segments.take(squares), starts)
+    if not np.isfinite(sums).all():
+        sums = np.add.reduceat(rows.segments.take(np.nan_to_num(squares)), starts)
     return sums
 
 
-def _sum_rows(data: Float64Array, w: Float64Array, cell: IntArray, size: int) -> Float64Array:
+def _sum_rows(data: FloatArray, w: Float64Array, cell: IntArray, size: int) -> Float64Array:
     """Weighted sums (size, P) of rows (m, P) of each cell, in one pass and without sorting."""
-    table = csr_array((w, cell, np.arange(len(w) + 1)), shape=(len(w), size))
-    sums: Float64Array = np.asarray(table.T @ data)
+    # With longer integers scipy looks through all of them.
+    parts = w, cell.astype(np.int32), np.arange(len(w) + 1, dtype=np.int32)
+    sums: Float64Array = np.asarray(csc_array(parts, shape=(size, len(w))) @ data)
     return sums
 
 

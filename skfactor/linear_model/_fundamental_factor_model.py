@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from numbers import Integral
 from typing import ClassVar, Self
@@ -24,7 +24,14 @@ from skfactor._kernels.grouped_regressions import (
 )
 from skfactor._kernels.threads import Done
 from skfactor._limits import single_blas_thread
-from skfactor._panel import Labels, Panel, assets_of_cross_section, find_panel, group_labels
+from skfactor._panel import (
+    Labels,
+    Panel,
+    assets_of_cross_section,
+    check_same_rows,
+    find_panel,
+    group_labels,
+)
 from skfactor._passes.groups import GroupRecord
 from skfactor._passes.panel_rows import PanelRows
 from skfactor._passes.slopes import Slopes, count_warm_up
@@ -69,6 +76,12 @@ class _Rows(PanelRows):
         order = slice(None) if self.segments.order is None else self.segments.order
         date[order] = np.repeat(np.arange(len(self.segments)), self.segments.lengths)
         return date
+
+    def dates_of(self, place: IntArray) -> IntArray:
+        """Numbers of the dates of some rows."""
+        if self.segments.order is not None:
+            return self.date_of_row[place]
+        return np.searchsorted(self.segments.offsets, place, side="right") - 1
 
     def take(self, place: IntArray) -> Float64Array:
         """Exposures of some rows."""
@@ -395,10 +408,13 @@ class FundamentalFactorModel(PanelRegression):
                 f"groupby= has no label for {int((codes < 0).any(axis=0).sum())} of {n_rows} rows. "
                 "Pass missing='drop' to leave them out."
             )
-        kept = np.isfinite(returns) & (codes >= 0).all(axis=0)
-        if given["weights"] is not None:
-            kept &= np.isfinite(values).all(axis=1)
-        caps = _capitalizations(given["weights"], X, weights, kept)
+
+        def kept() -> BoolArray:
+            there = np.isfinite(returns) & (codes >= 0).all(axis=0)
+            there &= np.isfinite(values).all(axis=1)
+            return there if weights is None else there & (weights > 0.0)
+
+        caps = _capitalizations(given["weights"], X, n_rows, kept)
         if weights is None and caps is not None:
             weights = np.sqrt(caps)
         index = X.index if isinstance(X, pd.DataFrame) else pd.RangeIndex(n_rows)
@@ -454,14 +470,15 @@ class FundamentalFactorModel(PanelRegression):
         families = {name: labels.labels for name, labels in rows.families.items()}
         last, when = None, None
         if rows.assets is not None:
-            order = rows.segments.order
-            known: IntArray = np.flatnonzero((rows.codes >= 0).all(axis=0))
-            if order is not None:  # rows by date
-                complete = np.zeros(len(order), dtype=bool)
-                complete[known] = True
-                known = order[complete[order]]
+            known: IntArray | slice = slice(None)
+            if rows.segments.order is not None:
+                known = rows.segments.order  # rows by date
+            if int(rows.codes.min()) < 0:
+                by_date = np.arange(rows.codes.shape[1])[known]
+                known = by_date[(rows.codes[:, by_date] >= 0).all(axis=0)]
             place = np.full(len(rows.assets), -1)
-            place[rows.assets.codes[known]] = known  # of an asset's rows the last one stays
+            # Of an asset's rows the last one stays.
+            place[rows.assets.codes[known]] = np.arange(rows.codes.shape[1])[known]
             there = place >= 0
             place, names = place[there], rows.assets.labels[there]
             last = pd.DataFrame(
@@ -473,7 +490,7 @@ class FundamentalFactorModel(PanelRegression):
             )
             dates = pd.Index(np.zeros(len(place), dtype=int))
             if rows.dates is not None:
-                dates = rows.dates[rows.date_of_row[place]]
+                dates = rows.dates[rows.dates_of(place)]
             when = pd.Series(dates, names)
         record = GroupRecord(families, last, when)
         taken = [name for name in ("const", *self._names) if name in record.labels]
@@ -901,37 +918,41 @@ def _families(
 
 def _codes(families: dict[Hashable, Labels], n_rows: int) -> IntArray:
     """Codes (n_families, n_rows) without a place for the missing label; the labels lose it, too."""
-    codes = np.empty((len(families), n_rows), dtype=np.intp)
-    for row, (name, labels) in zip(codes, list(families.items()), strict=True):
-        row[:] = labels.codes
-        missing = pd.isna(labels.labels)
-        if missing.any():  # it is the last one
-            row[row == len(labels) - 1] = -1
-            families[name] = Labels(row.copy(), labels.labels[:-1])
-    return codes
+    for name, labels in families.items():
+        if pd.isna(labels.labels).any():  # it is the last one
+            codes = np.where(labels.codes == len(labels) - 1, -1, labels.codes)
+            families[name] = Labels(codes, labels.labels[:-1])
+    if len(families) == 1:  # without a copy
+        return next(iter(families.values())).codes[None]
+    columns = [labels.codes for labels in families.values()]
+    return np.array(columns, dtype=np.intp).reshape(len(families), n_rows)
 
 
 def _capitalizations(
-    weights: object, X: ArrayLike, sample_weight: Float64Array | None, kept: BoolArray
+    weights: object, X: ArrayLike, n_rows: int, kept: Callable[[], BoolArray]
 ) -> Float64Array | None:
-    """Positive capitalizations of all rows that have a part in a regression."""
+    """Positive capitalizations of all rows that have a part in a regression, which are ``kept``."""
     if weights is None:
         return None
     try:
         values = np.asarray(weights, dtype=np.float64)
     except (ValueError, TypeError) as error:
         raise ValueError(f"weights does not hold numbers: {error}.") from error
+    lowest = values.min(initial=np.inf) if values.shape == (n_rows,) else 0.0
+    if lowest > 0.0 and values.max(initial=0.0) < np.inf:  # NaN is neither
+        check_same_rows(X, weights, "weights")
+        return values
     known = np.isfinite(values) if values.ndim == 1 else np.zeros(0, dtype=bool)
     checked = check_row_weights(
         np.where(known, np.maximum(values, 0.0), 0.0)
-        if values.shape == kept.shape and known.any()
+        if values.shape == (n_rows,) and known.any()
         else values,
         X,
-        len(kept),
+        n_rows,
         "weights",
     )
     assert checked is not None
-    used = kept if sample_weight is None else kept & (sample_weight > 0.0)
+    used = kept()
     bad = used & ~(known & (values > 0.0))
     if bad.any():
         counts = {

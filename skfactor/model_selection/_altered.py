@@ -16,7 +16,7 @@ from skfactor._typing import BoolArray, Float64Array, IntArray
 _FEW = 1000
 
 
-def redraw(data: object, places: IntArray, rng: np.random.Generator) -> Any:
+def redraw(data: object, places: IntArray, rng: np.random.Generator, *, known: bool = False) -> Any:
     """A copy whose rows hold values drawn, column by column, from all rows.
 
     Drawn values are among those that the column may have: a 0 or 1 remains one, a positive number
@@ -29,6 +29,8 @@ def redraw(data: object, places: IntArray, rng: np.random.Generator) -> Any:
     places : (n_rows,)
         Place of each row's date among the dates.
     rng : Generator
+    known : bool, default=False
+        Whether values are drawn from those that are not missing, as weights have to be.
     """
     if data is None:
         return None
@@ -39,6 +41,8 @@ def redraw(data: object, places: IntArray, rng: np.random.Generator) -> Any:
         if _has_one_value_per_date(column, first, places):
             source: IntArray = rng.choice(first, size=len(first))[places]
             return source
+        if known and (missing := pd.isna(column)).any() and not missing.all():
+            return rng.choice(np.flatnonzero(~missing), size=len(column))
         return rng.integers(len(column), size=len(column))
 
     if isinstance(data, pd.DataFrame) and len(set(data.dtypes)) != 1:

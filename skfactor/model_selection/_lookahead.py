@@ -122,7 +122,9 @@ def check_no_lookahead(
         Date and asset of each row, where no index says them. They go to every step that asks for
         them, as in `walk_forward_predict`.
     params : dict, optional
-        Metadata such as ``{"groupby": ...}``, which go to what asks for them. They are not altered.
+        Metadata such as ``{"groupby": ..., "weights": ...}``, which go to what asks for them. Those
+        with a value for each row, such as capitalizations, are altered like X; a mapping by asset
+        is not of dates.
     n_jobs : int, optional
         For `walk_forward_predict`.
     on_fail : {"raise", None}, default="raise"
@@ -147,7 +149,9 @@ def check_no_lookahead(
     -----
     The check sees what the estimator does with the data that it is given. What was done to X
     before, such as filling gaps backwards, or a transformer that was fitted beforehand and
-    frozen, it cannot see.
+    frozen, it cannot see. Neither can it see that the exposures, labels or weights in a row were
+    only known after its return, as a capitalization at the end of the date, which contains that
+    return: lag all of them alike.
 
     Examples
     --------
@@ -255,6 +259,25 @@ class _Sample:
     def returns_altered_after(self, cut: int) -> ArrayLike:
         altered: ArrayLike = splice(self.y, self.other_returns, self.places > cut)
         return altered
+
+    @cached_property
+    def other_params(self) -> dict[str, Any]:
+        """Metadata with other values, of those that have one for each row."""
+        others = {}
+        for k, (name, value) in enumerate(self.params.items()):
+            given = np.asarray(value) if isinstance(value, list) else value
+            if isinstance(given, pd.DataFrame | pd.Series | np.ndarray):
+                if len(given) == len(self.places):
+                    rng = np.random.default_rng(None if self.seed is None else [self.seed, 2, k])
+                    others[name] = given, redraw(given, self.places, rng, known=True)
+        return others
+
+    def altered_after(self, cut: int) -> _Sample:
+        """The sample with other features and other metadata of rows after the cut."""
+        later = self.places > cut
+        given = {name: splice(*both, later) for name, both in self.other_params.items()}
+        features = self.features_altered_after(cut)
+        return replace(self, X=features, params=self.params | given, results={})
 
     def fit_transform(self, step: BaseEstimator) -> ArrayLike:
         """What a step makes of the data as they are; it is made once."""
@@ -408,7 +431,6 @@ def _leak_from_rows(
         fitted.fit(_take(sample.X, train), y, **sample.metadata("fit", fitted, train))
     fitted = predictor(fitted) if method == "predict" else fitted
     apply = getattr(fitted, method)
-    of_all = sample.metadata(method, fitted)
     beyond = (cut + len(sample.dates)) // 2
     ends = sorted({cut, min(beyond, len(sample.dates) - 2)})
     size, first = sample.size_of(method), None
@@ -421,9 +443,9 @@ def _leak_from_rows(
             if change.any():
                 return sample.leak(name, method, cut, train, change)
         first = alone
-        unaltered = [sample.X] if len(ends) == 1 else []
-        for features in (*unaltered, sample.features_altered_after(end)):
-            together = _take(apply(features, **of_all), rows)
+        unaltered = [sample] if len(ends) == 1 else []
+        for other in (*unaltered, sample.altered_after(end)):
+            together = _take(apply(other.X, **other.metadata(method, fitted)), rows)
             change = largest_changes(alone, together, size)
             if change.any():
                 return sample.leak(name, method, end, rows, change)
@@ -477,8 +499,9 @@ def _walk_forward_leak(
     for cut in sample.cuts:
         if not (sample.places[test] <= cut).any():
             continue
-        X, y = sample.features_altered_after(cut), sample.returns_altered_after(cut)
-        predicted, tested = predict_tests(estimator, X, y, rows, cv, last=cut, **options)
+        other, y = sample.altered_after(cut), sample.returns_altered_after(cut)
+        given = options | {"params": other.params}
+        predicted, tested = predict_tests(estimator, other.X, y, rows, cv, last=cut, **given)
         early = sample.places[tested] <= cut
         before = expected[np.isin(test, tested)][early]
         change = largest_changes(before, predicted[early], sample.size_of("predict"))

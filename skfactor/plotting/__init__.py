@@ -10,6 +10,7 @@ from skfactor.plotting._premia_path_display import PremiaPathDisplay
 from skfactor.plotting._pricing_error_display import PricingErrorDisplay
 from skfactor.plotting._quantile_returns_display import QuantileReturnsDisplay
 from skfactor.plotting._risk_display import RiskDisplay
+from skfactor.plotting._risk_evaluation_display import RiskEvaluationDisplay
 from skfactor.plotting._split_display import SplitDisplay
 
 __all__ = [
@@ -23,5 +24,6 @@ __all__ = [
     "PricingErrorDisplay",
     "QuantileReturnsDisplay",
     "RiskDisplay",
+    "RiskEvaluationDisplay",
     "SplitDisplay",
 ]

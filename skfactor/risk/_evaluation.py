@@ -12,7 +12,7 @@ from scipy import integrate, special, stats
 from skfactor._kernels.rounding import NEGATIVE_EIGENVALUE
 from skfactor._panel import time_index
 from skfactor._results import Result
-from skfactor._risk_model import RiskModel
+from skfactor._risk_model import RiskModel, models_by_date
 from skfactor._typing import BoolArray, Float64Array
 from skfactor._validation import is_whole, numbers, raise_if_repeated
 
@@ -97,6 +97,7 @@ def evaluate_risk(
     sets: str | Sequence[str] = "all",
     weights: pd.Series | None = None,
     *,
+    factor_returns: pd.DataFrame | None = None,
     window: int = 12,
     random_state: int = 0,
 ) -> RiskEvaluation:
@@ -115,8 +116,7 @@ def evaluate_risk(
         Risk models by the last date whose returns they use; each is for dates after it, until the
         next model.
     sets : {"all"} or sequence of str, default="all"
-        - ``"factors"``: the factors themselves, whose returns are those of the last model that
-          has them;
+        - ``"factors"``: the factors themselves, by ``factor_returns``;
         - ``"eigenfactors"``: the eigenvectors of the factors' covariance;
         - ``"groups"``: assets with an exposure of 1 to a factor whose exposures are 0 and 1;
         - ``"random"``: 50 portfolios of a random tenth of the assets each, less all assets;
@@ -126,6 +126,10 @@ def evaluate_risk(
     weights : Series of shape (n_assets,), optional
         Weights of the assets in groups and random portfolios, such as capitalizations. None is
         equal weights.
+    factor_returns : DataFrame of shape (n_dates, n_factors), optional
+        Returns of the factors on the dates of the returns, such as
+        ``FactorRiskModel.factor_returns_``. None takes those of the last model that has them, which
+        may end before the returns do: later dates have no part then.
     window : int, default=12
         Dates of the rolling bias statistics.
     random_state : int, default=0
@@ -165,8 +169,20 @@ def evaluate_risk(
     >>> from skfactor.risk import evaluate_risk
     """
     returns = _check_returns(returns)
-    keys, ordered = _check_models(models, returns)
-    chosen = _check_sets(sets, ordered)
+    ordered, used = models_by_date(models, returns.index)
+    for date, model in models.items():
+        known = model.exposures.index.difference(model.unknown)
+        if not known.isin(returns.columns).any():
+            raise ValueError(f"The model of {date} has no known asset in common with returns.")
+    if factor_returns is None:
+        known_returns = [each.factor_returns for each in ordered if each.factor_returns is not None]
+        factor_returns = known_returns[-1] if known_returns else None
+    elif not isinstance(factor_returns, pd.DataFrame):
+        raise TypeError(
+            "factor_returns has to be a DataFrame by date and factor; found "
+            f"{type(factor_returns).__name__}."
+        )
+    chosen = _check_sets(sets, ordered, factor_returns is not None)
     if not is_whole(window) or window < 2:
         raise ValueError(f"window={window!r} has to be a whole number, at least 2.")
     draws = pd.DataFrame(
@@ -174,16 +190,6 @@ def evaluate_risk(
         columns=returns.columns,
     )
     caps = _check_weights(weights, returns.columns)
-    factor_returns = next(
-        (each.factor_returns for each in reversed(ordered) if each.factor_returns is not None),
-        None,
-    )
-    used = keys.searchsorted(returns.index, side="left") - 1  # the last one before the date
-    if (used < 0).all():
-        raise ValueError(
-            f"No date of returns comes after the first model, {keys[0]}: the last is "
-            f"{returns.index[-1]}. Models are for dates after their own."
-        )
     standardized: list[pd.DataFrame] = []
     volatilities: list[pd.DataFrame] = []
     for number in np.unique(used[used >= 0]):
@@ -218,35 +224,16 @@ def _check_returns(returns: pd.DataFrame) -> pd.DataFrame:
     return values.iloc[dates.argsort()]
 
 
-def _check_models(
-    models: Mapping[Hashable, RiskModel], returns: pd.DataFrame
-) -> tuple[pd.Index, list[RiskModel]]:
-    given: object = models
-    if not isinstance(given, Mapping) or not all(
-        isinstance(each, RiskModel) for each in given.values()
-    ):
-        raise TypeError(
-            "models has to be a dict from date to RiskModel, such as {date: model.risk_model()}."
-        )
-    if not models:
-        raise ValueError("models is empty. It needs a RiskModel for a date before the returns.")
-    keys = pd.Index(list(models))
-    order = keys.argsort()
-    for date, model in models.items():
-        known = model.exposures.index.difference(model.unknown)
-        if not known.isin(returns.columns).any():
-            raise ValueError(f"The model of {date} has no known asset in common with returns.")
-    return keys[order], [list(models.values())[i] for i in order]
-
-
-def _check_sets(sets: str | Sequence[str], models: list[RiskModel]) -> list[str]:
+def _check_sets(
+    sets: str | Sequence[str], models: list[RiskModel], has_factor_returns: bool
+) -> list[str]:
     wanted = list(_SETS) if isinstance(sets, str) and sets == "all" else sets
     wanted = [wanted] if isinstance(wanted, str) else list(wanted)
     unknown = [name for name in wanted if name not in _SETS]
     if unknown or not wanted:
         raise ValueError(f"sets={sets!r} has to be 'all' or some of {list(_SETS)}.")
     lacking: dict[str, str] = {}
-    if all(model.factor_returns is None for model in models):
+    if not has_factor_returns:
         lacking |= dict.fromkeys(("factors", "eigenfactors"), "models with factor_returns")
     if not any(len(_indicators(model)) for model in models):
         lacking["groups"] = "factors whose exposures are 0 and 1"
@@ -273,10 +260,12 @@ def _check_weights(weights: pd.Series | None, assets: pd.Index) -> pd.Series:
 
 def _indicators(model: RiskModel) -> pd.Index:
     """Factors whose exposures are 0 and 1, and both."""
-    exposures = model.exposures.dropna()
-    is_one = (exposures == 0.0) | (exposures == 1.0)
-    both = (exposures == 0.0).any() & (exposures == 1.0).any()
-    return exposures.columns[is_one.all() & both]
+    x = model.exposures.to_numpy()
+    x = x[np.isfinite(x).all(axis=1)]
+    zero, one = x == 0.0, x == 1.0
+    both = (zero | one).all(axis=0) & zero.any(axis=0) & one.any(axis=0)
+    indicators: pd.Index = model.exposures.columns[both]
+    return indicators
 
 
 def _of_factors(

@@ -20,10 +20,10 @@ from skfactor._kernels.exponential import (
     effective_number,
     exponential_covariance,
     exponential_means,
-    exponential_variances,
     exponential_weights,
     fill_gaps,
     join_volatilities,
+    mean_ratios,
 )
 from skfactor._limits import single_blas_thread
 from skfactor._panel import time_index
@@ -234,7 +234,9 @@ class EWMCovariance(CallbackSupportMixin, Estimator):  # type: ignore[misc]  # s
             left = values.copy()
             left[1:] -= exponential_means(values, self.halflife)[:-1]
             left[0] = np.nan
-        return regime_multiplier(left, self.halflife, float(self.regime_halflife), None)
+        fewest = fewest_for_regime(self.halflife, len(left))
+        ratios = mean_ratios(left, self.halflife, fewest, None)
+        return regime_multiplier(ratios, float(self.regime_halflife))
 
     def score(self, X: ArrayLike, y: object = None) -> float:
         """Mean Gaussian log-likelihood of factor returns of other dates, the better the larger.
@@ -276,29 +278,20 @@ class EWMCovariance(CallbackSupportMixin, Estimator):  # type: ignore[misc]  # s
         return tags
 
 
-def regime_multiplier(
-    values: Float64Array,
-    halflife: float | None,
-    regime_halflife: float,
-    weights: Float64Array | None,
-) -> float:
-    """Root of the recent mean of squares over the variances that were forecast for them.
+def fewest_for_regime(halflife: float | None, n_dates: int) -> int:
+    """Values from which on a variance is a forecast that returns are compared with."""
+    half = n_dates // 2 if halflife is None else min(ceil(halflife / 2), n_dates // 2)
+    return max(half, 2)
 
-    Values (T, K) have a mean of zero; weights are (T, K), None is equal.
-    """
-    n_dates = len(values)
-    fewest = n_dates // 2 if halflife is None else min(ceil(halflife / 2), n_dates // 2)
-    before = exponential_variances(values, halflife, 0, max(fewest, 2))[:-1]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        ratios = np.where(before > 0.0, values[1:] ** 2 / before, np.nan)
-        w = np.isfinite(ratios) * (1.0 if weights is None else weights[1:])
-        mean = np.nansum(ratios * w, axis=1) / w.sum(axis=1)
-    if not np.isfinite(mean).any():
+
+def regime_multiplier(ratios: Float64Array, regime_halflife: float) -> float:
+    """Root of the recent mean of squares over the variances that were forecast for them (T,)."""
+    if not np.isfinite(ratios).any():
         raise ValueError(
-            f"regime_halflife= compares returns with earlier forecasts, and {n_dates} dates have "
-            "none. Use more dates, or regime_halflife=None."
+            f"regime_halflife= compares returns with earlier forecasts, and {len(ratios) + 1} "
+            "dates have none. Use more dates, or regime_halflife=None."
         )
-    return float(np.sqrt(exponential_means(mean[:, None], regime_halflife)[-1, 0]))
+    return float(np.sqrt(exponential_means(ratios[:, None], regime_halflife)[-1, 0]))
 
 
 def order_in_time(X: ArrayLike, n_rows: int) -> tuple[IntArray, IntArray]:

@@ -230,8 +230,15 @@ class FactorRiskModel(CallbackSupportMixin, Estimator):  # type: ignore[misc]  #
         if X is not None:
             exposures = self._exposures_of(X, groupby)
         returns, estimator = self.factor_returns_, self.covariance_model_
+        specific_returns = self.specific_returns_
+        if not specific_returns.index.equals(returns.index):
+            specific_returns = specific_returns.loc[returns.index]
         if date is not None:
-            returns = returns[returns.index <= date]
+            until = np.asarray(returns.index <= date)
+            n_dates = int(until.sum())
+            # The first rows are no copy of a table that may be large.
+            rows = slice(0, n_dates) if until[:n_dates].all() else until
+            returns, specific_returns = returns.iloc[rows], specific_returns.iloc[rows]
             known = returns.notna().sum() >= 2
             returns = returns.loc[:, known]
             estimator = clone(estimator).fit(returns)
@@ -248,9 +255,7 @@ class FactorRiskModel(CallbackSupportMixin, Estimator):  # type: ignore[misc]  #
             factor_covariance=pd.DataFrame(np.asarray(estimator.covariance_), names, names),
             specific_variance=specific * horizon,
             factor_returns=returns,
-            specific_returns=self.specific_returns_.loc[returns.index].reindex(
-                columns=exposures.index
-            ),
+            specific_returns=specific_returns.reindex(columns=exposures.index),
             date=returns.index[-1:][0],
         )
 

@@ -14,12 +14,17 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from skfactor._fitting import fitting
-from skfactor._kernels.exponential import exponential_variances
+from skfactor._kernels.exponential import exponential_variances, mean_ratios
 from skfactor._kernels.specific_risk import shrink_by_size, structural_volatilities, trust
 from skfactor._sklearn import CallbackSupportMixin, Estimator, Interval
 from skfactor._typing import Float64Array, IntArray
 from skfactor._validation import column_index, feature_names, numbers, validate_features
-from skfactor.risk._ewm_covariance import on_calendar, order_in_time, regime_multiplier
+from skfactor.risk._ewm_covariance import (
+    fewest_for_regime,
+    on_calendar,
+    order_in_time,
+    regime_multiplier,
+)
 
 # Values that say nothing and all, at a half-life of 84 dates; both grow with it.
 _NONE, _FULL, _WINDOW, _HALFLIFE = 60.0, 180.0, 252.0, 84.0
@@ -157,6 +162,7 @@ class SpecificRisk(CallbackSupportMixin, Estimator):  # type: ignore[misc]  # sc
         # Where Periods are missing between the rows, their places are empty.
         values = on_calendar(values[order], self._places)
         self._residuals = values
+        self._ratios: dict[int, Float64Array] = {}  # by the fewest values of a forecast
         self._sizes = None
         if weights is not None:
             self._sizes = _sizes(weights, assets, len(values))
@@ -221,12 +227,21 @@ class SpecificRisk(CallbackSupportMixin, Estimator):  # type: ignore[misc]  # sc
             volatility = self._blend(volatility, place, end, exposures, size)
         volatility = shrink_by_size(volatility, size, float(self.shrinkage))
         if self.regime_halflife is not None:
-            history = self._residuals[:end]
-            weigh = None if self._sizes is None else np.nan_to_num(self._sizes[:end])
-            volatility = volatility * regime_multiplier(
-                history, float(self.halflife), float(self.regime_halflife), weigh
-            )
+            ratios = self._ratios_until(end)
+            volatility = volatility * regime_multiplier(ratios, float(self.regime_halflife))
         return pd.Series(volatility**2, assets, name="specific_variance")
+
+    def _ratios_until(self, end: int) -> Float64Array:
+        """Mean squares over forecast variances of the dates before ``end``, but the first."""
+        halflife = float(self.halflife)
+        fewest = fewest_for_regime(halflife, end)
+        known = self._ratios.get(fewest)
+        if known is None or len(known) < end - 1:
+            # They do not depend on what comes later: those of all dates serve all forecasts.
+            weigh = None if self._sizes is None else np.nan_to_num(self._sizes)
+            known = mean_ratios(self._residuals, halflife, fewest, weigh)
+            self._ratios = {fewest: known}
+        return known[: end - 1]
 
     def _sizes_of(
         self, assets: pd.Index, place: IntArray, end: int, weights: pd.Series | None

@@ -16,6 +16,7 @@ from skfactor._kernels.exponential import (
     exponential_weights,
     fill_gaps,
     join_volatilities,
+    mean_ratios,
 )
 
 
@@ -151,3 +152,30 @@ def test_volatilities_and_correlations_of_two_covariances():
 def test_effective_numbers():
     assert effective_number(np.ones(7)) == 7.0
     assert effective_number(exponential_weights(10_000, 84.0)) == pytest.approx(242.4, abs=0.1)
+
+
+@pytest.mark.parametrize("n_columns", [4, 300])
+def test_few_and_many_columns_have_the_variances_and_ratios_of_a_loop(n_columns):
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(60, n_columns))
+    values[rng.random(values.shape) < 0.05] = np.nan
+    weights = rng.random(values.shape)
+    found = exponential_variances(values, 10.0, 2, 5)
+    for i in (0, n_columns - 1):
+        alone = exponential_variances(values[:, [i]], 10.0, 2, 5)[:, 0]
+        assert_allclose(found[:, i], alone, rtol=1e-12)
+    for given in (None, weights):
+        expected = np.full(59, np.nan)
+        for t in range(1, 60):
+            ratios, w = [], []
+            for i in range(n_columns):
+                past = values[:t, i]
+                known = np.isfinite(past)
+                if known.sum() >= 5 and np.isfinite(values[t, i]):
+                    decay = (0.5 ** (np.arange(t - 1.0, -1.0, -1.0) / 10.0))[known]
+                    variance = decay @ past[known] ** 2 / decay.sum()
+                    ratios.append(values[t, i] ** 2 / variance)
+                    w.append(1.0 if given is None else given[t, i])
+            if ratios:
+                expected[t - 1] = np.average(ratios, weights=w)
+        assert_allclose(mean_ratios(values, 10.0, 5, given), expected, rtol=1e-11)

@@ -29,6 +29,7 @@ from skfactor import (
     FactorZScorer,
     FamaMacBeth,
     FormulaRegressor,
+    FundamentalFactorModel,
     TradedFactorModel,
     Winsorizer,
 )
@@ -455,6 +456,38 @@ def test_groups_reach_the_steps(routing):
     group = np.where(ASSETS[len(ASSETS) // 2] > ASSETS, "a", "b")
     pipeline = make_pipeline(AsksForGroups(), FamaMacBeth())
     assert check_no_lookahead(pipeline, X, Y, params={"groupby": group}) == ()
+
+
+class ByWeightOfAll(TransformerMixin, BaseEstimator):
+    """Takes the mean of the weights (or the number of rows of a label) over all dates."""
+
+    def __init__(self, of="weights"):
+        self.of = of
+
+    def fit(self, X, y=None, weights=None, groupby=None):
+        return self
+
+    def transform(self, X, weights=None, groupby=None):
+        if weights is None:  # fit_transform hands nothing on
+            return X
+        of_rows = np.asarray(weights) if self.of == "weights" else np.asarray(groupby) == "a"
+        return X * of_rows.mean()
+
+
+@pytest.mark.parametrize("of", ["weights", "groupby"])
+def test_weights_and_labels_of_later_dates_are_found(routing, of):
+    rng = np.random.default_rng(0)
+    caps = pd.Series(rng.lognormal(size=len(X)), X.index)
+    given = {"weights": caps, "groupby": rng.choice(["a", "b"], len(X))}
+    leaking = ByWeightOfAll(of).set_fit_request(weights=True, groupby=True)
+    leaking.set_transform_request(weights=True, groupby=True)
+    model = make_pipeline(leaking, FamaMacBeth())
+    (leak,) = check_no_lookahead(model, X, Y, params=given, on_fail=None)
+    assert (leak.step, leak.method) == ("byweightofall", "transform")
+    # Those of the row's own date are fine, and where none is missing none is altered to be.
+    caps[::7] = np.nan
+    exposures = X.mask(np.isnan(caps.to_numpy())[:, None] & np.ones(X.shape, dtype=bool))
+    assert check_no_lookahead(FundamentalFactorModel(), exposures, Y, params=given) == ()
 
 
 def test_dates_reach_a_step_alone_without_routing_and_no_pipeline():

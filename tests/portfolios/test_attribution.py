@@ -170,3 +170,52 @@ def test_what_cannot_be_linked_raises():
     assert ruin.linked("sum").iloc[-1].sum() == pytest.approx(-2.7)
     with pytest.raises(ValueError, match=r"linking='menchero' has to be 'carino' or 'sum'"):
         ruin.linked("menchero")
+
+
+def test_risk_beside_returns_and_its_forecasts(french):
+    """A portfolio of two assets through two risk models, each for the months after its own."""
+    full = load_french().loc["1990":]
+    returns = full[["NoDur", "BusEq"]].sub(full["RF"], axis=0)
+    factors = french[1]
+    cut = [returns.index[59], returns.index[179]]
+    models = {date: FactorBetas().fit(factors[:date], returns[:date]).risk_model() for date in cut}
+    later = slice(returns.index[60], None)
+    weights = pd.DataFrame({"NoDur": 1.0, "BusEq": 0.0}, returns.index).loc[later]
+    weights.iloc[::2] = [0.25, 0.75]
+    benchmark = pd.Series({"NoDur": 0.5, "BusEq": 0.5})
+    split = attribute(models, factors[later], returns[later], weights=weights, benchmark=benchmark)
+    active = weights - benchmark
+    assert_series_equal(split.returns, (active * returns[later]).sum(axis=1), check_names=False)
+    for place, date in ((0, cut[0]), (-1, cut[1])):
+        model, held = models[date], active.iloc[place]
+        b = model.portfolio_exposures(held)
+        assert_allclose(split.contributions.iloc[place][FACTORS], b * factors[later].iloc[place])
+        forecast = split.forecasts.iloc[place]
+        assert forecast.sum() == pytest.approx(model.volatility(held))
+        common = b * (model.factor_covariance @ b) / model.volatility(held)
+        assert_allclose(forecast[FACTORS], common)
+    risk = split.risk()
+    assert risk["contribution"].sum() == pytest.approx(split.returns.std())
+    assert risk["share"].sum() == pytest.approx(1.0)
+    assert risk["mean"].sum() == pytest.approx(split.returns.mean())
+    assert_allclose(risk["volatility"] * risk["correlation"], risk["contribution"])
+    assert_allclose(risk["forecast"], split.forecasts.mean())
+    own = split.contributions["HML"]
+    assert risk.loc["HML", "correlation"] == pytest.approx(own.corr(split.returns))
+    assert "forecast" not in attribute(pd.Series(1.0, FACTORS), factors, french[0]).risk()
+    with pytest.raises(ValueError, match="60 dates of returns have no model before them"):
+        attribute(models, factors, returns, weights=benchmark)
+    with pytest.raises(TypeError, match="benchmark= needs returns of assets"):
+        attribute(models, factors[later], french[0][later], weights=weights, benchmark=benchmark)
+    with pytest.raises(ValueError, match="nothing is there to split"):
+        attribute(pd.Series(1.0, FACTORS), factors[:1], french[0][:1]).risk()
+
+
+def test_factors_that_are_not_there_count_where_something_is_exposed_to_them(french):
+    returns, factors = french
+    factors = factors.assign(HML=np.nan)
+    exposures = pd.Series({"MktRF": 1.0, "SMB": 0.5, "HML": 0.0})
+    parts = attribute(exposures, factors, returns).contributions
+    assert (parts["HML"] == 0.0).all()
+    with pytest.raises(ValueError, match="factor_returns has"):
+        attribute(exposures + 0.1, factors, returns)

@@ -62,6 +62,71 @@ def test_marginal_contributions_are_derivatives(model):
         assert slope == pytest.approx((up - down) / 2e-6, rel=1e-7)
 
 
+def test_contributions_are_exposure_times_volatility_times_correlation(model):
+    risk = decompose_risk(WEIGHTS, model)
+    sigma = model.covariance().loc[WEIGHTS.index, WEIGHTS.index].to_numpy()
+    w = WEIGHTS.to_numpy()
+    assert_allclose(risk.by_asset["volatility"], np.sqrt(np.diag(sigma)))
+    correlation = sigma @ w / np.sqrt(np.diag(sigma)) / risk.volatility
+    assert_allclose(risk.by_asset["correlation"], correlation)
+    factors = model.risk_model().factor_covariance
+    line = risk.by_factor.iloc[1]
+    assert line["volatility"] == pytest.approx(np.sqrt(factors.iloc[1, 1]))
+    b = risk.by_factor["exposure"][:-1].to_numpy()
+    covariance = float(factors.to_numpy()[1] @ b)
+    assert line["correlation"] == pytest.approx(covariance / line["volatility"] / risk.volatility)
+    for table, amount in ((risk.by_factor, "exposure"), (risk.by_asset, "weight")):
+        assert_allclose(table["volatility"] * table["correlation"], table["marginal"])
+        assert_allclose(table[amount] * table["marginal"], table["contribution"])
+
+
+def test_active_risk_is_that_of_the_difference(model):
+    benchmark = pd.Series({"asset6": 0.4, "asset1": 0.1, "asset2": 0.5})
+    difference = pd.Series({"asset1": 0.6, "asset4": 0.5, "asset6": -0.6, "asset2": -0.5})
+    active = decompose_risk(WEIGHTS, model, benchmark=benchmark)
+    expected = decompose_risk(difference, model)
+    assert active.volatility == pytest.approx(volatility(difference, model), rel=1e-13)
+    assert_frame_equal(active.by_factor, expected.by_factor)
+    assert_frame_equal(active.by_asset, expected.by_asset.loc[active.by_asset.index])
+    with pytest.raises(ValueError, match="no risk to split"):
+        decompose_risk(WEIGHTS, model, benchmark=WEIGHTS)
+    with pytest.raises(TypeError, match="benchmark has to be a Series"):
+        decompose_risk(WEIGHTS, model, benchmark=0.5)
+    with pytest.raises(ValueError, match="not in the risk model"):
+        decompose_risk(WEIGHTS, model, benchmark=pd.Series({"cash": 1.0}))
+
+
+def test_groups_of_assets_and_of_factors_sum_to_the_volatility(model):
+    sector = {"asset1": "oil", "asset4": "tech", "asset6": "oil"}
+    risk = decompose_risk(WEIGHTS, model, by=sector)
+    groups = risk.by_group
+    assert list(groups.index) == ["oil", "tech"]
+    assert_allclose(groups["weight"], [0.5, 0.5])
+    by_asset = risk.by_asset["contribution"].groupby(sector).sum()
+    assert_allclose(groups["contribution"], by_asset)
+    oil = WEIGHTS.drop("asset4")
+    assert groups.loc["oil", "volatility"] == pytest.approx(volatility(oil, model))
+    names = risk.by_factor.index[:-1]
+    labels = pd.Series(["market", *["style"] * (len(names) - 1)], names)
+    groups = decompose_risk(WEIGHTS, model, by=labels).by_group
+    assert list(groups.index) == ["market", "style", "specific"]
+    shares = risk.by_factor["share"]
+    assert_allclose(groups["share"], [shares.iloc[0], shares.iloc[1:-1].sum(), shares.iloc[-1]])
+    assert_allclose(groups["volatility"] * groups["correlation"], groups["contribution"])
+    alone = decompose_risk(pd.Series({"asset1": 1.0}), model, by=labels).by_group
+    assert alone.loc["specific", "volatility"] ** 2 == pytest.approx(
+        model.risk_model().specific_variance["asset1"]
+    )
+    with pytest.raises(ValueError, match=r"no label for the assets \['asset6'\]"):
+        decompose_risk(WEIGHTS, model, by={"asset1": "a", "asset4": "b"})
+    with pytest.raises(ValueError, match="no label for the factors"):
+        decompose_risk(WEIGHTS, model, by=labels[:1])
+    with pytest.raises(TypeError, match="by has to be a dict"):
+        decompose_risk(WEIGHTS, model, by=["a", "b", "c"])
+    with pytest.raises(ValueError, match="group of by= is called 'specific'"):
+        decompose_risk(WEIGHTS, model, by=dict.fromkeys(names, "specific"))
+
+
 def test_exposures_are_those_of_the_portfolio(data):
     model = FamaMacBeth().fit(*data)
     risk = decompose_risk(WEIGHTS, model)

@@ -102,6 +102,24 @@ def test_each_model_is_used_for_later_dates_only():
     assert_allclose(sigma.iloc[39:], 10.0 * sigma.iloc[0])
 
 
+def test_factor_returns_may_come_from_elsewhere():
+    model, returns = _world(60)
+    date = returns.index[20]
+    early = RiskModel(
+        model.exposures,
+        model.factor_covariance,
+        model.specific_variance,
+        factor_returns=model.factor_returns[:date],
+    )
+    ended = evaluate_risk(returns, {date: early}, sets=["factors", "random"])
+    assert ended.standardized["factors"].isna().all(axis=None)
+    found = evaluate_risk(returns, {date: early}, factor_returns=model.factor_returns)
+    whole = evaluate_risk(returns, {date: model})
+    assert_allclose(found.standardized["eigenfactors"], whole.standardized["eigenfactors"])
+    with pytest.raises(TypeError, match="factor_returns has to be a DataFrame"):
+        evaluate_risk(returns, {date: early}, factor_returns=[0.0])
+
+
 def test_unknown_assets_are_in_no_portfolio():
     model, returns = _world(100)
     exposures = model.exposures.copy()
