@@ -266,10 +266,10 @@ class _Sample:
         others = {}
         for k, (name, value) in enumerate(self.params.items()):
             given = np.asarray(value) if isinstance(value, list) else value
-            if isinstance(given, pd.DataFrame | pd.Series | np.ndarray):
-                if len(given) == len(self.places):
-                    rng = np.random.default_rng(None if self.seed is None else [self.seed, 2, k])
-                    others[name] = given, redraw(given, self.places, rng, known=True)
+            is_of_rows = isinstance(given, pd.DataFrame | pd.Series | np.ndarray)
+            if is_of_rows and len(given) == len(self.places):
+                rng = np.random.default_rng(None if self.seed is None else [self.seed, 2, k])
+                others[name] = given, redraw(given, self.places, rng, known=True)
         return others
 
     def altered_after(self, cut: int) -> _Sample:
