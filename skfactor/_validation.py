@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
+from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, validate_data
 
@@ -18,6 +19,7 @@ from skfactor._panel import carries_dates, check_same_rows
 from skfactor._sklearn import has_default_output, num_samples
 from skfactor._typing import BoolArray, Float64Array, FloatArray
 from skfactor._undated import columns_left
+from skfactor._warn import warn_user
 
 # What NumPy says where it finds no numbers.
 _NO_NUMBERS = (
@@ -206,6 +208,23 @@ def raise_if_empty(target: Float64Array) -> None:
     """Raise ``ValueError`` if the target holds nothing but NaN."""
     if not has_values(target.reshape(len(target), -1)).any():
         raise ValueError("y holds no value at all, only NaN.")
+
+
+def check_one_column(target: Float64Array, takes: str, instead: str) -> None:
+    """Raise for several columns of y, which are of wide data; warn if one is a column vector.
+
+    ``takes`` and ``instead`` say what y and X are to hold, and what is there for wide data.
+    """
+    if target.ndim == 2 and target.shape[1] > 1:
+        raise ValueError(
+            f"y has {target.shape[1]} columns, one per asset: {takes} in X and returns in one "
+            f"column of y. {instead}"
+        )
+    if target.ndim == 2:
+        warn_user(
+            "A column-vector y was passed when a 1d array was expected. Pass y.squeeze().",
+            DataConversionWarning,
+        )
 
 
 def has_values(table: Float64Array) -> BoolArray:

@@ -12,7 +12,8 @@ import numpy as np
 from scipy.linalg import svd
 from scipy.sparse.csgraph import connected_components
 
-from skfactor._kernels.rounding import EPSILON, RANK_UNITS
+from skfactor._kernels.regressors import weighted_regressors
+from skfactor._kernels.rounding import EPSILON
 from skfactor._typing import Float64Array, IntArray
 
 
@@ -49,18 +50,12 @@ def find_collinear(
     """
     k, m = x.shape
     root = np.ones(m) if w is None else np.sqrt(w)
-    noise = RANK_UNITS * resolution * np.sqrt(m) * np.abs(x * root).max(axis=1, initial=0.0)
-    mean = np.zeros(k)
-    if fit_intercept:
-        for _ in range(2):  # the second pass takes off what rounding left of the mean
-            part = np.average(x, axis=1, weights=w)
-            x, mean = x - part[:, None], mean + part
-    x = x * root
-    norm = np.sqrt(np.einsum("ij,ij->i", x, x))
+    each = weighted_regressors(x, w, root, fit_intercept=fit_intercept, resolution=resolution)
+    mean, norm, noise = each.mean, each.norm, each.noise
     kept = np.flatnonzero(norm > noise)
     if not len(kept):
         return Collinear(np.arange(k), (), fit_intercept)
-    z = x[kept] / norm[kept, None]
+    z = each.columns[kept] / norm[kept, None]
     left, singular, _ = svd(z, full_matrices=m < len(kept), check_finite=False)
     singular = np.append(singular, np.zeros(left.shape[1] - len(singular)))
     limit = max(float(k * (noise[kept] / norm[kept]).max()), tolerance)

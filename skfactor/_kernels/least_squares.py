@@ -13,13 +13,14 @@ from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
-from scipy.linalg import lapack, qr, solve_triangular, svdvals
+from scipy.linalg import lapack, solve_triangular
 
 from skfactor._kernels.cholesky import cholesky, inverse_diagonals, solve_cholesky
 from skfactor._kernels.collinear import Collinear, find_collinear
 from skfactor._kernels.cross_moments import CrossMoments
 from skfactor._kernels.records import Record
-from skfactor._kernels.rounding import RANK_UNITS, SAFE_PIVOT, SAFE_SPREAD
+from skfactor._kernels.regressors import full_rank_qr, weighted_regressors
+from skfactor._kernels.rounding import SAFE_PIVOT, SAFE_SPREAD
 from skfactor._kernels.segments import Segments
 from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray
 
@@ -275,23 +276,14 @@ def _factorize(
     """Factorization of the regressors x (K, m), or None if their rank is deficient."""
     k, m = x.shape
     root = np.ones(m) if w is None else np.sqrt(w)
-    magnitude = np.sqrt(m) * np.abs(x * root).max(axis=1)
-    mean = np.zeros(k)
-    if fit_intercept:
-        # Twice, because the first mean is rounded in units of the values and not of their spread.
-        for _ in range(2):
-            correction = np.average(x, axis=1, weights=w)
-            x, mean = x - correction[:, None], mean + correction
-    x = x * root
-    norm = np.sqrt(np.einsum("ij,ij->i", x, x))
-    noise = RANK_UNITS * resolution * magnitude
-    if m < k + fit_intercept or (norm <= noise).any():
+    each = weighted_regressors(x, w, root, fit_intercept=fit_intercept, resolution=resolution)
+    if m < k + fit_intercept:
         return None
-    q, r = qr((x / norm[:, None]).T, mode="economic", check_finite=False)
-    singular = svdvals(r, check_finite=False)
-    if singular[-1] <= k * (noise / norm).max() * singular[0]:
+    found = full_rank_qr(each.columns, each.norm, each.noise)
+    if found is None:
         return None
-    return _Factorization(q, r, norm, mean, root, float(singular[0] / singular[-1]))
+    q, r, condition = found
+    return _Factorization(q, r, each.norm, each.mean, root, condition)
 
 
 def independent_regressors(

@@ -25,3 +25,15 @@ def find_rows(cells: IntArray, wanted: IntArray, n_cells: int) -> IntArray:
     place = np.minimum(np.searchsorted(cells, wanted, sorter=order), len(cells) - 1)
     found = order[place]
     return np.where(cells[found] == wanted, found, -1)
+
+
+def find_assets(places: IntArray, wanted: IntArray, assets: IntArray, n_assets: int) -> IntArray:
+    """For each row (n,) the row of its asset at the wanted place, -1 where there is none.
+
+    Places of the rows on the calendar count from 0; wanted ones may lie outside of the sample.
+    """
+    n_places = int(places.max(initial=-1)) + 1
+    inside = (wanted >= 0) & (wanted < n_places)
+    cells = places.astype(np.int64) * n_assets + assets
+    cells_wanted = np.where(inside, wanted.astype(np.int64) * n_assets + assets, -1)
+    return find_rows(cells, cells_wanted, n_places * n_assets)

@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from scipy.linalg import qr, solve_triangular, svdvals
+from scipy.linalg import solve_triangular
 
 from skfactor._kernels.cells import Cells
 from skfactor._kernels.least_squares import solve_standardized
+from skfactor._kernels.regressors import full_rank_qr
 from skfactor._kernels.rounding import RANK_UNITS, ROUNDING_UNITS, SAFE_PIVOT
 from skfactor._kernels.segments import are_long
 from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray
@@ -291,12 +292,10 @@ def _subtract_by_qr(
     """
     z = data[:m] * root
     norm = np.sqrt(np.einsum("ij,ij->i", z, z))
-    if (norm <= ROUNDING_UNITS * noise).any():
+    found = full_rank_qr(z, norm, RANK_UNITS * noise)
+    if found is None:
         return False
-    q, r = qr((z / norm[:, None]).T, mode="economic", check_finite=False)
-    singular = svdvals(r, check_finite=False)
-    if singular[-1] <= RANK_UNITS * m * (noise / norm).max() * singular[0]:
-        return False
+    q, r, _ = found
     for _ in range(2):  # the second time takes off what rounding of large slopes has left
         part = solve_triangular(r, q.T @ (data[m:] * root).T, check_finite=False) / norm[:, None]
         data[m:] -= part.T @ data[:m]

@@ -21,7 +21,8 @@ from scipy.linalg import qr, solve_triangular, svdvals
 
 from skfactor._kernels.cross_moments import CrossMoments
 from skfactor._kernels.least_squares import Rows, dot_in_order, solve_standardized
-from skfactor._kernels.rounding import RANK_UNITS, SAFE_PIVOT, SAFE_SPREAD
+from skfactor._kernels.regressors import weighted_regressors
+from skfactor._kernels.rounding import SAFE_PIVOT, SAFE_SPREAD
 from skfactor._typing import BoolArray, Float64Array, IntArray
 
 
@@ -120,14 +121,11 @@ def _solve_from_rows(
     """
     k, m = x.shape
     root = np.sqrt(np.full(m, 1.0 / m) if w is None else w / w.sum())
-    noise = RANK_UNITS * resolution * np.sqrt(m) * np.abs(x * root).max(axis=1)
+    each = weighted_regressors(x, w, root, fit_intercept=fit_intercept, resolution=resolution)
     if fit_intercept:
-        for _ in range(2):  # the second pass takes off what rounding left of the mean
-            x = x - np.average(x, axis=1, weights=w)[:, None]
         y = y - np.average(y, weights=w)
-    z, y = x * root, y * root
-    norm = np.sqrt(np.einsum("ij,ij->i", z, z))
-    varies = norm > noise
+    z, y, norm = each.columns, y * root, each.norm
+    varies = norm > each.noise
     if not varies.any():
         return None
     unit = np.where(varies, norm, np.inf)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class DatedRows:
+class DatedTable:
     """Rows of a table with the codes of their dates in a table of dates."""
 
     rows: pa.Table
@@ -27,7 +27,7 @@ class DatedRows:
     in_order: bool  # whether rows are sorted by date, and dates as well
 
     @classmethod
-    def of(cls, rows: pa.Table, by: str) -> DatedRows:
+    def of(cls, rows: pa.Table, by: str) -> DatedTable:
         """Find the dates of the rows; raise if one is missing."""
         import pyarrow as pa
 
@@ -41,7 +41,7 @@ class DatedRows:
         in_order = ascending and bool((codes[1:] >= codes[:-1]).all())
         return cls(rows, by, codes, dates, in_order)
 
-    def part(self, end: Any) -> tuple[DatedRows, pa.Table]:
+    def part(self, end: Any) -> tuple[DatedTable, pa.Table]:
         """Rows of the dates before ``end``, a date as in `as_key`, and the others."""
         import pyarrow as pa
 
@@ -52,9 +52,9 @@ class DatedRows:
         chosen = before[self.codes]
         rows = self.rows.filter(pa.array(chosen))
         others = self.rows.filter(pa.array(~chosen))
-        return DatedRows(rows, self.by, self.codes[chosen], self.dates, False), others
+        return DatedTable(rows, self.by, self.codes[chosen], self.dates, False), others
 
-    def chunks(self, n_rows: int) -> Iterator[DatedRows]:
+    def chunks(self, n_rows: int) -> Iterator[DatedTable]:
         """Rows of whole dates, at least ``n_rows`` at a time except at the end."""
         total = len(self.codes)
         if not self.in_order:
@@ -69,7 +69,7 @@ class DatedRows:
             yield self._slice(start, stop)
             start = stop
 
-    def _slice(self, start: int, stop: int) -> DatedRows:
+    def _slice(self, start: int, stop: int) -> DatedTable:
         rows, codes = self.rows.slice(start, stop - start), self.codes[start:stop]
         if not len(codes):
             return replace(self, rows=rows, codes=codes)

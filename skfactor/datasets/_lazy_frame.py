@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skfactor.datasets._arrow import DatedRows
+from skfactor.datasets._arrow import DatedTable
 
 
 def is_lazy_frame(data: object) -> bool:
@@ -47,5 +47,5 @@ def _chunks(lazy: Any, by: str, assets: str | None, chunk_rows: int) -> Iterator
         last = min(last, len(n_rows) - 1)
         inside = pl.col(by).is_between(counts[by][first], counts[by][last])
         rows = lazy.filter(inside).collect(engine="streaming").to_arrow()
-        yield DatedRows.of(rows, by).frame(assets)
+        yield DatedTable.of(rows, by).frame(assets)
         first = last + 1

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from skfactor._validation import is_whole
-from skfactor.datasets._arrow import DatedRows
+from skfactor.datasets._arrow import DatedTable
 from skfactor.datasets._lazy_frame import is_lazy_frame, iter_lazy_frame
 from skfactor.datasets._row_groups import RowGroups, most_rows_at_once
 
@@ -152,7 +152,7 @@ def _frames(source: RowGroups, chunk_rows: int) -> Generator[pd.DataFrame]:
             n_held += rows.num_rows
             if end is not None and n_held < chunk_rows:
                 continue
-            dated = DatedRows.of(pa.concat_tables(held), source.by)
+            dated = DatedTable.of(pa.concat_tables(held), source.by)
             held, n_held = [], 0
             if end is not None:
                 dated, rest = dated.part(end)

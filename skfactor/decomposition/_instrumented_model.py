@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, RegressorMixin, TransformerMixin
-from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
@@ -204,17 +204,11 @@ class InstrumentedModel(
     ) -> Rows:
         values = validate_features(self, X, reset=reset)
         target = validate_target(self, X, y)
-        if target.ndim == 2 and target.shape[1] > 1:
-            raise ValueError(
-                f"y has {target.shape[1]} columns, one an asset: InstrumentedPCA takes panels, "
-                "with characteristics in X and returns in one column of y. RiskPremiumPCA finds "
-                "the factors of wide returns."
-            )
-        if target.ndim == 2:
-            warn_user(
-                "A column-vector y was passed when a 1d array was expected. Pass y.squeeze().",
-                DataConversionWarning,
-            )
+        check_one_column(
+            target,
+            "InstrumentedPCA takes panels, with characteristics",
+            "RiskPremiumPCA finds the factors of wide returns.",
+        )
         if self.missing == "raise":
             raise_if_missing(values, target)
         if self.add_constant and "const" in feature_names(self, X):

@@ -21,6 +21,7 @@ from skfactor._calendar import (
     unique_row_dates,
 )
 from skfactor._dates import calendar_positions, find_date_level, has_every_period
+from skfactor._kernels.look_up import find_assets
 from skfactor._validation import is_one_of, numbers
 
 Frame = TypeVar("Frame", pd.DataFrame, pd.Series)
@@ -459,24 +460,31 @@ def forward_returns(
             raise ValueError(f"{name} has to be an integer of at least 1; found {number!r}.")
     index = returns.index
     codes, dates = row_dates(index, "returns", date_level)
-    keys = calendar_positions(dates)[codes]
+    assets, n_assets = np.zeros(len(index), dtype=np.int64), 1
     if isinstance(index, pd.MultiIndex):
-        assets, _ = pd.factorize(index.get_level_values(1 - find_date_level(index, date_level)))
+        level = 1 - find_date_level(index, date_level)
+        assets, labels = pd.factorize(index.get_level_values(level))
         if (assets < 0).any():
             raise ValueError("Some rows of returns have no asset. Drop them, or name the asset.")
-        # So far apart that looking ahead never ends at another asset.
-        keys = keys + assets * (keys.max() + periods + horizon)
-    position = pd.Index(keys)
-    if not position.is_unique:
-        raise ValueError(f"The row {index[position.duplicated()][0]} occurs more than once.")
-    placed = returns.set_axis(position, axis=0)
-    ahead: Any = placed.reindex(position + periods).set_axis(index, axis=0)
+        n_assets = len(labels)
+    if not index.is_unique:
+        raise ValueError(f"The row {index[index.duplicated()][0]} occurs more than once.")
+    calendar = calendar_positions(dates)
+    places = (calendar - calendar[0])[codes]
+    rows = pd.RangeIndex(len(index))
+
+    def moved(frame: Any, ahead: int) -> Any:
+        found = find_assets(places, places + ahead, assets, n_assets)
+        return frame.set_axis(rows, axis=0).reindex(found).set_axis(index, axis=0)
+
+    ahead = moved(returns, periods)
     if horizon > 1:
         numbers(returns, "returns")  # or raise
-        placed, growth = placed.astype(np.float64), 1.0 + ahead.astype(np.float64)
+        growth = 1.0 + returns.astype(np.float64)
+        ahead = moved(growth, periods)
         for later in range(1, int(horizon)):
-            growth = growth * (1.0 + placed.reindex(position + periods + later).to_numpy())
-        ahead = growth - 1.0
+            ahead = ahead * moved(growth, periods + later)
+        ahead = ahead - 1.0
     if isinstance(ahead, pd.Series) and ahead.name is None:
         ahead = ahead.rename("forward_return")
     return ahead  # type: ignore[no-any-return]

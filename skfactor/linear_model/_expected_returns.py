@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
+from statsmodels.iolib.summary import Summary
 
 from skfactor._passes.cross_sections import average_over_time
 from skfactor._sklearn import CallbackSupportMixin, Estimator
@@ -22,6 +24,7 @@ from skfactor._validation import (
     validate_features,
     validate_target,
 )
+from skfactor.inference._premia import PremiaInference
 
 
 def premia_html(model: BaseEstimator) -> str:
@@ -47,6 +50,7 @@ class ExpectedReturns(CallbackSupportMixin, RegressorMixin, Estimator):  # type:
     """A model that predicts expected returns; its `fit` stores ``expected_returns_`` of assets."""
 
     expected_returns_: pd.Series
+    inference: Callable[..., PremiaInference]
     _target_shape: tuple[int, ...] = ()
 
     def _predict_rows(self, X: ArrayLike, values: Any) -> Float64Array | None:
@@ -122,6 +126,25 @@ class ExpectedReturns(CallbackSupportMixin, RegressorMixin, Estimator):  # type:
             return float("nan")
         kept = None if weights is None else weights[known]
         return float(r2_score(actual[known], expected[known], sample_weight=kept))
+
+    def summary(self, covariance: str = "auto", **options: Any) -> Summary:
+        """Table of `inference`: prints, and renders as LaTeX and HTML.
+
+        Parameters
+        ----------
+        covariance, **options
+            As in `inference`.
+
+        Returns
+        -------
+        Summary
+            Of statsmodels.
+        """
+        return self._summarized(self.inference(covariance, **options)).summary()
+
+    def _summarized(self, inference: PremiaInference) -> PremiaInference:
+        """The inference of which a summary tells."""
+        return inference
 
     def _results_html(self) -> str:
         return premia_html(self)

@@ -12,7 +12,6 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
-from statsmodels.iolib.summary import Summary
 
 from skfactor._collinear import describe_collinear
 from skfactor._dates import calendar_positions
@@ -269,10 +268,6 @@ class LinearFactorGMM(ExpectedReturns):
                 "Converged:": "yes" if self.converged_ else "no",
             }.copy,
         )
-
-    def summary(self, covariance: str = "auto", *, debiased: bool = True) -> Summary:
-        """Table of `inference`, with the same parameters: prints, and renders as LaTeX and HTML."""
-        return self.inference(covariance, debiased=debiased).summary()
 
     def j_test(self, *, small_sample: bool | str = "auto") -> TestResult:
         """Test that all pricing errors are zero, by the overidentifying restrictions.

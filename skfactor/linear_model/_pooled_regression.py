@@ -7,10 +7,8 @@ from typing import ClassVar, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
-from statsmodels.iolib.summary import Summary
 
 from skfactor._fitting import fitting
 from skfactor._kernels.threads import Done
@@ -175,17 +173,12 @@ class PooledRegression(PanelModel[PooledMoments]):
         """
         values, target = self._validate(X, y, reset=True)
         raise_if_empty(target)
-        if target.ndim == 2 and target.shape[1] > 1:
-            raise ValueError(
-                f"y has {target.shape[1]} columns, one per asset: PooledRegression takes panels, "
-                "with exposures in X and returns in one column of y. Stack the returns by (date, "
-                "asset), or use FamaMacBeth, which estimates the exposures itself."
-            )
-        if target.ndim == 2:
-            warn_user(
-                "A column-vector y was passed when a 1d array was expected. Pass y.squeeze().",
-                DataConversionWarning,
-            )
+        check_one_column(
+            target,
+            "PooledRegression takes panels, with exposures",
+            "Stack the returns by (date, asset), or use FamaMacBeth, which estimates the exposures "
+            "itself.",
+        )
         self._fit_panel(values, target, X, y, {"sample_weight": sample_weight}, dates)
         return self
 
@@ -287,33 +280,6 @@ optional
             debiased=debiased,
             **options,
         )
-
-    def summary(
-        self,
-        covariance: str = "auto",
-        *,
-        by: object = None,
-        kernel: str | None = None,
-        bandwidth: float | str | None = None,
-        prewhiten: bool = False,
-        separate: bool = False,
-        horizon: int | None = None,
-        debiased: bool = True,
-        **options: object,
-    ) -> Summary:
-        """Table of `inference`, with the same parameters: prints, and renders as LaTeX and HTML."""
-        inference = self.inference(
-            covariance,
-            by=by,
-            kernel=kernel,
-            bandwidth=bandwidth,
-            prewhiten=prewhiten,
-            separate=separate,
-            horizon=horizon,
-            debiased=debiased,
-            **options,
-        )
-        return inference.summary()
 
     def _fewest_assets(self) -> int:
         return 1

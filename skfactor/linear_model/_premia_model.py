@@ -11,7 +11,6 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
-from statsmodels.iolib.summary import Summary
 
 from skfactor._passes.slopes import PremiaRecord, Slopes, premia_record
 from skfactor._passes.two_pass import TwoPassFit
@@ -301,33 +300,10 @@ default=None
             options=options,
         )
 
-    def summary(
-        self,
-        covariance: str = "auto",
-        *,
-        kernel: str | None = None,
-        bandwidth: float | str | None = None,
-        prewhiten: bool = False,
-        separate: bool = False,
-        horizon: int | None = None,
-        debiased: bool = True,
-        **options: object,
-    ) -> Summary:
-        """Table of `inference`, with the same parameters: prints, and renders as LaTeX and HTML."""
-        inference = self.inference(
-            covariance,
-            kernel=kernel,
-            bandwidth=bandwidth,
-            prewhiten=prewhiten,
-            separate=separate,
-            horizon=horizon,
-            debiased=debiased,
-            **options,
-        )
+    def _summarized(self, inference: PremiaInference) -> PremiaInference:
         fit = self.record_.two_pass
         note = "" if fit is None else note_on_factors(fit)
-        notes = (*inference.notes, note) if note else inference.notes
-        return replace(inference, notes=notes).summary()
+        return replace(inference, notes=(*inference.notes, note)) if note else inference
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -8,7 +8,6 @@ from numbers import Real
 from typing import ClassVar, Self
 
 from numpy.typing import ArrayLike
-from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import Tags
 
 from skfactor._fitting import fitting
@@ -17,7 +16,6 @@ from skfactor._passes.slopes import Fits
 from skfactor._sklearn import Interval
 from skfactor._typing import RowLabels
 from skfactor._validation import raise_if_empty
-from skfactor._warn import warn_user
 from skfactor.linear_model._panel_fit import PanelRegression
 from skfactor.linear_model._premia_model import PREMIA_CONSTRAINTS
 
@@ -166,17 +164,12 @@ class RidgeFamaMacBeth(PanelRegression):
         """
         values, target = self._validate(X, y, reset=True)
         raise_if_empty(target)
-        if target.ndim == 2 and target.shape[1] > 1:
-            raise ValueError(
-                f"y has {target.shape[1]} columns, one per asset: RidgeFamaMacBeth takes panels, "
-                "with exposures in X and returns in one column of y. Stack the returns by (date, "
-                "asset), or use FamaMacBeth, which estimates the exposures itself."
-            )
-        if target.ndim == 2:
-            warn_user(
-                "A column-vector y was passed when a 1d array was expected. Pass y.squeeze().",
-                DataConversionWarning,
-            )
+        check_one_column(
+            target,
+            "RidgeFamaMacBeth takes panels, with exposures",
+            "Stack the returns by (date, asset), or use FamaMacBeth, which estimates the exposures "
+            "itself.",
+        )
         self._fit_panel(values, target, X, y, {"sample_weight": sample_weight}, dates)
         return self
 

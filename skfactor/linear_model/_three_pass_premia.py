@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike
 from scipy import stats
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
-from statsmodels.iolib.summary import Summary
 
 from skfactor._fitting import fitting
 from skfactor._kernels.rounding import EPSILON, ROUNDING_UNITS
@@ -482,26 +481,6 @@ class ThreePassPremia(ExpectedReturns):
             debiased=debiased,
             options=options,
         )
-
-    def summary(
-        self,
-        covariance: str = "auto",
-        *,
-        kernel: str | None = None,
-        bandwidth: float | str | None = None,
-        prewhiten: bool = False,
-        debiased: bool = True,
-        **options: object,
-    ) -> Summary:
-        """Table of `inference`, with the same parameters: prints, and renders as LaTeX and HTML."""
-        return self.inference(
-            covariance,
-            kernel=kernel,
-            bandwidth=bandwidth,
-            prewhiten=prewhiten,
-            debiased=debiased,
-            **options,
-        ).summary()
 
     def strength_test(
         self,

@@ -9,7 +9,6 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
-from statsmodels.iolib.summary import Summary
 
 from skfactor._dates import calendar_positions
 from skfactor._fitting import fitting
@@ -354,20 +353,6 @@ class TradedFactorModel(ExpectedReturns):
         return self.alpha_inference(
             kernel=kernel, bandwidth=bandwidth, prewhiten=prewhiten
         ).wald_test(small_sample=small_sample, n_draws=n_draws, random_state=random_state)
-
-    def summary(
-        self,
-        covariance: str = "auto",
-        *,
-        kernel: str | None = None,
-        bandwidth: float | str | None = None,
-        prewhiten: bool = False,
-        debiased: bool = True,
-    ) -> Summary:
-        """Table of `inference`, with the same parameters: prints, and renders as LaTeX and HTML."""
-        return self.inference(
-            covariance, kernel=kernel, bandwidth=bandwidth, prewhiten=prewhiten, debiased=debiased
-        ).summary()
 
     def _positions(self) -> Any:
         return calendar_positions(self.dates_)[self._known]

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from skfactor._dates import calendar_positions
-from skfactor._kernels.look_up import find_rows
+from skfactor._kernels.look_up import find_assets
 from skfactor._panel import Panel
 from skfactor._typing import IntArray
 from skfactor._validation import is_whole
@@ -36,9 +36,8 @@ class AssetRows:
 
         Both ascend.
         """
-        cells = self.positions[self.dates].astype(np.int64) * self.n_assets + self.assets
-        wanted = cells - int(lag) * self.n_assets
-        found = find_rows(cells, wanted, self.n_places * self.n_assets)
+        places = self.positions[self.dates]
+        found = find_assets(places, places - lag, self.assets, self.n_assets)
         later = np.flatnonzero(found >= 0)
         return later, found[later]
 

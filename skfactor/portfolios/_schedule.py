@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from skfactor._dates import calendar_positions
-from skfactor._kernels.look_up import find_rows
+from skfactor._kernels.look_up import find_assets
 from skfactor._kernels.segments import segments_from_codes
 from skfactor._panel import Labels, Panel
 from skfactor._typing import BoolArray, IntArray
@@ -67,11 +67,7 @@ def formations_used(dates: pd.Index, formed: BoolArray, lag: int) -> IntArray:
 
 def same_assets(dates: Labels, assets: Labels, source: IntArray) -> IntArray:
     """For each row, the row of the same asset on the date ``source[date]``, -1 where none is."""
-    n_assets = len(assets)
-    start = source[dates.codes].astype(np.int64)
-    wanted = np.where(start < 0, -1, start * n_assets + assets.codes)
-    cells = dates.codes.astype(np.int64) * n_assets + assets.codes
-    return find_rows(cells, wanted, len(dates) * n_assets)
+    return find_assets(dates.codes, source[dates.codes], assets.codes, len(assets))
 
 
 def rows_on(panel: Panel, formed: BoolArray) -> Panel:
