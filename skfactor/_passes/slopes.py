@@ -318,6 +318,11 @@ class PremiaRecord(Record):
     facts: dict[str, str] = field(default_factory=dict)  # what else a summary says of the fit
     note: str = ""  # what errors leave out that come from the variation of the slopes alone
 
+    def __post_init__(self) -> None:
+        for array in (self.weights, self.influence):
+            if array is not None:
+                array.flags.writeable = False
+
     @cached_property
     def used(self) -> BoolArray:
         """Dates (T,) with an estimate and a weight."""

@@ -47,6 +47,7 @@ from skfactor._sklearn import (
 from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray, RowLabels
 from skfactor._undated import warn_undated
 from skfactor._validation import (
+    check_one_column,
     check_row_weights,
     feature_names,
     has_text_names,
@@ -248,6 +249,16 @@ class InstrumentedModel(
         names = (*self._names, "const") if self.add_constant else tuple(self._names)
         has_names = hasattr(self, "feature_names_in_")
         return InstrumentedSums(sums, labels, observed, names, has_dates, has_names)
+
+    def _sums_as_in_fit(
+        self, rows: Rows, factors: pd.DataFrame | pd.Series | None
+    ) -> InstrumentedSums:
+        """`_sums_of` rows that are not fitted to; the factors have to be those of the fit."""
+        read = self._sums_of(rows, factors, report_nothing)
+        found, fitted = list(read.observed.columns), list(self.gamma_observed_.columns)
+        if found != fitted:
+            raise ValueError(f"factors has the columns {found}, and had {fitted} in fit.")
+        return read
 
     def _date_sums(self, rows: Rows, segments: Segments, done: Done) -> DateSums:
         return date_sums(
@@ -616,12 +627,7 @@ class InstrumentedModel(
         if not is_one_of(assets, ("held-out", "all")):
             raise ValueError(f"assets={assets!r} is unknown; it is 'held-out' or 'all'.")
         rows = self._read_rows(X, y, sample_weight, dates, reset=False)
-        read = self._sums_of(rows, self._factors if factors is None else factors, report_nothing)
-        if list(read.observed.columns) != list(self.gamma_observed_.columns):
-            raise ValueError(
-                f"factors has the columns {list(read.observed.columns)}, and had "
-                f"{list(self.gamma_observed_.columns)} in fit."
-            )
+        read = self._sums_as_in_fit(rows, self._factors if factors is None else factors)
         halves = [read.sums, read.sums]
         if assets == "held-out":
             halves = self._halves(rows, random_source(random_state))
@@ -724,13 +730,8 @@ class InstrumentedModel(
         """
         check_is_fitted(self)
         rows = self._read_rows(X, y, sample_weight, dates, reset=False)
-        read = self._sums_of(rows, factors, report_nothing)
+        read = self._sums_as_in_fit(rows, factors)
         sums, labels, observed = read.sums, read.dates, read.observed
-        if list(observed.columns) != list(self.gamma_observed_.columns):
-            raise ValueError(
-                f"factors has the columns {list(observed.columns)}, and had "
-                f"{list(self.gamma_observed_.columns)} in fit."
-            )
         k = self.gamma_.shape[1]
         used = sums.n_rows >= max(self.min_assets or 1, k)
         out = np.full((len(sums), k), np.nan)

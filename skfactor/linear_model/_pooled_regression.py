@@ -16,7 +16,7 @@ from skfactor._passes.panel_rows import PanelRows
 from skfactor._passes.pooled import PooledMoments
 from skfactor._passes.slopes import pooled_record
 from skfactor._typing import RowLabels
-from skfactor._validation import column_index, raise_if_empty
+from skfactor._validation import check_one_column, column_index, raise_if_empty
 from skfactor._warn import warn_user
 from skfactor.exceptions import RankDeficientWarning
 from skfactor.inference import PremiaInference

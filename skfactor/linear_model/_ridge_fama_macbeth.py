@@ -15,7 +15,7 @@ from skfactor._kernels.ridge import solve_ridge
 from skfactor._passes.slopes import Fits
 from skfactor._sklearn import Interval
 from skfactor._typing import RowLabels
-from skfactor._validation import raise_if_empty
+from skfactor._validation import check_one_column, raise_if_empty
 from skfactor.linear_model._panel_fit import PanelRegression
 from skfactor.linear_model._premia_model import PREMIA_CONSTRAINTS
 

@@ -42,11 +42,11 @@ def test_rank_is_decided_by_what_rounding_leaves():
     for deficient in (
         np.vstack([X, X[0] - 3.0 * X[1]]),
         np.vstack([X, np.full(20, 0.1)]),
-        np.vstack([X, X[0] + 1e-14 * X[1]]),
+        np.vstack([X, X[0] + 1e-15 * W]),
     ):
         assert factors(deficient) is None
     # A constant is a regressor where there is no intercept, and digits that are left are enough.
     assert factors(np.vstack([X, np.full(20, 0.1)]), fit_intercept=False) is not None
-    assert factors(np.vstack([X, X[0] + 1e-9 * X[1]])) is not None
+    assert factors(np.vstack([X, X[0] + 1e-9 * W])) is not None
     # The same difference is rounding where the level is large.
-    assert factors(np.vstack([X, X[0] + 1e-9 * X[1]]) + 1e8) is None
+    assert factors(np.vstack([X, X[0] + 1e-9 * W]) + 1e8) is None
