@@ -471,20 +471,20 @@ def forward_returns(
         raise ValueError(f"The row {index[index.duplicated()][0]} occurs more than once.")
     calendar = calendar_positions(dates)
     places = (calendar - calendar[0])[codes]
-    rows = pd.RangeIndex(len(index))
-
-    def moved(frame: Any, ahead: int) -> Any:
-        found = find_assets(places, places + ahead, assets, n_assets)
-        return frame.set_axis(rows, axis=0).reindex(found).set_axis(index, axis=0)
-
-    ahead = moved(returns, periods)
+    found = [
+        find_assets(places, places + periods + later, assets, n_assets)
+        for later in range(int(horizon))
+    ]
+    placed: Any = returns.set_axis(pd.RangeIndex(len(index)), axis=0)
+    ahead = placed.reindex(found[0])
     if horizon > 1:
         numbers(returns, "returns")  # or raise
-        growth = 1.0 + returns.astype(np.float64)
-        ahead = moved(growth, periods)
-        for later in range(1, int(horizon)):
-            ahead = ahead * moved(growth, periods + later)
+        growth = 1.0 + placed.astype(np.float64)
+        ahead = growth.reindex(found[0])
+        for rows in found[1:]:
+            ahead = ahead * growth.reindex(rows).to_numpy()
         ahead = ahead - 1.0
+    ahead = ahead.set_axis(index, axis=0)
     if isinstance(ahead, pd.Series) and ahead.name is None:
         ahead = ahead.rename("forward_return")
     return ahead  # type: ignore[no-any-return]
