@@ -95,7 +95,7 @@ def find_rules(
     return rules
 
 
-def _is_dict(value: Any) -> bool:
+def _is_dict(value: object) -> bool:
     return isinstance(value, Mapping)
 
 
