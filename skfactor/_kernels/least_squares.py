@@ -295,13 +295,8 @@ def independent_regressors(
     """
     k, m = x.shape
     root = np.ones(m) if w is None else np.sqrt(w)
-    noise = RANK_UNITS * resolution * np.sqrt(m) * np.abs(x * root).max(axis=1)
-    z = x
-    if fit_intercept:
-        for _ in range(2):  # as in _factorize
-            z = z - np.average(z, axis=1, weights=w)[:, None]
-    z = z * root
-    norm = np.sqrt(np.einsum("ij,ij->i", z, z))
+    each = weighted_regressors(x, w, root, fit_intercept=fit_intercept, resolution=resolution)
+    z, norm, noise = each.columns, each.norm, each.noise
     kept: list[int] = []
     basis, left, limit = np.empty((min(k, m), m)), np.full(k, np.inf), 0.0
     for j in map(int, np.flatnonzero(norm > noise)):
