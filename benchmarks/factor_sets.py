@@ -30,7 +30,7 @@ def seconds(call: Callable[[], Any]) -> tuple[float, float, Any]:
 
 
 def refit(X: pd.DataFrame, y: pd.Series, cv: Any, n_sets: int) -> float:
-    """Processor seconds a set that refitting takes."""
+    """Processor seconds per set that refitting takes."""
     rng = np.random.default_rng(0)
     used = 0.0
     for _ in range(n_sets):

@@ -50,7 +50,7 @@ def by_statsmodels(X: pd.DataFrame, y: pd.DataFrame, window: int, least: int) ->
 def by_polars(X: pd.DataFrame, y: pd.DataFrame, window: int, least: int):
     """The rows with a return, in one query that has been given its frame."""
     import polars as pl
-    import polars_ols  # noqa: F401
+    import polars_ols  # noqa: F401 -- it registers itself
 
     parts = [
         pl.DataFrame({"asset": asset, "y": returns[alive], **dict(X[alive].items())})

@@ -491,6 +491,7 @@ def _of_members(block: FloatArray, members: BoolArray) -> FloatArray:
 def _take_members(cells: Cells, members: BoolArray | None) -> BoolArray | None:
     if members is None:
         return None
+    # Cast, because `take` is typed for numbers and takes any array.
     taken: BoolArray = cells.take(cast("Any", members[None]))[0].astype(bool, copy=False)
     return taken
 

@@ -226,7 +226,7 @@ def calendar_format(values: pd.Index) -> str | None:
 
 
 def only_counts(dates: pd.Index) -> bool:
-    """Whether dates are no more than numbers of rows."""
+    """Whether dates only number rows."""
     return isinstance(dates, pd.RangeIndex) and dates.name is None
 
 
@@ -258,6 +258,6 @@ def calendar_positions(dates: pd.Index) -> IntArray:
         steps: IntArray = np.asarray(dates.asi8)  # type: ignore[attr-defined]  # of Periods
         steps = steps - steps[0]
         # Periods such as "3M" are numbered by their first month.
-        positions: IntArray = steps // np.gcd.reduce(steps, initial=dates.freq.n)  # type: ignore[attr-defined]
+        positions: IntArray = steps // np.gcd.reduce(steps, initial=dates.freq.n)  # type: ignore[attr-defined]  # of Periods
         return positions
     return np.arange(len(dates))

@@ -1,4 +1,4 @@
-"""How a fit runs: parameters checked, callbacks told, and all of it or nothing."""
+"""How a fit runs: parameters checked, callbacks informed, and all of it or nothing."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _MOST_SUBTASKS = 1000
 def fitting(
     *, forget: bool = True, one_task: bool = True, holds_estimators: bool = False
 ) -> Callable[[Fit[Model, Given, Result]], Fit[Model, Given, Result]]:
-    """Decorate a `fit`: its parameters are checked, callbacks told, and a failure leaves nothing.
+    """Decorate a `fit`: parameters are checked, callbacks informed, and a failure leaves nothing.
 
     A fit forgets what an earlier one learned, and restores that if it fails: otherwise a model that
     was fitted, and then failed to fit other data, would mix the two.

@@ -105,7 +105,7 @@ def _blas() -> list[LibController]:
 
 
 def _set_from_any_thread(library: LibController, n_threads: int) -> None:
-    """Set it where another thread did last, too; since threadpoolctl 3.8 only that thread could."""
+    """Set it even if another thread was the last; since threadpoolctl 3.8 only that one could."""
     release = getattr(library, "clear_controlling_thread", None)
     if release is not None:
         release(force=True)

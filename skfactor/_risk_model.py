@@ -23,7 +23,7 @@ class RiskModel(Result):
     The covariance of the assets' returns is :math:`X F X' + D`, with exposures X, the factors'
     covariance F and the diagonal D of specific variances: returns have in common what the factors
     explain, and nothing else. Factor models make one with ``risk_model()``, such as
-    `skfactor.FactorBetas`; one can also be put together from estimates of one's own.
+    `skfactor.FactorBetas`; you can also make one from your own estimates.
 
     Parameters
     ----------

@@ -24,7 +24,7 @@ try:
     from sklearn.callback._callback_support import callback_management_context
 except ImportError:  # scikit-learn before 1.9 has no callbacks
 
-    class CallbackSupportMixin:  # type: ignore[no-redef]
+    class CallbackSupportMixin:  # type: ignore[no-redef]  # in place of what is not there
         """Nothing to support."""
 
     def callback_management_context(estimator: object) -> AbstractContextManager[object]:

@@ -285,7 +285,7 @@ def _explain_text(X: ArrayLike, error: Exception) -> None:
         dummies = f"X.to_dummies({text}, drop_first=True)"
     convert = "pandas.to_numeric" if is_pandas else "polars' cast"
     advice = f"Convert numbers that are text with {convert}; or pass {left}."
-    if not _are_numbers(pd.Series(np.asarray(X[text[0]]))):  # type: ignore[call-overload,index]
+    if not _are_numbers(pd.Series(np.asarray(X[text[0]]))):  # type: ignore[call-overload,index]  # a frame of pandas or polars
         advice = (
             f"Labels of groups, such as industries, are no features: pass {left}, and "
             f"groupby=X[{text[0]!r}] to steps that take it, such as FactorNeutralizer. For a "
@@ -298,7 +298,7 @@ def _text_of_polars(X: object) -> list[Hashable]:
     """Columns of a polars frame that hold neither numbers nor truth values, else none."""
     if type(X).__module__.partition(".")[0] != "polars":
         return []
-    kinds = X.schema.items()  # type: ignore[attr-defined]
+    kinds = X.schema.items()  # type: ignore[attr-defined]  # of polars, as just checked
     return [name for name, kind in kinds if not kind.is_numeric() and str(kind) != "Boolean"]
 
 

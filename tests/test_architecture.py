@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -291,6 +292,24 @@ def warning_complaints(module: str, source: str) -> list[str]:
     ]
 
 
+# What checkers are told to pass over, and what follows on it.
+EXCEPTION = re.compile(r"#\s*(?:type: ignore(?:\[[\w,-]*\])?|noqa(?:: *[A-Z]+\d+)*)(?P<why>.*)")
+
+
+def exception_complaints(module: str, source: str) -> list[str]:
+    """Exceptions from lint and types without a reason behind them, or in the comment above."""
+    complaints, explained = [], False
+    for number, line in enumerate(source.splitlines(), 1):
+        found = EXCEPTION.search(line)
+        if found:  # of several in a row the first one says it
+            explained = explained or bool(re.search(r"[a-z]{2}", found["why"]))
+            if not explained:
+                complaints.append(f"{module}:{number} has an exception without a reason")
+        else:
+            explained = line.lstrip().startswith("# ")
+    return complaints
+
+
 def n_names(name: str, source: str) -> int:
     """How often a name stands in the code."""
     return sum(isinstance(x, ast.Name) and x.id == name for x in ast.walk(ast.parse(source)))
@@ -328,6 +347,7 @@ RULES = [
     rounding_complaints,
     private_complaints,
     warning_complaints,
+    exception_complaints,
 ]
 # Fewer places than this have no type.
 MOST_ANY = 450
@@ -489,6 +509,8 @@ def test_rules_notice_violations():
         (private_complaints, "inference._grs", "FamaMacBeth._parameter_constraints"),
         (warning_complaints, "summary", "with warnings.catch_warnings(record=True): f()"),
         (warning_complaints, "summary", "from warnings import simplefilter\nsimplefilter('error')"),
+        (exception_complaints, "_base", "x = f()  # type: ignore[arg-type]"),
+        (exception_complaints, "_base", "# Why.\ny = 1\nx = f()  # noqa: E731"),
     ]:
         assert len(rule(f"{PACKAGE}.{module}", source)) == 1, source
 
@@ -515,6 +537,9 @@ def test_rules_let_good_source_pass():
         (private_complaints, "_panel", "def _f(self): ...\nother._f()"),
         (private_complaints, "_panel", "class A:\n    _x: int\nother._x"),
         (private_complaints, "_sklearn", "estimator._skl_callbacks"),
+        (exception_complaints, "_base", "x = f()  # type: ignore[arg-type]  # checked before"),
+        (exception_complaints, "_base", "# Why.\nx = f()  # noqa: E731"),
+        (exception_complaints, "_base", "a  # noqa: N802 -- why\nb  # noqa: N802"),
     ]:
         assert rule(f"{PACKAGE}.{module}", source) == [], source
 

@@ -312,7 +312,7 @@ def test_without_dates_statistics_of_columns_that_pass_are_neutral(name):
         ours.set_params(against=[1])
     for labels in (None, groups):
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NoDatesWarning)
+            warnings.simplefilter("ignore", NoDatesWarning)  # arrays are meant
             found = ours.fit_transform(X, groupby=labels)
             without = ours.fit(X, groupby=labels)
         assert_array_equal(found[:, [0, 2]], X[:, [0, 2]])

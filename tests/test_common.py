@@ -441,6 +441,7 @@ def test_repeated_datetimes_in_a_single_level_are_dates(transformer, panel):
     assert_array_equal(transformer.fit_transform(dated), transformer.fit_transform(panel))
 
 
+# A single asset has nothing to be compared with, and transformers warn.
 @pytest.mark.filterwarnings("ignore::skfactor.exceptions.NoVariationWarning")
 def test_a_date_of_one_row_can_be_transformed_after_fitting_on_dates(transformer, panel):
     fitted = transformer.fit(panel.droplevel("asset"))

@@ -1,4 +1,4 @@
-"""What a call costs beside time: copies of the panel, what a model keeps, calls a date.
+"""What a call costs beside time: copies of the panel, what a model keeps, calls per date.
 
 Counted in bytes and calls, which do not depend on the machine. A panel is as large as in use, since
 scratch of a fixed size must not count.

@@ -154,9 +154,9 @@ def test_what_holds_no_model_is_named(function):
     ask, name = FUNCTIONS[function], function.__name__
     w = pd.Series({"S1V1": 1.0})
     if function is decompose_risk:
-        ask = lambda model: decompose_risk(w, model)  # noqa: E731
+        ask = lambda model: decompose_risk(w, model)  # noqa: E731 -- a function of one line, as the others
     elif function is RiskDisplay:
-        ask = lambda model: RiskDisplay.from_estimator(model, w)  # noqa: E731
+        ask = lambda model: RiskDisplay.from_estimator(model, w)  # noqa: E731 -- a function of one line, as the others
     other = LinearRegression().fit(X, Y)
     for model, found in (
         (other, "LinearRegression"),

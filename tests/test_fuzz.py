@@ -334,7 +334,7 @@ def run(seed, seconds, most):
     end = time.monotonic() + seconds
     handler = signal.signal(signal.SIGPROF, _too_long)
     with warnings.catch_warnings(), fuzzer.folder:
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # of what is drawn at random most warns of something
         for _ in range(most):
             fuzzer.step()
             if time.monotonic() > end:

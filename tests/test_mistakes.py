@@ -278,6 +278,7 @@ def _answers(model, X_good, y_good):
 _ignore_thin = pytest.mark.filterwarnings(
     f"ignore::{RankDeficientWarning.__module__}.RankDeficientWarning"
 )
+# Arrays follow on frames, and scikit-learn warns of that first.
 _ignore_names = pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names")
 
 

@@ -131,6 +131,7 @@ def test_a_per_date_step_needs_pandas_output_before_it(name, transformer, pandas
 
 
 @pytest.mark.parametrize("name", LOSING)
+# Transformers that return arrays are among these steps, and scikit-learn warns of them.
 @pytest.mark.filterwarnings("ignore:When `set_output` is configured to be 'pandas'")
 def test_steps_that_reset_the_index_raise_before_a_per_date_step(name, pandas_output):
     with pytest.raises(ValueError, match=LOST):

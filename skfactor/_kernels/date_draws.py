@@ -39,7 +39,7 @@ def count_dates(places: IntArray) -> IntArray:
 def best_block_length(series: Float64Array) -> float:
     """Mean block length of the stationary bootstrap for the mean of a series (T,).
 
-    The rule of Politis and White (2004) as corrected in 2009, but that it is 1 where no
+    The rule of Politis and White (2004) as corrected in 2009, except that it is 1 where no
     autocorrelation is significant: dates are independent then.
     """
     n = len(series)

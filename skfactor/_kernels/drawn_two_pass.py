@@ -70,7 +70,7 @@ class TwoPassSample:
         return products
 
     def batches(self, counts: IntArray, width: int) -> Iterator[DrawnPasses]:
-        """Passes of draws that have each date so often (D, T), by ``width`` numbers a draw."""
+        """Passes of draws that have each date so often (D, T), by ``width`` numbers per draw."""
         step = max(_BATCH // max(width, counts.shape[1]), 1)
         for start in range(0, len(counts), step):
             yield DrawnPasses(self, counts[start : start + step] / counts.shape[1])

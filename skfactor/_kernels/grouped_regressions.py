@@ -246,7 +246,7 @@ def _join(parts: list[_Sums]) -> _Sums:
     joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in tables}
     for name in ("counts", "caps"):
         families = zip(*(getattr(part, name) for part in parts), strict=True)
-        joined[name] = tuple(map(np.concatenate, families))  # type: ignore[assignment]
+        joined[name] = tuple(map(np.concatenate, families))  # type: ignore[assignment]  # one of each family
     return _Sums(**joined)  # type: ignore[arg-type]  # a table, or one of each family
 
 

@@ -42,7 +42,7 @@ class LeastSquares(Record):
     correlation: Float64Array  # (K, K, S) of the regressors, about 0 without an intercept
     norm: Float64Array  # (K, S) roots of the sums of squares of the same
     pivots: Float64Array  # (K, S) squared, of the correlations' Cholesky factor
-    # ... these three are (..., 1) where the regressors are alike in all segments
+    # ... these three are (..., 1) where the regressors are the same in all segments
     condition_by_qr: dict[int, float]  # of the segments that were solved from their data
     thin: BoolArray  # (S,) fewer rows than asked for
     deficient: BoolArray  # (S,) collinear or constant regressors
@@ -211,7 +211,7 @@ def _inverse_diagonals(correlation: Float64Array) -> Float64Array:
 def _cholesky_each(
     correlation: Float64Array, standardized: Float64Array
 ) -> tuple[Float64Array, Float64Array]:
-    """One LAPACK call a system."""
+    """One LAPACK call per system."""
     slopes = np.full(standardized.shape, np.nan)
     pivots = np.full(correlation.shape[1:], -1.0)
     for s in np.flatnonzero(np.isfinite(correlation).all(axis=(0, 1))):

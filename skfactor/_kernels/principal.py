@@ -59,7 +59,7 @@ def scores(x: Float64Array, loadings: Float64Array) -> Float64Array:
     out = np.full((len(x), n_factors), np.nan)
     missing = ~np.isfinite(x)
     partial = missing.any(axis=1)
-    # All alike where nothing is missing: rows must not depend on how many there are of them.
+    # All in the same way where nothing is missing: a row must not depend on how many there are.
     if not partial.all():
         weights = np.linalg.solve(loadings.T @ loadings, loadings.T).T
         out[~partial] = x[~partial] @ weights

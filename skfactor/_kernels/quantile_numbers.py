@@ -19,7 +19,7 @@ def quantile_numbers(values: Float64Array, offsets: IntArray, n_quantiles: int) 
     """
     segments = Segments(offsets)
     levels = [(k / n_quantiles, "lower") for k in range(1, n_quantiles)]
-    tables = segment_quantiles(values[None], segments, levels)  # type: ignore[arg-type]
+    tables = segment_quantiles(values[None], segments, levels)  # type: ignore[arg-type]  # mypy takes the side for any text
     breakpoints = np.column_stack([table[:, 0] for table in tables])
     numbers = np.empty(len(values))
     assign_labels(values, segments, breakpoints, numbers)

@@ -38,7 +38,7 @@ SHARE_LEFT = 1e-13
 SQUARES_LEFT = 1e-24
 # ... and of a factor 1e-10, which users make of others by ways that keep some digits fewer.
 FACTORS_LEFT = 1e-20
-# Scores of the rows of a regression add up to zero, but for this share of their absolute values.
+# Scores of the rows of a regression add up to zero, except for this share of their absolute values.
 SCORES_LEFT = 1e-7
 
 # Scores that differ by this share of one are tied: they are sums over many rows.
@@ -68,7 +68,7 @@ MEASURED_BETAS = 1e-12
 NEGATIVE_EIGENVALUE = 1e-10
 # Pivot of the correlations of moments, not squared: the root of what rounding leaves.
 MOMENT_PIVOT = 1e-7
-# A standard deviation of this share of the largest is none: units differ, but hardly so much.
+# A standard deviation below this share of the largest is zero: units differ, but hardly so much.
 SMALLEST_DEVIATION = 1e-14
 SMALLEST_VARIANCE = SMALLEST_DEVIATION**2
 

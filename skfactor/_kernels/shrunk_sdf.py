@@ -48,7 +48,7 @@ def cross_sectional_r2(
 
 
 def contiguous_folds(n_periods: int, n_folds: int) -> list[slice]:
-    """Folds of periods in a row, of equal length but for the last, which has what is left."""
+    """Folds of consecutive periods, of equal length except for the last, which has the rest."""
     length = n_periods // n_folds
     ends = [length * k for k in range(n_folds)]
     return [slice(start, stop) for start, stop in zip(ends, [*ends[1:], n_periods], strict=True)]

@@ -40,7 +40,7 @@ class ThirdPass:
 def standardized(factors: Float64Array, loadings: Float64Array) -> tuple[Float64Array, BoolArray]:
     """The same factors (T, p), rotated and scaled to be v, the largest first, with its periods.
 
-    Which v is the largest is said by loadings (N, p); a period with NaN is none of its periods.
+    Which v is the largest is said by loadings (N, p); a period with NaN is not one of its periods.
     """
     known: BoolArray = np.isfinite(factors).all(axis=1)
     centred = factors[known] - factors[known].mean(axis=0)

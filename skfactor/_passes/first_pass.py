@@ -46,7 +46,7 @@ class FirstPass:
     fit_intercept: bool = True
     factors: pd.DataFrame | None = None  # (T, K)
     returns: pd.DataFrame | None = None  # (T, N)
-    weights: Float64Array | None = None  # (T,) of the dates, where they do not count alike
+    weights: Float64Array | None = None  # (T,) of the dates, where they do not have the same weight
     alphas: pd.Series | None = None  # (N,)
     std_errors: pd.DataFrame | None = None  # (N, K) for homoskedastic residuals
     means: Float64Array | None = None  # (N,) average returns over an asset's dates

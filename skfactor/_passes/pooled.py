@@ -111,7 +111,7 @@ class PooledMoments:
         return without_means(self.by_date) if self.date_effects else self.by_date
 
     def __add__(self, other: PooledMoments) -> PooledMoments:
-        """Moments of the dates of both; raise if a date is in both, or models are not alike."""
+        """Moments of the dates of both; raise if a date is in both, or the models differ."""
         if self.has_dates != other.has_dates:
             had, has = ("dates", "none") if self.has_dates else ("no dates", "dates")
             raise ValueError(
@@ -228,7 +228,7 @@ class PooledFit(Record):
     def n_parameters(self, nested: bool) -> int:
         """Coefficients that are spent.
 
-        Effects of dates count, but for clusters in which they are ``nested``: then there is one.
+        Effects of dates count, except for clusters in which they are ``nested``: then there is one.
         """
         n_coefficients = len(self.moments.labels)
         if not self.moments.date_effects:

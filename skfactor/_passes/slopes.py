@@ -106,7 +106,7 @@ class Slopes:
         )
 
     def __add__(self, other: Slopes) -> Slopes:
-        """Slopes of the dates of both; raise if a date is in both, or the models are not alike."""
+        """Slopes of the dates of both; raise if a date is in both, or the models differ."""
         if self.has_dates != other.has_dates:
             had, has = ("dates", "none") if self.has_dates else ("no dates", "dates")
             raise ValueError(
@@ -311,7 +311,7 @@ class PremiaRecord(Record):
     # them, so that they average to the coefficients and vary as these are uncertain.
     pooled: PooledFit | None = None
     # (T, P), T dates as in the slopes: influence of each date on the premia where the estimator
-    # knows it; else it follows from the slopes, and the two passes where there are such.
+    # knows it; else it follows from the slopes, and from the two passes where there are any.
     influence: Float64Array | None = None
     own_errors: str = ""  # the kind of covariance that is the only one for such an influence
     n_used: int = 0  # degrees of freedom that each premium takes there

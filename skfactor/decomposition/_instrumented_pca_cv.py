@@ -41,9 +41,9 @@ class InstrumentedPCACV(InstrumentedModel):
     n_components : int or sequence of int, default=(1, 2, 3, 4, 5, 6, 7, 8)
         Numbers to try; those above the number of characteristics are left out.
     cv : int, splitter, iterable or None, default=None
-        Folds of dates: a number of them, each of dates in a row, None is 5; or a splitter whose
+        Folds of dates: a number of them, each of consecutive dates, None is 5; or a splitter whose
         training and test rows have no date in common, such as
-        `skfactor.model_selection.WalkForwardSplit`, or what such a one yields.
+        `skfactor.model_selection.WalkForwardSplit`, or what such a splitter yields.
     scoring : {"held-out-assets", "predictive"}, default="held-out-assets"
         ``"predictive"`` explains all returns of a held-out date by the average factors of the
         training dates: what matters for forecasts, but noisy.
@@ -273,7 +273,7 @@ class InstrumentedPCACV(InstrumentedModel):
         """Masks of the training and the test dates of each fold."""
         assert rows.panel is not None
         if self.cv is None or is_whole(self.cv):
-            n_folds = _DEFAULT_FOLDS if self.cv is None else int(self.cv)  # type: ignore[arg-type]
+            n_folds = _DEFAULT_FOLDS if self.cv is None else int(self.cv)  # type: ignore[arg-type]  # just checked
             if n_folds > n_dates:
                 raise ValueError(f"cv={n_folds} folds need as many dates; found {n_dates}.")
             for places in np.array_split(np.arange(n_dates), n_folds):
@@ -282,7 +282,7 @@ class InstrumentedPCACV(InstrumentedModel):
             return
         splits = self.cv.split(X, y) if hasattr(self.cv, "split") else self.cv
         codes = rows.panel.dates.codes
-        for train_rows, test_rows in splits:  # type: ignore[union-attr]
+        for train_rows, test_rows in splits:  # type: ignore[union-attr]  # no number, as just checked
             train, test = (_mask(codes[each], n_dates) for each in (train_rows, test_rows))
             if (train & test).any():
                 raise ValueError(

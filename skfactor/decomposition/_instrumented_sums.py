@@ -26,7 +26,7 @@ class InstrumentedSums(Record):
     has_text_names: bool  # whether the characteristics came with such names
 
     def __add__(self, other: InstrumentedSums) -> InstrumentedSums:
-        """Sums of the dates of both; raise if a date is in both, or the models are not alike."""
+        """Sums of the dates of both; raise if a date is in both, or the models differ."""
         if self.has_dates != other.has_dates:
             raise ValueError(
                 "Earlier calls had dates and the rows have none here, or the other way round. "

@@ -33,7 +33,7 @@ class RiskPremiumPCA(WideFactors):
         What to do about missing returns:
 
         - ``"pairwise"``: moments over what each pair of assets has in common [3]_.
-        - ``"em"``: fill them by the factors, again and again until nothing changes [4]_.
+        - ``"em"``: fill them from the factors, repeatedly, until nothing changes [4]_.
         - ``"project"``: factors of the complete columns first, which then fill the others [5]_.
 
         Factors of a period are regressions of the returns that are there on their loadings.

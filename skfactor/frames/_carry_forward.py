@@ -107,6 +107,7 @@ def carry_forward(
     for size, name in ((lag, "lag"), (max_age, "max_age")):
         check_size(size, name, minimum=0)
     date_of, dates, asset_of, assets = _rows(index, "index")
+    # Cast, because just checked.
     from_date, account_dates, from_asset, account_assets = _rows(
         cast("pd.MultiIndex", accounts.index), "accounts"
     )
@@ -138,7 +139,7 @@ def carry_forward(
             f"with lag={lag!r} and max_age={max_age!r}."
         )
     carried = values.reset_index(drop=True).reindex(rows)
-    return carried.set_axis(index, axis=0)  # type: ignore[no-any-return]
+    return carried.set_axis(index, axis=0)  # type: ignore[no-any-return]  # a frame or a series, as the accounts
 
 
 def _rows(index: pd.MultiIndex, name: str) -> tuple[IntArray, pd.Index, IntArray, pd.Index]:
@@ -246,7 +247,7 @@ def _check_unique(
     again = keys.duplicated().to_numpy() & (assets_of >= 0)
     if again.any():
         raise ValueError(
-            f"{int(again.sum())} accounts are of an asset and a date that others are of, the first "
+            f"{int(again.sum())} accounts have the asset and the date of others, the first "
             f"are {index[int(np.argmax(again))]}. Keep one of each, such as "
             "accounts[~accounts.index.duplicated(keep='last')]."
         )

@@ -85,7 +85,7 @@ def returns_from_prices(
         returns = _wide_returns(prices.to_frame(), freq).iloc[:, 0]
     else:
         returns = _wide_returns(prices, freq)
-    return returns  # type: ignore[no-any-return]
+    return returns  # type: ignore[no-any-return]  # Frame is one of the two types
 
 
 def _long_returns(
@@ -112,7 +112,7 @@ def _long_returns(
             "such as prices[~prices.index.duplicated()]."
         )
     names = list(index.names)
-    wide = prices.unstack(1 - level)  # noqa: PD010
+    wide = prices.unstack(1 - level)  # noqa: PD010 -- pivot_table would average duplicates
     returns = _wide_returns(wide, freq)
     known = wide.notna()
     if freq is not None:
@@ -256,6 +256,7 @@ def align_dates(*frames: *Frames) -> tuple[*Frames]:
     if not frames:
         raise TypeError("Pass the DataFrames or Series to align.")
     inputs = {}
+    # Cast, because a TypeVarTuple has no bound: they may be anything.
     for i, frame in enumerate(cast("tuple[object, ...]", frames), 1):
         if not isinstance(frame, pd.DataFrame | pd.Series):
             raise TypeError(
@@ -275,6 +276,7 @@ def align_dates(*frames: *Frames) -> tuple[*Frames]:
         frame.iloc[dates.get_indexer(common)].set_axis(common, axis=0)
         for frame, dates in zip(inputs.values(), matched, strict=True)
     )
+    # Cast, because each has the type of the input in its place.
     return cast("tuple[*Frames]", aligned)
 
 
@@ -384,6 +386,7 @@ def stack_characteristics(
         if not frame.columns.is_unique:
             repeated = frame.columns[frame.columns.duplicated()][0]
             raise ValueError(f"The asset {repeated!r} occurs more than once in {name!r}.")
+        # Cast, because `by_date` returns what it is given, here a DataFrame.
         frames[name] = cast("pd.DataFrame", by_date(frame, repr(name)))
     matched = match_dates({repr(name): frame.index for name, frame in frames.items()})
     dates = reduce(lambda left, right: left.union(right), matched)
@@ -487,4 +490,4 @@ def forward_returns(
     ahead = ahead.set_axis(index, axis=0)
     if isinstance(ahead, pd.Series) and ahead.name is None:
         ahead = ahead.rename("forward_return")
-    return ahead  # type: ignore[no-any-return]
+    return ahead  # type: ignore[no-any-return]  # Frame is one of the two types

@@ -15,7 +15,7 @@ from skfactor._typing import Float64Array, IntArray
 from skfactor._validation import raise_if_repeated
 from skfactor._warn import warn_user
 
-# The identifier that a row of CRSP is of, where tickers and codes of companies stand beside it.
+# The identifier of a row of CRSP, which also has tickers and codes of companies.
 _ROW_KEYS = ("permno", "lpermno")
 _RETURN_NAME = re.compile(
     r"(.*(return|ret)(s|x|xs|adj|excess|lag|lead|fwd|forward|rf)?)|(fwd|forward|excess|ex|x)ret.*"
@@ -73,7 +73,7 @@ def panel_from_long(
     -----
     UserWarning
         Of returns that look like percent, of codes such as -99 that stand for missing values, of
-        text among numbers, of rows that were there twice, and of stamps that differ by asset.
+        text among numbers, of rows that occurred twice, and of stamps that differ by asset.
         Nothing but the text (NaN then) and the repeated rows is changed.
 
     See Also
@@ -116,6 +116,7 @@ def panel_from_long(
     _warn_of_stamps(date_labels, dates_of, assets_of, len(asset_labels))
     rows = _order(df, dates_of, assets_of, len(asset_labels), (date_labels, asset_labels))
     index = pd.MultiIndex(
+        # Cast, because the stubs of pandas know lists of lists only.
         levels=cast("Any", [date_labels, asset_labels]),
         codes=cast("Any", [dates_of[rows], assets_of[rows]]),
         names=names,
@@ -383,7 +384,7 @@ def _order(
             "df.drop_duplicates([date, asset], keep='last'); of shares of several classes choose "
             "the asset that tells them apart."
         )
-    warn_user(f"{len(again)} rows of df were there twice, the same in every column: kept once.")
+    warn_user(f"{len(again)} rows of df occurred twice, equal in every column, and are kept once.")
     return np.delete(rows, again)
 
 

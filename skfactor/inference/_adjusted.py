@@ -79,7 +79,7 @@ class AdjustedTests(Result):
         return (self.p_values <= self.significance).rename("rejected")
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a test: its t value, adjusted p-value, and whether it is rejected."""
+        """One row per test: its t value, adjusted p-value, and whether it is rejected."""
         return pd.concat([self.t_values, self.p_values, self.rejected], axis=1)
 
     def __str__(self) -> str:

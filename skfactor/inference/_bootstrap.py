@@ -55,7 +55,7 @@ class TwoPassDraws(Record):
 
     @single_blas_thread  # of many small matrices
     def collect(self, of: Callable[[DrawnPasses], Float64Array], width: int) -> Float64Array:
-        """What is made of the passes of each draw, by about so many numbers a draw."""
+        """What is made of the passes of each draw, from about so many numbers per draw."""
         try:
             parts = [of(passes) for passes in self.sample.batches(self.counts, width)]
         except np.linalg.LinAlgError as error:
@@ -154,7 +154,7 @@ class BootstrapInference(PremiaInference):
     draws : DataFrame of shape (n_draws, n_premia)
         The premia of each draw.
     ratios : Series of shape (n_premia,)
-        Premia over their own errors, which the p-values are of.
+        Premia over their own errors, to which the p-values belong.
     counts : ndarray of shape (n_draws, n_dates)
         How often each date is in each draw.
     places : ndarray of shape (n_draws, n_dates)

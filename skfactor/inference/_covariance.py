@@ -161,7 +161,7 @@ def register_covariance(kind: PremiaCovariance) -> None:
     Parameters
     ----------
     kind : PremiaCovariance
-        A kind with the name of one that was registered before takes its place, but for the
+        A kind with the name of one that was registered before takes its place, except for the
         package's own.
 
     Raises

@@ -140,7 +140,7 @@ def from_influence(
     influence: Float64Array, record: PremiaRecord, long_run: LongRun, debiased: bool, *, used: int
 ) -> tuple[Float64Array, float]:
     """Long-run variance of an influence series (T, P) over T, and the number of lags."""
-    # All premia count alike in the choice of the lags, the zero-beta rate not, unless it is alone.
+    # All premia count equally in the choice of the lags; the zero-beta rate only if it is alone.
     is_const = record.is_const
     weights = np.where(is_const.all() | ~is_const, 1.0, 0.0)
     covariance, lags = long_run.covariance(influence, record.positions, weights)

@@ -214,7 +214,7 @@ def _test_betas(
 
 
 def _with_long_histories(lengths: IntArray, n_factors: int, among: BoolArray) -> IntArray:
-    """Places of the assets to be tested together: all, but for histories that leave little to all.
+    """Places of the assets to be tested together: all but those with short histories.
 
     The more assets, the shorter the shortest history, and the fewer degrees of freedom are left;
     the product of both is the largest. Raises ``ValueError`` if none are left.

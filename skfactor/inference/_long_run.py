@@ -107,7 +107,7 @@ class LongRun:
             option = "prewhiten" if self.prewhiten else "separate"
             raise ValueError(
                 f"{option}=True is for the kernels {sorted(KERNELS)}, and "
-                f"kernel={self.kernel!r} is none of them. Leave it out."
+                f"kernel={self.kernel!r} is not one of them. Leave it out."
             )
         if given is None and self.kernel == COSINES:
             return
@@ -134,7 +134,7 @@ class LongRun:
 
     @classmethod
     def of_horizon(cls, kernel: str | None, horizon: int, n_dates: int) -> LongRun:
-        """For values that span a horizon of dates each: by cosines, or all lags alike."""
+        """For values that each span several dates: by cosines, or with equal weights of lags."""
         if kernel is None or kernel == COSINES:
             return cls(COSINES, overlap_cosines(n_dates, horizon))
         if kernel == HANSEN_HODRICK:
@@ -154,7 +154,7 @@ class LongRun:
         """Long-run covariance (P, P) of a mean-zero series (T, P), and the number of lags.
 
         ``positions`` (T,) are places on the calendar; ``weights`` (P,) say how much each column
-        counts in the choice of the lags, alike by default. With ``combine`` (P, Q) the covariance
+        counts in the choice of the lags, equally by default. With ``combine`` (P, Q) the covariance
         is that of the combinations series @ combine, where lags and prewhitening are still those
         of the series: combinations in an arbitrary basis do not depend on the basis then.
 

@@ -104,7 +104,7 @@ def own_alphas(
     explained = are_explained(sums, sample.returns) & ~left_out
     if explained.any():
         raise ValueError(
-            f"The factors explain the returns of {list(assets[explained][:5])} but for rounding, "
+            f"The factors explain the returns of {list(assets[explained][:5])} up to rounding, "
             "so that alphas have no errors. Drop them, or the factors that are among the assets."
         )
     to_alpha = np.linalg.inv(triangle)[0]

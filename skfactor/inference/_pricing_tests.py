@@ -216,6 +216,6 @@ def _check_residuals(passes: TwoPass, what: str) -> None:
     if explained:
         raise ValueError(
             f"{what} weighs pricing errors by the residuals, and the factors explain the returns "
-            f"of {explained} of the {len(squares)} assets but for rounding. Drop these assets, or "
+            f"of {explained} of the {len(squares)} assets up to rounding. Drop these assets, or "
             "the factors that are among them."
         )

@@ -281,7 +281,7 @@ def r2_influence(passes: TwoPass, debiased: bool = False) -> Float64Array:
 
 
 def _are_spanned(columns: Float64Array, basis: Float64Array) -> bool:
-    """Whether columns (T, n) are combinations of a basis (T, k), but for rounding."""
+    """Whether columns (T, n) are combinations of a basis (T, k), up to rounding."""
     q, _ = np.linalg.qr(basis)
     left = columns - q @ (q.T @ columns)
     return bool(((left**2).sum(axis=0) <= FACTORS_LEFT * (columns**2).sum(axis=0)).all())
@@ -324,8 +324,8 @@ def compare_r2(
     R squareds are equal exactly if the prices of covariance risk of the additional factors are
     zero, which a misspecification-robust Wald test tests. Otherwise there are three ways in which
     they can be equal, and all have to be rejected [1]_: both models have the same discount factor;
-    both are correct; or they are wrong alike, for which the difference is compared with the normal
-    distribution. Where models are hard to tell apart this rejects seldom.
+    both are correct; or both are wrong to the same degree, for which the difference is compared
+    with the normal distribution. Where models are hard to tell apart this rejects seldom.
 
     Parameters
     ----------

@@ -118,7 +118,7 @@ def _adjusted(ratio: float, t: int, k: int) -> float:
 
 
 def _beside(columns: Float64Array, basis: Float64Array) -> Float64Array:
-    """Those of columns (T, n) that are no combinations of a basis (T, k), but for rounding."""
+    """Those of columns (T, n) that are not combinations of a basis (T, k), up to rounding."""
     q, _ = np.linalg.qr(basis)
     left = columns - q @ (q.T @ columns)
     return columns[:, (left**2).sum(axis=0) > FACTORS_LEFT * (columns**2).sum(axis=0)]

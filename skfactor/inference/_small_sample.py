@@ -20,7 +20,7 @@ from skfactor.inference._premia import TestResult, f_test, raise_if_few_cosines
 
 # Fewer draws have no p-value below 5%.
 _FEWEST_DRAWS, _MOST_DRAWS = 19, 100_000
-# Draws of fewer dates are too much alike.
+# Draws of fewer dates are too similar.
 _FEWEST_DATES = 20
 # Where F forms hold their size, by simulation: assets as a share of the dates, and the squared
 # Sharpe ratio that the premia imply, a period. With many dates for each asset it may be larger.

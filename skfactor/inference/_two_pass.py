@@ -121,7 +121,7 @@ def obstacle_of_two_passes(record: PremiaRecord) -> str:
 
 
 def two_pass_of(model: BaseEstimator, what: str) -> tuple[PremiaRecord, TwoPass]:
-    """The record of a fitted model and its two passes; ``ValueError`` but for complete data."""
+    """The record of a fitted model and its two passes; ``ValueError`` unless data are complete."""
     record, fit = two_pass_record_of(model, what)
     obstacle = obstacle_of_two_passes(record) or ("" if fit.is_complete else INCOMPLETE)
     if obstacle:

@@ -42,7 +42,7 @@ def raise_for_kind(model: BaseEstimator, method: str, covariance: object, instea
     if covariance != "auto":
         raise ValueError(
             f"{type(model).__name__}.{method} has one kind of covariance, and "
-            f"covariance={covariance!r} is none of its own. Leave it out; {instead}"
+            f"covariance={covariance!r} is not one of its own. Leave it out; {instead}"
         )
 
 

@@ -445,7 +445,7 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
         kernel: str | None = None,
         bandwidth: float | str | None = None,
     ) -> pd.DataFrame:
-        """Standard errors of the betas that do not assume alike residuals; nothing is estimated.
+        """Errors of the betas that do not assume residuals of equal variance; without a new fit.
 
         Parameters
         ----------

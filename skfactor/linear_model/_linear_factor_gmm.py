@@ -186,7 +186,7 @@ class LinearFactorGMM(ExpectedReturns):
             )
             which = describe_collinear(alike, names)
             raise ValueError(
-                "The premia are not identified: betas are collinear or alike"
+                "The premia are not identified: betas are collinear or all the same"
                 f"{f', {which}' if which else '. Drop a factor'}."
             ) from None
         self._theta, self._j = found.theta, found.j

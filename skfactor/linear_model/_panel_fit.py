@@ -143,7 +143,7 @@ class PanelModel(PremiaModel, Generic[P]):
         """Read the rows of some dates; the model is not changed.
 
         For dates that are spread over processes or machines: the records of all parts add up, and
-        `fit_slopes` makes of the sum what one `fit` to all rows makes.
+        `fit_slopes` turns the sum into the model that one `fit` to all rows gives.
 
         Parameters
         ----------

@@ -31,8 +31,8 @@ class PooledRegression(PanelModel[PooledMoments]):
 
     .. math:: r_{it} = \gamma_0 + x_{it}' \gamma + u_{it}
 
-    Where `FamaMacBeth` averages one regression per date, here every row counts alike (or by its
-    ``sample_weight``), so that dates with more assets, and exposures that vary more, weigh more.
+    Where `FamaMacBeth` averages one regression per date, here every row has the same weight (or its
+    ``sample_weight``). So dates with more assets, and exposures that vary more, count more.
     Returns of one date share its shocks, and those of an asset may depend on each other over time:
     errors are clustered by date, by asset or by both [1]_ [2]_, or a kernel runs over dates [3]_.
 

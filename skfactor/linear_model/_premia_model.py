@@ -206,7 +206,7 @@ default=None
             ``"ewc"``, equally weighted cosines [9]_, is the one whose tests reject true hypotheses
             as often as they say: t and F have as many degrees of freedom as there are cosines, and
             nothing is debiased. Lag windows [5]_ reject too often in small samples.
-            ``"hansen-hodrick"`` [10]_ weighs all lags alike, for overlapping returns.
+            ``"hansen-hodrick"`` [10]_ weighs all lags equally, for overlapping returns.
         bandwidth : float, "newey-west", "andrews", "rule-of-thumb" or None, default=None
             Number of lags L: lag j is weighed at j / (L + 1) by the Bartlett and Parzen kernels,
             at j / L by the quadratic-spectral one. ``"newey-west"``, the default with a kernel,

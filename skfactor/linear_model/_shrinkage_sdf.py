@@ -172,7 +172,7 @@ class ShrinkageSDF(
         Parameters
         ----------
         X : array-like of shape (n_periods, n_assets)
-            Excess returns, one column an asset or managed portfolio, in decimals.
+            Excess returns, one column per asset or managed portfolio, in decimals.
         y : None
             Ignored.
 
@@ -209,7 +209,7 @@ class ShrinkageSDF(
         if isinstance(X, pd.DataFrame) and X.index.nlevels > 1:
             raise ValueError(
                 f"X is indexed by {list(X.index.names)}, one return a row; {type(self).__name__} "
-                "needs one row a period and one column an asset: pass returns.unstack() of a "
+                "needs one row per period and one column per asset: pass returns.unstack() of a "
                 "Series of returns."
             )
         values = validate_features(self, X, reset=reset).astype(np.float64)

@@ -27,10 +27,10 @@ from skfactor.linear_model._shrinkage_sdf import ShrinkageSDF, check_kappas, spa
 class ShrinkageSDFCV(ShrinkageSDF):
     """A stochastic discount factor whose shrinkage is chosen by its authors' cross-validation.
 
-    Folds are periods in a row. The penalties are those of the whole sample, divided by 1 - 1/k in
-    each of the k folds, since fewer periods are trained on; returns are made neutral to the market
-    with the betas and deviations of the whole sample. So the folds see a little of what is held
-    out: ``GridSearchCV`` over the kappa of `ShrinkageSDF` does not, and its numbers are others.
+    Folds are consecutive periods. The penalties are those of the whole sample over 1 - 1/k in each
+    of the k folds, since fewer periods are trained on. Returns are made neutral to the market with
+    the betas and deviations of the whole sample. So the folds see a little of what is held out.
+    ``GridSearchCV`` over the kappa of `ShrinkageSDF` does not, and its numbers are different.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ class ShrinkageSDFCV(ShrinkageSDF):
         Parameters
         ----------
         X : array-like of shape (n_periods, n_assets)
-            Excess returns, one column an asset or managed portfolio, in decimals, by ascending
+            Excess returns, one column per asset or managed portfolio, in decimals, by ascending
             date.
         y : None
             Ignored.

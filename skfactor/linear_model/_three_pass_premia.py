@@ -245,7 +245,7 @@ class ThreePassPremia(ExpectedReturns):
             if isinstance(data, pd.DataFrame | pd.Series) and data.index.nlevels > 1:
                 raise ValueError(
                     f"Rows are indexed by {list(data.index.names)}; ThreePassPremia needs one row "
-                    "a period, and one column an asset in y: pass returns.unstack() of a Series "
+                    "a period, and one column per asset in y: pass returns.unstack() of a Series "
                     "of returns, and the factors of the same dates."
                 )
         self._names = feature_names(self, X)

@@ -157,7 +157,7 @@ def compare_forecasts(
         Realized returns.
     forecasts : mapping of name to array-like of shape (n_rows,)
         Expected returns of the same rows, such as those of
-        `skfactor.model_selection.walk_forward_predict`. At least two; a DataFrame has one a column.
+        `skfactor.model_selection.walk_forward_predict`. At least two; or a DataFrame of them.
     n_quantiles, horizon, sample_weight, dates, groupby
         As in `evaluate_forecasts`.
     lags : int, optional

@@ -154,7 +154,7 @@ def infer_mean(series: pd.Series, *, horizon: int = 1, kernel: str = "bartlett")
     kernel : {"bartlett", "ewc", "hansen-hodrick"}, default="bartlett"
         ``"ewc"``, equally weighted cosines [2]_, .4 (T / horizon)^(2/3) of them and two at least
         (.4 T^(2/3) rounded up without overlap): t with as many degrees of freedom holds its size.
-        ``"hansen-hodrick"`` [3]_ weighs all lags alike; it is right in long samples, and may be
+        ``"hansen-hodrick"`` [3]_ weighs all lags equally; it is right in long samples, and may be
         negative.
 
     Returns

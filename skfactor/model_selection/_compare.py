@@ -143,7 +143,7 @@ def compare_factor_sets(
     wide = np.ndim(y) == 2 and np.shape(y)[1] > 1
     has_no_hash = getattr(reference, "__hash__", None) is None
     if reference is not None and (has_no_hash or reference not in named):
-        raise ValueError(f"reference={reference!r} is none of the sets {list(named)}.")
+        raise ValueError(f"reference={reference!r} is not one of the sets {list(named)}.")
     estimator = FamaMacBeth() if estimator is None else estimator
     check_horizon(horizon)
     splits = _read_splits(WalkForwardSplit(purge=int(horizon) - 1) if cv is None else cv, X, y)

@@ -875,7 +875,7 @@ class FactorSetSearchCV(
                 if set(chosen) == wanted:
                     return place
         raise ValueError(
-            f"The reference {reference!r} is none of the sets that were tried, such as "
+            f"The reference {reference!r} is not one of the sets that were tried, such as "
             f"{self.results_.index[0]!r}. Name it by its label in results_ or its columns."
         )
 

@@ -96,7 +96,7 @@ class ICDisplay:
         kind : {"all", "time", "histogram", "decay"}, default="all"
             What to show; all that there is by default.
         window : int, default=12
-            Number of dates with an IC that the moving average is of; none is drawn of a shorter
+            Number of dates with an IC in the moving average; none is drawn of a shorter
             sample.
         bins : int or sequence, default=30
             Bins of the histogram, as ``Axes.hist`` takes them.

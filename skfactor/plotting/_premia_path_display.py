@@ -86,7 +86,7 @@ class PremiaPathDisplay:
             Running sums of the slopes, or averages of the last ``window`` of them. Dates that
             could not be estimated are passed over.
         window : int, default=60
-            Number of estimated dates that a rolling average is of.
+            Number of estimated dates in a rolling average.
         level : float or None, default=0.95
             Coverage of the band around rolling averages, from the variation of the slopes in the
             window and the t distribution; None draws none, and neither do overlaid paths.

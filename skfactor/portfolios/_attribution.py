@@ -166,9 +166,9 @@ def attribute(
     returns : Series of shape (n_dates,) or DataFrame of shape (n_dates, n_assets)
         Returns of the portfolio, indexed by date; or of assets, with ``weights``.
     weights : Series of shape (n_assets,) or DataFrame of shape (n_dates, n_assets), optional
-        Weights of the assets in the portfolio, for returns of assets and for a RiskModel: on all
-        dates alike, or those with which the return of the same row is earned. Assets that are not
-        named have a weight of 0.
+        Weights of the assets in the portfolio, for returns of assets and for a RiskModel: the
+        same on all dates, or those with which the return of the same row is earned. Assets that are
+        not named have a weight of 0.
     benchmark : Series of shape (n_assets,) or DataFrame of shape (n_dates, n_assets), optional
         Weights of a benchmark, where ``returns`` are those of assets: what is split is the active
         return, that of the weights less the benchmark's.

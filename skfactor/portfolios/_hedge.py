@@ -103,9 +103,9 @@ def hedge(
     returns : Series of shape (n_dates,) or DataFrame of shape (n_dates, n_assets)
         Returns of the portfolio; or of assets, with ``weights``.
     weights : Series of shape (n_assets,) or DataFrame of shape (n_dates, n_assets), optional
-        Weights of the assets in the portfolio, for returns of assets and for a RiskModel: on all
-        dates alike, or those with which the return of the same row is earned. Assets that are not
-        named have a weight of 0.
+        Weights of the assets in the portfolio, for returns of assets and for a RiskModel: the
+        same on all dates, or those with which the return of the same row is earned. Assets that are
+        not named have a weight of 0.
     names : list of str, optional
         Factors to hedge; by default all. Exposures are those of the regression on all factors.
     target : float or Series of shape (n_hedged,), default=0.0

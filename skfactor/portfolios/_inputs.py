@@ -82,7 +82,7 @@ def exposures_of(
     returns: pd.Series | pd.DataFrame,
     weights: pd.Series | pd.DataFrame | None,
 ) -> pd.Series | pd.DataFrame:
-    """Exposures of a portfolio in a risk model, on all dates alike or by date as the weights."""
+    """Exposures of a portfolio in a risk model, by date if the weights are."""
     if weights is None:
         raise TypeError("A RiskModel knows the exposures of assets: pass weights= by asset.")
     if isinstance(weights, pd.DataFrame):

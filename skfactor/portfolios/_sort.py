@@ -16,7 +16,7 @@ from skfactor.portfolios._breakpoints import Rule
 
 @dataclass(frozen=True)
 class Sorted:
-    """Labels of all rows, the breakpoints behind them, and where there were none to be had."""
+    """Labels of all rows, their breakpoints, and where there are none."""
 
     labels: FloatArray  # (n_features, n_rows); 1, 2, ... or NaN
     tables: list[Float64Array]  # (n_dates, n_cells * (n_portfolios - 1)) for each feature

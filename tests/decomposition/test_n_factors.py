@@ -15,6 +15,7 @@ french = load_french()
 RETURNS = french.filter(regex="^S[135]").sub(french["RF"], axis=0)
 
 
+# Rules that choose as many as they may warn.
 @pytest.mark.filterwarnings("ignore:ic1, ic2, ic3, pc1, pc2, pc3 choose 8")
 def test_rules_on_french_returns_are_those_of_a_second_program():
     # By a separate program, which agrees with the R package intrinsicFRP and statsmodels.

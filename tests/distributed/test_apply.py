@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from skfactor import FactorZScorer, FamaMacBeth, Winsorizer
 
 dd = pytest.importorskip("dask.dataframe")
-from skfactor import distributed  # noqa: E402
+from skfactor import distributed  # noqa: E402 -- Dask may be missing
 
 FEATURES = ["x0", "x1"]
 
@@ -31,7 +31,7 @@ def rows():
 
 
 @pytest.fixture
-def X(rows):  # noqa: N802
+def X(rows):  # noqa: N802 -- the field's name
     return rows.set_index(["date", "asset"])[FEATURES]
 
 

@@ -36,7 +36,7 @@ from skfactor.model_selection import FactorSetSearchCV, PurgedKFold
 
 dask = pytest.importorskip("dask")
 dd = pytest.importorskip("dask.dataframe")
-from skfactor import distributed  # noqa: E402
+from skfactor import distributed  # noqa: E402 -- Dask may be missing
 
 FEATURES = ["x0", "x1", "x2"]
 

@@ -487,7 +487,7 @@ def test_prices_one_a_row_have_the_returns_of_wide_ones(freq, swapped, as_frame)
     found = returns_from_prices(shuffled.to_frame() if as_frame else shuffled, freq)
     assert found.index.names == (["ticker", "date"] if swapped else ["date", "ticker"])
     assert found.index.is_monotonic_increasing
-    back = found.unstack("ticker")  # noqa: PD010
+    back = found.unstack("ticker")  # noqa: PD010 -- pivot_table would average duplicates
     expected = returns_from_prices(wide, freq)
     pd.testing.assert_frame_equal(
         back.dropna(how="all"), expected.dropna(how="all"), check_names=False, check_freq=False

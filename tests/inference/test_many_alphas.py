@@ -135,7 +135,7 @@ def test_mistakes():
     factors, returns = random_two_pass(np.random.default_rng(0), 30, 6, 2)
     with pytest.raises(ValueError, match="grs_test tests the alpha of one"):
         alpha_test(factors, returns[["asset0"]])
-    with pytest.raises(ValueError, match=r"returns of \['f1'\] but for rounding"):
+    with pytest.raises(ValueError, match=r"returns of \['f1'\] up to rounding"):
         alpha_test(factors, returns.assign(f1=factors["f1"]))
     with pytest.raises(ValueError, match="factors has missing values in 1 of 30 rows"):
         alpha_test(factors.shift(), returns)

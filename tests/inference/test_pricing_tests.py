@@ -115,7 +115,7 @@ def test_factors_that_explain_returns_but_for_rounding_are_refused(test, zero_be
             except ValueError:  # weights of assets without residuals
                 assert weighting == "wls"
                 continue
-            match = rf"{test.__name__} weighs .* of {n} of the {y.shape[1]} assets but for rounding"
+            match = rf"{test.__name__} weighs .* of {n} of the {y.shape[1]} assets up to rounding"
             with pytest.raises(ValueError, match=match):
                 test(model)
 

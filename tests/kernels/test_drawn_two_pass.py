@@ -9,7 +9,6 @@ from numpy.testing import assert_allclose
 from skfactor import FamaMacBeth
 from skfactor._kernels.date_draws import count_dates, draw_dates
 from skfactor._kernels.drawn_two_pass import DrawnPasses, TwoPassSample, cosine_covariances
-from skfactor.exceptions import NoDatesWarning
 from skfactor.inference import cross_sectional_r2, shanken_test
 from skfactor.inference._two_pass import misspecification_robust_influence
 
@@ -24,7 +23,8 @@ def data(n_assets=N):
     return factors, 0.004 + factors @ rng.normal(1.0, 0.5, (n_assets, K)).T + errors
 
 
-@pytest.mark.filterwarnings("ignore", category=NoDatesWarning)
+# The models are fitted to arrays.
+@pytest.mark.filterwarnings("ignore::skfactor.exceptions.NoDatesWarning")
 @pytest.mark.parametrize("zero_beta", [True, False])
 @pytest.mark.parametrize("weighting", ["ols", "wls", "gls"])
 def test_draws_have_the_numbers_of_fits_to_their_rows(weighting, zero_beta):

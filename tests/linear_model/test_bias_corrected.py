@@ -18,6 +18,7 @@ from skfactor.inference._pricing_tests import j_test
 from skfactor.linear_model._bias_corrected import BiasCorrectedFamaMacBeth
 
 METHODS = ["instrumental", "litzenberger-ramaswamy"]
+# Of dates whose corrected moments have no inverse, beside what is tested.
 _ignore_weak = pytest.mark.filterwarnings("ignore::skfactor.exceptions.RankDeficientWarning")
 
 

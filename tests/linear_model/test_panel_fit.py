@@ -337,6 +337,7 @@ def _mistakes(X, y, known):
 
 
 @pytest.mark.parametrize("name", _mistakes(*_panel(), _dates(_panel()[0])[:4]))
+# Some mistakes are first told as a warning.
 @pytest.mark.filterwarnings("ignore:No dates were found", "ignore:X does not have valid feature")
 def test_a_mistake_raises_and_leaves_the_model_as_it_was(panel, name):
     X, y = panel

@@ -226,6 +226,7 @@ def test_plain_arrays_are_one_cross_section():
     assert_allclose(portfolios, np.linalg.pinv(design).T, rtol=1e-9, atol=1e-15)
 
 
+# Of assets with few returns, beside what is tested.
 @pytest.mark.filterwarnings("ignore::skfactor.exceptions.RankDeficientWarning")
 def test_pairwise_covariances_that_are_not_definite_do_not_end_in_a_numpy_warning():
     # Half of the returns are missing: what pairs of assets share need not make a covariance.

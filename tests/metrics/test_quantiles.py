@@ -134,10 +134,10 @@ def test_quantiles_within_groups_pool_what_each_group_sorts():
     data["q"] = data.groupby(["date", "sector"])["p"].transform(
         lambda p: pd.qcut(p, 5, labels=False) + 1
     )
-    plain = data.groupby(["date", "q"])["y"].mean().unstack()  # noqa: PD010
+    plain = data.groupby(["date", "q"])["y"].mean().unstack()  # noqa: PD010 -- pivot_table would average duplicates
     data["capped"] = data["y"] * data["cap"]
     sums = data.groupby(["date", "q"])[["capped", "cap"]].sum()
-    weighted = (sums["capped"] / sums["cap"]).unstack()  # noqa: PD010
+    weighted = (sums["capped"] / sums["cap"]).unstack()  # noqa: PD010 -- pivot_table would average duplicates
     for shuffled in (data, data.sample(frac=1.0, random_state=0)):
         given = {"n_quantiles": 5, "groupby": shuffled["sector"]}
         found = quantile_returns_by_date(shuffled["y"], shuffled["p"], **given)

@@ -150,7 +150,7 @@ def test_more_quantiles_than_assets_raise():
 
 def test_rank_autocorrelation_by_date_is_that_of_scipy():
     X, _ = make_panel(n_dates=8, n_assets=30, random_state=0, return_X_y=True)
-    wide = X["x1"].sample(frac=0.8, random_state=0).unstack("asset").sort_index()  # noqa: PD010
+    wide = X["x1"].sample(frac=0.8, random_state=0).unstack("asset").sort_index()  # noqa: PD010 -- pivot_table would average duplicates
     for lag in (1, 3):
         found = rank_autocorrelation_by_date(wide.stack(), lag=lag)
         assert found[:lag].isna().all()
@@ -168,7 +168,7 @@ def test_turnover_within_groups_is_that_of_their_quantiles():
     data["q"] = data.groupby(["date", "sector"])["p"].transform(
         lambda p: pd.qcut(p, 4, labels=False) + 1
     )
-    wide = data["q"].unstack("asset")  # noqa: PD010
+    wide = data["q"].unstack("asset")  # noqa: PD010 -- pivot_table would average duplicates
     found = quantile_turnover_by_date(data["p"], n_quantiles=4, groupby=data["sector"])
     for t in range(1, 5):
         for q in range(1, 5):

@@ -214,7 +214,7 @@ def test_a_set_without_a_score_comes_last(panel, folds):
             return self.model_.predict(X)
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # a correlation with a constant is not defined
         table = compare_factor_sets(sets, X, y, estimator=ConstantOnX1(), cv=folds)
     assert list(table.index) == ["signal", "constant"]
 
@@ -285,7 +285,7 @@ def test_sets_are_checked(panel, sets, message):
 
 def test_other_mistakes_raise(panel, french, folds):
     X, y = panel
-    with pytest.raises(ValueError, match=r"reference='FF5' is none of the sets \['first'"):
+    with pytest.raises(ValueError, match=r"reference='FF5' is not one of the sets \['first'"):
         compare_factor_sets(SETS, X, y, cv=folds, reference="FF5")
     with pytest.raises(ValueError, match="X has to be a DataFrame"):
         compare_factor_sets(SETS, X.to_numpy(), y, cv=folds)

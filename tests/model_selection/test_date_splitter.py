@@ -11,7 +11,7 @@ from pandas.testing import assert_frame_equal, assert_series_equal
 from reference_premia import random_two_pass, to_long
 from sklearn import config_context
 from sklearn.base import clone
-from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401 -- it is imported for what it does
 from sklearn.feature_selection import RFECV, SequentialFeatureSelector
 from sklearn.linear_model import Lasso, LassoCV, LinearRegression
 from sklearn.metrics import r2_score

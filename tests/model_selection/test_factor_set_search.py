@@ -47,6 +47,7 @@ def french():
 # --- scikit-learn's checks ------------------------------------------------------------------------
 
 
+# These checks feed arrays, and sometimes a single row.
 @pytest.mark.filterwarnings("ignore::skfactor.exceptions.NoDatesWarning")
 @pytest.mark.filterwarnings("ignore::skfactor.exceptions.RankDeficientWarning")
 @parametrize_with_checks([FactorSetSearchCV(FamaMacBeth(), max_size=1, cv=KFold(2))])
@@ -340,7 +341,7 @@ def test_mistakes_are_told(panel, french):
     error("common_rows=True needs", model=LinearRegression(), common_rows=True)
     error("worked out from the moments", model=LinearRegression(), scoring="sharpe")
     search = FactorSetSearchCV(FamaMacBeth(), cv=CV).fit(X, y)
-    with pytest.raises(ValueError, match="is none of the sets that were tried"):
+    with pytest.raises(ValueError, match="is not one of the sets that were tried"):
         search.superior_to("CAPM")
     wide = make_panel(30, 40, 20, random_state=0, return_X_y=True)[0]
     wide = pd.concat([wide, wide.add_prefix("z")], axis=1)

@@ -59,7 +59,7 @@ def refit(model, X, y, folds, columns, **fit_params):
     """Scores of every kind by fold, and the model of all rows; None if there is none."""
     X, scores = X[columns], {name: [] for name in SCORES}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # what is compared are the numbers
         try:
             for train, test in folds:
                 fitted = clone(model).fit(X.iloc[train], y.iloc[train], **fit_params)
@@ -93,7 +93,7 @@ def assert_equal_to_refitting(model, X, y, cv, **options):
         if name != "slope_t" or not isinstance(model, PooledRegression)
     }
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RankDeficientWarning)
+        warnings.simplefilter("ignore", RankDeficientWarning)  # of dates with few assets
         for search in searches.values():
             assert search.fit(X, y).engine_ == "moments"
     n_columns = X.shape[1]

@@ -40,7 +40,7 @@ def refit(model, X, y, folds):
     """Scores of every kind by fold, and the model of all rows; None if there is none."""
     scores = {name: [] for name in SCORES}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # what is compared are the numbers
         try:
             for train, test in folds:
                 fitted = clone(model).fit(X.iloc[train], y.iloc[train])

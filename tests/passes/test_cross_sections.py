@@ -75,6 +75,7 @@ def test_ill_conditioned_exposures_agree_with_a_centred_qr(spoil, fit_intercept)
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("n_features", [2, 3, 4, 17])
 @pytest.mark.parametrize("distance", [1e-6, 1e-8, 1e-11, 1e-15])
+# Of dates that are collinear, as some are to be.
 @pytest.mark.filterwarnings("ignore::skfactor.exceptions.RankDeficientWarning")
 def test_exposures_short_of_collinear_are_solved_or_reported(distance, n_features, fit_intercept):
     X, y = _balanced(8, 40, n_features)
@@ -185,6 +186,7 @@ def test_a_column_without_any_value_is_named(panel):
         FamaMacBeth().fit(X.assign(x1=np.nan), y)
 
 
+# Arrays are what is tried.
 @pytest.mark.filterwarnings("ignore::skfactor.exceptions.NoDatesWarning")
 def test_arrays_without_dates_that_cannot_be_estimated_give_nan_and_a_warning():
     with pytest.warns(RankDeficientWarning, match=r"1 of 1 dates are NaN: 1 with fewer than 4"):

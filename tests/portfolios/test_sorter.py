@@ -644,12 +644,12 @@ def test_groups_are_held_and_lagged_with_their_labels():
     sector = pd.Series(number % 2, panel.index)
     held = PortfolioSorter(3, rebalance_every=3, lag=1).fit_transform(panel, groupby=sector)
     each = PortfolioSorter(3).fit_transform(panel, groupby=sector)["x0"]
-    each = each.unstack("date")  # noqa: PD010
+    each = each.unstack("date")  # noqa: PD010 -- pivot_table would average duplicates
     dates = each.columns
     expected = each[[dates[0]] * 3 + [dates[3]] * 2].set_axis(dates[1:], axis=1)
-    known = panel["x0"].unstack("date")[dates[1:]].notna()  # noqa: PD010
+    known = panel["x0"].unstack("date")[dates[1:]].notna()  # noqa: PD010 -- pivot_table would average duplicates
     expected = expected.where(known)
-    found = held["x0"].unstack("date")  # noqa: PD010
+    found = held["x0"].unstack("date")  # noqa: PD010 -- pivot_table would average duplicates
     assert found[dates[0]].isna().all()
     np.testing.assert_array_equal(found[dates[1:]], expected)
 

@@ -22,6 +22,7 @@ OPTIONS = [
 ]
 
 
+# A sample without dates, which is meant.
 @pytest.mark.filterwarnings("ignore::skfactor.exceptions.NoDatesWarning")
 def test_one_to_ten_loses_the_tenth_on_either_side():
     for interpolation in ("linear", "order_statistic"):
