@@ -303,7 +303,7 @@ def find_panel(
     ------
     ValueError
         If a date or asset is missing, an asset occurs twice on a date, X and y are indexed
-        differently, the date level cannot be told, an index repeats text that is no date, or
+        differently, the date level cannot be found, an index repeats text that is no date, or
         ``date_level=None`` and there are dates.
     """
     check_same_rows(X, y)

@@ -92,5 +92,5 @@ def has_callbacks(estimator: object) -> bool:
 
 
 def begin_callbacks(estimator: BaseEstimator, n_subtasks: int) -> Any:
-    """Context of a fit's task, by which its callbacks are told of it and of its subtasks."""
+    """Context of a fit's task, which informs its callbacks of it and of its subtasks."""
     return estimator._init_callback_context(max_subtasks=n_subtasks)

@@ -42,9 +42,9 @@ class InstrumentedPCA(InstrumentedModel):
     add_constant : bool, default=True
         Whether to add a characteristic ``"const"`` that is 1.
     premia_window : int or None, default=None
-        Average the factors over the last so many dates only.
+        Average the factors over this many of the last dates only.
     premia_halflife : float or None, default=None
-        Weigh the factors exponentially: half the weight for every so many dates back.
+        Average with exponential weights: a date this many dates back has half the weight.
     min_assets : int or None, default=None
         Fewest complete rows of a date; thinner dates are left out. None is ``n_components``.
     n_init : int, default=1

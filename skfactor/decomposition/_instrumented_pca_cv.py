@@ -32,9 +32,9 @@ class InstrumentedPCACV(InstrumentedModel):
     """`InstrumentedPCA` with the number of latent factors chosen by cross-validation over dates.
 
     Coefficients are those of the training dates. Latent factors of a held-out date need its
-    returns, and factors from the very returns that they explain explain more the more of them there
-    are. So one half of the assets tells the factors, and the other half is explained, and the other
-    way round (bi-cross-validation [1]_).
+    returns, and factors that are made of the returns that they explain always explain more if there
+    are more of them. So the factors come from one half of the assets and explain the other half,
+    and the other way round (bi-cross-validation [1]_).
 
     Parameters
     ----------

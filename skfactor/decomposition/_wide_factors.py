@@ -336,7 +336,7 @@ class WideFactors(
         Parameters
         ----------
         X : array-like of shape (n_periods, n_assets)
-            Returns, better of other periods than those of `fit`.
+            Returns, preferably of other periods than those of `fit`.
         y : None
             Ignored.
 

@@ -66,7 +66,7 @@ def panel_from_long(
     TypeError
         If ``df`` is not a pandas DataFrame.
     ValueError
-        If the columns cannot be told, a date or an asset is missing, dates are of several formats
+        If the columns cannot be found, a date or an asset is missing, dates are of several formats
         or ambiguous, assets are numbers and text, or an asset has different rows on a date.
 
     Warns

@@ -325,7 +325,7 @@ def compare_r2(
     zero, which a misspecification-robust Wald test tests. Otherwise there are three ways in which
     they can be equal, and all have to be rejected [1]_: both models have the same discount factor;
     both are correct; or both are wrong to the same degree, for which the difference is compared
-    with the normal distribution. Where models are hard to tell apart this rejects seldom.
+    with the normal distribution. Where models are hard to tell apart, this rarely rejects.
 
     Parameters
     ----------

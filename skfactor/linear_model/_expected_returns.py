@@ -143,7 +143,7 @@ class ExpectedReturns(CallbackSupportMixin, RegressorMixin, Estimator):  # type:
         return self._summarized(self.inference(covariance, **options)).summary()
 
     def _summarized(self, inference: PremiaInference) -> PremiaInference:
-        """The inference of which a summary tells."""
+        """The inference that a summary shows."""
         return inference
 
     def _results_html(self) -> str:

@@ -37,7 +37,7 @@ class FamaMacBeth(TwoPassModel, PanelRegression):
     """Risk premia by the regressions of Fama and MacBeth (1973).
 
     On each date the returns of the assets are regressed on their exposures; the premia are the
-    averages of these slopes over time. `y` tells the form of the data:
+    averages of these slopes over time. The shape of `y` decides the form of the data:
 
     - **panel**, y (n_rows,): X holds the exposures or characteristics of the row's asset on the
       row's date, the dates are in the index of X, of y, or in ``dates=``;

@@ -154,7 +154,7 @@ class PanelModel(PremiaModel, Generic[P]):
         -------
         Slopes or PooledMoments
             The slopes of each date, or the sums of a pooled regression; ``a + b`` has the dates of
-            both. What can only be said of all dates together, as that a column is constant, is
+            both. What can only be judged over all dates, as whether a column is constant, is
             left to `fit_slopes`.
         """
         return read_part(self, X, y, {"sample_weight": sample_weight}, dates)

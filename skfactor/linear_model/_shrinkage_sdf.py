@@ -342,7 +342,7 @@ class ShrinkageSDF(
         Parameters
         ----------
         X : array-like of shape (n_periods, n_assets)
-            Returns, better of other periods than those of `fit`.
+            Returns, preferably of other periods than those of `fit`.
         y : None
             Ignored.
 
