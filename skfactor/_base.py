@@ -25,7 +25,7 @@ from skfactor._per_date import PerDateTransformer
 from skfactor._sklearn import (
     Interval,
 )
-from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray, RowLabels
+from skfactor._typing import BoolArray, ColumnChoice, Float64Array, FloatArray, IntArray, RowLabels
 from skfactor._validation import (
     check_lengths,
     check_row_weights,
@@ -74,7 +74,7 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
     _statistic_names: ClassVar[dict[str, float | None]]
     # Why weights raise, in a transformer whose statistics have no use for them.
     _weightless: ClassVar[str | None] = None
-    passthrough: Any
+    passthrough: ColumnChoice | None
     min_group_size: int | None
 
     @abstractmethod

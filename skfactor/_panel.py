@@ -595,7 +595,7 @@ def _labels_of_categories(index: pd.CategoricalIndex) -> Labels:
 
 
 def asset_labels(
-    X: object, *, n_rows: int, dates: Any, assets: Any, date_level: str | int | None
+    X: object, *, n_rows: int, dates: object, assets: object, date_level: str | int | None
 ) -> Labels | None:
     """Assets of the rows of X from ``assets=`` or its (date, asset) index, or None."""
     if dates is None and assets is not None and not isinstance(_index_of(X), pd.MultiIndex):

@@ -29,6 +29,10 @@ class Splitter(Protocol):
         ...
 
 
+# Columns by name (by position in an array), or what finds them in X.
+ColumnChoice: TypeAlias = Sequence[Hashable] | Callable[..., object]
+# What scikit-learn takes as random_state.
+RandomState: TypeAlias = int | np.random.RandomState | None
 # What scikit-learn takes as cv: a number of folds, a splitter or the folds themselves.
 SplitterLike: TypeAlias = int | Splitter | Iterable[tuple[ArrayLike, ArrayLike]]
 # What scikit-learn takes as scoring: a name or a function of (estimator, X, y).

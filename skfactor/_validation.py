@@ -173,7 +173,7 @@ def _is_plain(data: object, what: str) -> bool:
 
 
 def kept_frame(
-    values: Float64Array, source: Any, index: pd.Index, columns: pd.Index
+    values: Float64Array, source: object, index: pd.Index, columns: pd.Index
 ) -> pd.DataFrame:
     """Values to be kept as a frame that later changes of their source do not reach."""
     if isinstance(source, pd.DataFrame) and _shares_memory(values, source):
@@ -308,7 +308,7 @@ def _are_numbers(column: pd.Series) -> bool:
     return bool(pd.to_numeric(plain, errors="coerce").notna().mean() > 0.5)
 
 
-def raise_if_infinite(values: FloatArray, names: Any, what: str) -> None:
+def raise_if_infinite(values: FloatArray, names: object, what: str) -> None:
     """Raise ``ValueError`` naming the columns of values (n_rows, n_columns) with infinity.
 
     Values count as infinite from where on sums of their fourth powers are.
@@ -381,7 +381,7 @@ def check_significance(significance: object) -> None:
         raise ValueError(f"significance={significance!r} has to lie between 0 and 1, such as 0.05.")
 
 
-def named_metadata(params: Any) -> dict[str, Any]:
+def named_metadata(params: object) -> dict[str, Any]:
     """Metadata by its name; ``TypeError`` for what is no mapping."""
     if params is not None and not isinstance(params, Mapping):
         raise TypeError(
@@ -405,7 +405,7 @@ def is_whole(value: object) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
-def random_source(random_state: Any) -> np.random.RandomState:
+def random_source(random_state: object) -> np.random.RandomState:
     """Where random numbers come from; ``ValueError`` for what is no seed."""
     if is_whole(random_state) and not 0 <= random_state < 2**32:
         raise ValueError(f"random_state={random_state!r} has to lie between 0 and 2**32 - 1.")
@@ -452,7 +452,7 @@ def column_index(names: Sequence[Hashable]) -> pd.Index:
     return index
 
 
-def check_row_weights(weights: object, X: Any, n_rows: int, name: str) -> Float64Array | None:
+def check_row_weights(weights: object, X: ArrayLike, n_rows: int, name: str) -> Float64Array | None:
     """Weights (n_rows,) that are finite and not negative, or None."""
     if weights is None:
         return None
@@ -475,7 +475,7 @@ def check_row_weights(weights: object, X: Any, n_rows: int, name: str) -> Float6
     return values
 
 
-def check_universe(universe: object, X: Any, n_rows: int) -> BoolArray | None:
+def check_universe(universe: object, X: ArrayLike, n_rows: int) -> BoolArray | None:
     """Which rows (n_rows,) are in the universe, with True or a weight above 0, or None."""
     if universe is None:
         return None

@@ -206,7 +206,7 @@ class FormulaRegressor(CallbackSupportMixin, MetaEstimatorMixin, RegressorMixin,
         router = MetadataRouter(owner=type(self).__name__)
         return router.add(regressor=self.regressor, method_mapping=mapping)
 
-    def _params_for(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+    def _params_for(self, method: str, params: dict[str, object]) -> dict[str, Any]:
         if not params or not get_config()["enable_metadata_routing"]:
             return params
         return dict(process_routing(self, method, **params).regressor[method])

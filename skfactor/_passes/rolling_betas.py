@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 
 from skfactor._calendar import match_dates
@@ -243,7 +244,7 @@ def _takes_errors(shrinkage: str | None) -> bool:
     return shrinkage in ("vasicek", "vasicek-net")
 
 
-def find_dated_rows(X: Any, **which: Any) -> Panel:
+def find_dated_rows(X: ArrayLike, **which: Any) -> Panel:
     """`find_panel` for rows that need dates."""
     panel = find_panel(X, **which)
     if panel is None:

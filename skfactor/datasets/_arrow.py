@@ -41,7 +41,7 @@ class DatedTable:
         in_order = ascending and bool((codes[1:] >= codes[:-1]).all())
         return cls(rows, by, codes, dates, in_order)
 
-    def part(self, end: Any) -> tuple[DatedTable, pa.Table]:
+    def part(self, end: object) -> tuple[DatedTable, pa.Table]:
         """Rows of the dates before ``end``, a date as in `as_key`, and the others."""
         import pyarrow as pa
 
@@ -167,7 +167,7 @@ def date_range(dates: pa.ChunkedArray) -> tuple[Any, Any] | None:
     return (min(keys), max(keys)) if keys else None
 
 
-def as_key(date: Any, kind: pa.DataType) -> Any:
+def as_key(date: object, kind: pa.DataType) -> Any:
     """A date of this type as a whole number, or as the text that it is."""
     import pyarrow as pa
 

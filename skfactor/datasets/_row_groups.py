@@ -37,7 +37,7 @@ class RowGroups:
 
     @classmethod
     def open(
-        cls, path: Any, by: str, assets: str | None, columns: Sequence[str] | None
+        cls, path: object, by: str, assets: str | None, columns: Sequence[str] | None
     ) -> RowGroups:
         """Look at the footers of all files."""
         files, partitions = open_files(path)
@@ -96,7 +96,7 @@ def _naming(path: str) -> Iterator[None]:
         ) from error
 
 
-def open_files(path: Any) -> tuple[list[Any], dict[str, pa.DataType]]:
+def open_files(path: object) -> tuple[list[Any], dict[str, pa.DataType]]:
     """Files with their footers, and the columns that the names of folders stand for.
 
     Raises for what cannot be read, and names it.

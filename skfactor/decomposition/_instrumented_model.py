@@ -44,7 +44,7 @@ from skfactor._sklearn import (
     StrOptions,
     feature_names_in,
 )
-from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray, RowLabels
+from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray, RandomState, RowLabels
 from skfactor._undated import warn_undated
 from skfactor._validation import (
     check_one_column,
@@ -124,7 +124,7 @@ class InstrumentedModel(
     max_iter: int
     tol: float
     ridge: float
-    random_state: Any
+    random_state: RandomState
     missing: str
     date_level: str | int | None
     n_features_in_: int
@@ -270,7 +270,7 @@ class InstrumentedModel(
             done=done,
         )
 
-    def _look_up(self, factors: Any, labels: pd.Index, has_dates: bool) -> pd.DataFrame:
+    def _look_up(self, factors: object, labels: pd.Index, has_dates: bool) -> pd.DataFrame:
         """Observed factors (T, M) on some dates."""
         if factors is None:
             return pd.DataFrame(index=pd.RangeIndex(len(labels)))
@@ -596,7 +596,7 @@ class InstrumentedModel(
         factors: pd.DataFrame | pd.Series | None = None,
         *,
         assets: str = "held-out",
-        random_state: Any = 0,
+        random_state: RandomState = 0,
     ) -> float:
         """Share of the returns that the factors of the same dates explain, not centred.
 
@@ -746,7 +746,7 @@ class InstrumentedModel(
         method: str = "bootstrap",
         *,
         n_draws: int = 1000,
-        random_state: Any = None,
+        random_state: RandomState = None,
         n_jobs: int | None = None,
     ) -> InstrumentedPCAInference:
         """Tests of alphas, of characteristics and of observed factors, by a wild bootstrap.

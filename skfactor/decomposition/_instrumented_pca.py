@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from sklearn.base import clone
 from skfactor._fitting import fit_task, fitting
 from skfactor._limits import single_blas_thread
 from skfactor._sklearn import Interval
-from skfactor._typing import Float64Array, RowLabels
+from skfactor._typing import Float64Array, RandomState, RowLabels
 from skfactor._validation import remember_names
 from skfactor.decomposition._instrumented_model import (
     INSTRUMENTED_CONSTRAINTS,
@@ -156,7 +156,7 @@ class InstrumentedPCA(InstrumentedModel):
         max_iter: int = 200,
         tol: float = 1e-10,
         ridge: float = 0.0,
-        random_state: Any = None,
+        random_state: RandomState = None,
         missing: str = "drop",
         date_level: str | int | None = "auto",
     ) -> None:

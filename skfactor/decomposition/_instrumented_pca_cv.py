@@ -14,7 +14,7 @@ from sklearn.model_selection import BaseCrossValidator
 from skfactor._fitting import fit_task, fitting
 from skfactor._kernels.instrumented import DateSums, Problem, explained_squares, held_out_squares
 from skfactor._sklearn import HasMethods, Interval, StrOptions
-from skfactor._typing import BoolArray, Float64Array, IntArray, RowLabels
+from skfactor._typing import BoolArray, Float64Array, IntArray, RandomState, RowLabels
 from skfactor._validation import is_whole, raise_if_empty, random_source
 from skfactor.decomposition._instrumented_model import (
     INSTRUMENTED_CONSTRAINTS,
@@ -122,7 +122,7 @@ class InstrumentedPCACV(InstrumentedModel):
         max_iter: int = 200,
         tol: float = 1e-10,
         ridge: float = 0.0,
-        random_state: Any = None,
+        random_state: RandomState = None,
         missing: str = "drop",
         date_level: str | int | None = "auto",
     ) -> None:

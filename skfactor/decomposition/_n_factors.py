@@ -22,7 +22,7 @@ from skfactor._kernels.factor_numbers import (
 from skfactor._kernels.principal import leading_directions
 from skfactor._kernels.rounding import EPSILON
 from skfactor._results import Result
-from skfactor._typing import Float64Array
+from skfactor._typing import Float64Array, RandomState
 from skfactor._validation import check_flag, is_whole, numbers, raise_if_repeated, random_source
 from skfactor._warn import warn_user
 
@@ -113,7 +113,7 @@ def n_factors(
     *,
     demean: bool = True,
     standardize: bool = False,
-    random_state: Any = None,
+    random_state: RandomState = None,
 ) -> NumberOfFactors:
     r"""Choose the number of latent factors of returns.
 

@@ -289,7 +289,7 @@ def _assets(record: PremiaRecord, what: str) -> pd.Index:
     return fit.moments.assets
 
 
-def _one_each(labels: Any, n: int, what: str, of: str) -> Any:
+def _one_each(labels: object, n: int, what: str, of: str) -> Any:
     values = np.asarray(labels)
     if values.shape != (n,):
         raise ValueError(

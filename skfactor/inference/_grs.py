@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -116,7 +115,7 @@ def read_factor_sample(
     return sample
 
 
-def read_table(data: Any, what: str, complete: bool = True) -> Float64Array:
+def read_table(data: object, what: str, complete: bool = True) -> Float64Array:
     """Values (T, n_columns), without NaN if they are to be complete; a series is one column."""
     if data is None:
         raise ValueError(f"{what} is None; pass one column per series.")

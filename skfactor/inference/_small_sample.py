@@ -41,7 +41,7 @@ def check_small_sample(small_sample: object) -> bool | str:
     )
 
 
-def check_draws(n_draws: int, random_state: Any) -> None:
+def check_draws(n_draws: int, random_state: object) -> None:
     """Raise ``ValueError`` for an invalid number of draws or seed."""
     if not is_whole(n_draws) or not _FEWEST_DRAWS <= n_draws <= _MOST_DRAWS:
         raise ValueError(
@@ -198,7 +198,7 @@ def covariances_of_many(long_run: LongRun, lags: float, positions: IntArray) -> 
     return lambda series: np.stack([known.covariance(one, positions)[0] for one in series])
 
 
-def check_block_length(block_length: Any, n_dates: int, what: str) -> None:
+def check_block_length(block_length: object, n_dates: int, what: str) -> None:
     """Raise ``ValueError`` for too few dates to draw from, or an invalid mean length of blocks."""
     if n_dates < _FEWEST_DATES:
         raise ValueError(

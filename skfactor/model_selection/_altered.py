@@ -142,7 +142,7 @@ def largest(data: object) -> float:
     return float(np.max(np.abs(values), initial=0.0, where=np.isfinite(values)))
 
 
-def _as_table(output: Any) -> Any:
+def _as_table(output: object) -> Any:
     """Output of a step as an array (n_rows, n_columns) of floats, or of objects."""
     values = np.asarray(_dense(output))
     if values.dtype.kind in "biu":

@@ -493,7 +493,7 @@ class FactorSetSearchCV(
         return name
 
     def _engine(
-        self, sample: Sample, score: str, selector: Callable[[BoolArray], Any]
+        self, sample: Sample, score: str, selector: Callable[[BoolArray], object]
     ) -> tuple[SetEngine, str]:
         """What fits and scores sets, and why not from moments."""
         try:
@@ -577,7 +577,7 @@ class FactorSetSearchCV(
             )
         return units
 
-    def _walk(self, units: Units, tried: TriedSets, data: tuple[Any, Any]) -> None:
+    def _walk(self, units: Units, tried: TriedSets, data: tuple[ArrayLike, ArrayLike]) -> None:
         """Try the sets that the strategy leads to."""
         if self.strategy == "all":
             members = units.members(all_sets(units))
@@ -601,7 +601,7 @@ class FactorSetSearchCV(
         members: BoolArray,
         fits: SetFits,
         sample: Sample,
-        selector: Callable[[BoolArray], Any],
+        selector: Callable[[BoolArray], object],
     ) -> tuple[BoolArray, SetFits]:
         """The best sets of a screening with their scores by refitting."""
         screened = fits.scores.mean(axis=1)
@@ -638,7 +638,7 @@ class FactorSetSearchCV(
         self,
         members: BoolArray,
         fits: SetFits,
-        names: list[Any],
+        names: list[Hashable],
         units: Units | None,
         labels: list[Hashable] | None,
     ) -> None:
@@ -721,7 +721,7 @@ class FactorSetSearchCV(
 
     def superior_to(
         self,
-        reference: Any,
+        reference: Hashable,
         *,
         method: str = "spa",
         n_draws: int = 1000,
@@ -865,7 +865,7 @@ class FactorSetSearchCV(
             )
         return self.best_estimator_
 
-    def _place_of(self, reference: Any) -> int:
+    def _place_of(self, reference: Hashable) -> int:
         check_is_fitted(self)
         if reference in list(self.results_.index):
             return list(self.results_.index).index(reference)
@@ -947,7 +947,7 @@ def _column_names(X: ArrayLike) -> list[Hashable]:
     return list(range(np.shape(X)[1]))
 
 
-def _take(X: ArrayLike, names: list[Any], row: BoolArray) -> Any:
+def _take(X: ArrayLike, names: list[Hashable], row: BoolArray) -> Any:
     """The columns of X that a set has, in its container."""
     chosen = [names[k] for k in np.flatnonzero(row)]
     return FactorSelector(chosen).fit(X).transform(X)

@@ -12,7 +12,7 @@ from skfactor._typing import Splitter
 from skfactor._validation import is_whole
 
 
-def read_cv(cv: Any) -> Splitter:
+def read_cv(cv: object) -> Splitter:
     """A splitter of folds that were given as one, as their number or themselves."""
     if not hasattr(cv, "split") and isinstance(cv, Iterable) and not isinstance(cv, str):
         cv = list(cv)

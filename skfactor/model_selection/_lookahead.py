@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from inspect import signature
@@ -77,12 +77,12 @@ def check_no_lookahead(
     X: ArrayLike,
     y: ArrayLike | None = None,
     *,
-    cuts: int | list[Any] = 3,
+    cuts: int | Sequence[Hashable] = 3,
     cv: SplitterLike | None = None,
     horizon: int = 1,
     dates: RowLabels | None = None,
     assets: RowLabels | None = None,
-    params: dict[str, Any] | None = None,
+    params: Mapping[str, object] | None = None,
     n_jobs: int | None = None,
     on_fail: str | None = "raise",
     random_state: int | None = 0,

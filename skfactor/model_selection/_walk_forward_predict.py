@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,7 +83,7 @@ def walk_forward_predict(
     horizon: int = 1,
     dates: RowLabels | None = None,
     assets: RowLabels | None = None,
-    params: dict[str, Any] | None = None,
+    params: Mapping[str, object] | None = None,
     n_jobs: int | None = None,
     return_estimator: bool = False,
 ) -> Any:
@@ -179,8 +180,8 @@ def predict_tests(
     y: ArrayLike,
     rows: DatedRows,
     cv: SplitterLike | None,
-    labels: dict[str, Any] | None = None,
-    params: dict[str, Any] | None = None,
+    labels: Mapping[str, object] | None = None,
+    params: Mapping[str, object] | None = None,
     n_jobs: int | None = None,
     quiet: bool = False,
     horizon: int = 1,
@@ -225,8 +226,8 @@ def predict_tests(
 def route(
     estimator: BaseEstimator,
     cv: SplitterLike | None,
-    params: dict[str, Any],
-    labels: dict[str, Any],
+    params: Mapping[str, object],
+    labels: Mapping[str, object],
 ) -> Bunch:
     """Who gets which metadata: scikit-learn's routing, or fit if that is not enabled."""
     dates = labels.get("dates")
@@ -284,12 +285,12 @@ def _check_splits(splits: list[tuple[IntArray, IntArray]], rows: DatedRows) -> N
 
 def _fit_and_predict(
     estimator: BaseEstimator,
-    X: Any,
-    y: Any,
+    X: ArrayLike,
+    y: ArrayLike,
     train: IntArray,
     test: IntArray,
-    fit_params: dict[str, Any],
-    predict_params: dict[str, Any],
+    fit_params: Mapping[str, object],
+    predict_params: Mapping[str, object],
     keep: bool,
 ) -> tuple[FloatArray, Any]:
     """Predictions of the test rows, and the fitted estimator if it is to be kept."""
@@ -336,7 +337,7 @@ def _label(
     return pd.Series(predicted.reshape(-1), index, name="expected_return")
 
 
-def _has_dates(index: Any) -> bool:
+def _has_dates(index: object) -> bool:
     if isinstance(index, pd.MultiIndex):
         return True
     return isinstance(index, pd.Index) and not only_numbers_rows(index) and is_dated(index)

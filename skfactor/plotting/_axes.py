@@ -113,7 +113,7 @@ def own_figure(ax: Any) -> Figure:
     return figure  # type: ignore[no-any-return]  # axes are typed as Any
 
 
-def styled(kwargs: dict[str, Any], artist: str, **defaults: Any) -> dict[str, Any]:
+def styled(kwargs: dict[str, object], artist: str, **defaults: Any) -> dict[str, Any]:
     """Keywords of an artist (``"Line2D"``, ...): the user's win over the defaults."""
     from matplotlib import cbook, collections, lines, patches
 

@@ -179,7 +179,7 @@ class BetasDisplay:
         ax: Axes | None,
         assets: list[Hashable],
         factors: list[Hashable],
-        kwargs: dict[str, Any],
+        kwargs: dict[str, object],
     ) -> None:
         axes = get_axes(self, ax, (2.5 + 0.7 * len(factors), row_height(len(assets))))
         betas = self.betas.loc[assets, factors].to_numpy(dtype=np.float64)
@@ -199,7 +199,7 @@ class BetasDisplay:
         self.ax_, self.figure_ = axes, own_figure(axes)
 
     def _rolling(
-        self, ax: Any, assets: list[Hashable], factors: list[Hashable], kwargs: dict[str, Any]
+        self, ax: Axes, assets: list[Hashable], factors: list[Hashable], kwargs: dict[str, object]
     ) -> None:
         if self.rolling_betas is None:
             raise ValueError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -133,7 +133,9 @@ class CharacteristicDisplay:
             self._plot_histograms(ax, stages, bins, kwargs)
         return self
 
-    def _plot_by_date(self, ax: Any, stages: list[Float64Array], kwargs: dict[str, Any]) -> None:
+    def _plot_by_date(
+        self, ax: Axes, stages: list[Float64Array], kwargs: dict[str, object]
+    ) -> None:
         n_rows = len(stages[0])
         panel_data = find_panel(None, n_rows=n_rows, dates=self.dates)
         if panel_data is None:
@@ -156,10 +158,10 @@ class CharacteristicDisplay:
 
     def _plot_histograms(
         self,
-        ax: Any,
+        ax: Axes,
         stages: list[Float64Array],
         bins: int | str | Sequence[float],
-        kwargs: dict[str, Any],
+        kwargs: dict[str, object],
     ) -> None:
         panels = get_panels(self, ax, 2, size=(4.0, 3.5), columns=True, share=False)
         self.histograms_ = []
@@ -184,7 +186,7 @@ class CharacteristicDisplay:
         feature: Hashable,
         *,
         dates: RowLabels | None = None,
-        transform_kwargs: dict[str, Any] | None = None,
+        transform_kwargs: Mapping[str, object] | None = None,
         ax: Axes | None = None,
         **kwargs: Any,
     ) -> Self:

@@ -56,7 +56,7 @@ class FactorSetDisplay:
     """
 
     def __init__(
-        self, sizes: Any, scores: Any, best: pd.DataFrame, shares: pd.Series, chosen: int = 0
+        self, sizes: object, scores: object, best: pd.DataFrame, shares: pd.Series, chosen: int = 0
     ) -> None:
         self.sizes = np.asarray(sizes)
         self.scores = np.asarray(scores, dtype=np.float64)

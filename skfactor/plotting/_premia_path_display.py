@@ -73,7 +73,7 @@ class PremiaPathDisplay:
         window: int = 60,
         level: float | None = 0.95,
         overlay: bool = False,
-        names: Sequence[Any] | None = None,
+        names: Sequence[Hashable] | None = None,
         **kwargs: object,
     ) -> Self:
         """Draw the paths.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -71,8 +71,8 @@ class PricingErrorDisplay:
         self,
         ax: Axes | None = None,
         *,
-        labels: bool | Sequence[Any] = True,
-        line_kwargs: dict[str, Any] | None = None,
+        labels: bool | Sequence[Hashable] = True,
+        line_kwargs: Mapping[str, object] | None = None,
         **kwargs: object,
     ) -> Self:
         """Draw the assets.

@@ -186,7 +186,9 @@ class QuantileReturnsDisplay:
         return cls(returns, horizon=horizon).plot(ax, **kwargs)
 
     @classmethod
-    def from_estimator(cls, estimator: BaseEstimator, X: Any, y: Any, **kwargs: Any) -> Self:
+    def from_estimator(
+        cls, estimator: BaseEstimator, X: ArrayLike, y: ArrayLike, **kwargs: Any
+    ) -> Self:
         """Sort assets by what a fitted model predicts, and draw their returns.
 
         Parameters

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ def factor_returns(
     weights: ArrayLike | None = None,
     *,
     sorter: PortfolioSorter | None = None,
-    low_minus_high: Sequence[Any] = (),
+    low_minus_high: Sequence[Hashable] = (),
     universe: ArrayLike | None = None,
     groupby: RowLabels | None = None,
     lag: int = 0,
@@ -132,7 +132,7 @@ def fama_french_factors(
     factors: Mapping[str, object],
     weights: ArrayLike | None = None,
     *,
-    size: Any = "size",
+    size: Hashable = "size",
     low_minus_high: Sequence[str] = (),
     universe: ArrayLike | None = None,
     rebalance_month: int | None = None,

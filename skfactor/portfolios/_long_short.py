@@ -246,7 +246,7 @@ def _row_labels(
     return pd.MultiIndex.from_arrays(columns, names=["date", "asset"])
 
 
-def _check_leg_size(leg_size: Any) -> None:
+def _check_leg_size(leg_size: object) -> None:
     number = isinstance(leg_size, int | np.integer) and leg_size >= 1
     share = isinstance(leg_size, float | np.floating) and 0.0 < leg_size <= 0.5
     if isinstance(leg_size, bool) or not (number or share):
@@ -269,7 +269,7 @@ def _weigh(
     values: Float64Array,
     segments: Segments,
     segment_dates: IntArray,
-    leg_size: Any,
+    leg_size: object,
     proportional: bool,
 ) -> Float64Array:
     """Weights (n_rows,), each date's legs made of those of its segments by their places."""

@@ -247,10 +247,10 @@ class PortfolioSorter(PerDateTransformer):
 
     def transform(
         self,
-        X: Any,
+        X: ArrayLike,
         dates: RowLabels | None = None,
         assets: RowLabels | None = None,
-        universe: Any = None,
+        universe: ArrayLike | None = None,
         groupby: RowLabels | None = None,
     ) -> Any:
         """Label each row by the breakpoints of its own date, or by those that fit learned.
@@ -359,7 +359,7 @@ class PortfolioSorter(PerDateTransformer):
         index = pd.RangeIndex(1, n_combined + 1, name="portfolio")
         return pd.DataFrame(list(cells), columns=names, index=index)
 
-    def _groups(self, groupby: Any, X: Any, panel: Panel | None) -> Labels | None:
+    def _groups(self, groupby: object, X: ArrayLike, panel: Panel | None) -> Labels | None:
         if groupby is None:
             return None
         if panel is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from numbers import Real
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from skfactor._kernels.moments import segment_moments, standard_deviation
 from skfactor._kernels.quantiles import MAD_TO_STD, Side, segment_median, segment_quantiles
 from skfactor._kernels.segments import Segments
 from skfactor._sklearn import Interval, StrOptions
-from skfactor._typing import Float64Array, FloatArray
+from skfactor._typing import ColumnChoice, Float64Array, FloatArray
 
 
 class Bounded(PanelTransformer):
@@ -38,7 +38,7 @@ class Bounded(PanelTransformer):
         *,
         rule: str = "quantile",
         interpolation: str = "linear",
-        passthrough: Any = None,
+        passthrough: ColumnChoice | None = None,
         min_group_size: int | None = None,
         date_level: str | int | None = "auto",
     ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from numbers import Real
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from skfactor._kernels.moments import segment_moments
 from skfactor._kernels.quantiles import segment_median
 from skfactor._kernels.segments import Segments
 from skfactor._sklearn import Interval, StrOptions
-from skfactor._typing import BoolArray, Float64Array, FloatArray
+from skfactor._typing import BoolArray, ColumnChoice, Float64Array, FloatArray
 
 
 class FactorImputer(PanelTransformer):
@@ -103,7 +103,7 @@ class FactorImputer(PanelTransformer):
         *,
         strategy: str = "median",
         fill_value: float | None = None,
-        passthrough: Any = None,
+        passthrough: ColumnChoice | None = None,
         min_group_size: int | None = 1,
         date_level: str | int | None = "auto",
     ) -> None:

@@ -17,7 +17,7 @@ from skfactor._kernels.neutralize import Neutralized, neutralize
 from skfactor._kernels.segments import Segments, one_segment
 from skfactor._panel import Labels, Panel
 from skfactor._sklearn import Interval
-from skfactor._typing import BoolArray, Float64Array, FloatArray, RowLabels
+from skfactor._typing import BoolArray, ColumnChoice, Float64Array, FloatArray, RowLabels
 from skfactor._validation import which_columns
 from skfactor._warn import warn_user
 from skfactor.exceptions import RankDeficientWarning
@@ -133,7 +133,7 @@ class FactorNeutralizer(PanelTransformer):
         against: Sequence[Hashable] | None = None,
         fit_intercept: bool = True,
         min_assets: int | None = None,
-        passthrough: Any = None,
+        passthrough: ColumnChoice | None = None,
         min_group_size: int | None = None,
         date_level: str | int | None = "auto",
     ) -> None:

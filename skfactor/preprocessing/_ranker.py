@@ -22,7 +22,7 @@ from skfactor._kernels.ranks import (
 )
 from skfactor._kernels.segments import Segments
 from skfactor._sklearn import StrOptions
-from skfactor._typing import BoolArray, Float64Array, FloatArray, RowLabels
+from skfactor._typing import BoolArray, ColumnChoice, Float64Array, FloatArray, RowLabels
 from skfactor._validation import like_input
 
 # How scores are made of ranks and ranks of scores.
@@ -140,7 +140,7 @@ class FactorRanker(PanelTransformer):
         output: str = "uniform",
         ties: str = "average",
         missing: str = "keep",
-        passthrough: Any = None,
+        passthrough: ColumnChoice | None = None,
         min_group_size: int | None = None,
         date_level: str | int | None = "auto",
     ) -> None:

@@ -21,7 +21,7 @@ from skfactor._kernels.moments import (
 from skfactor._kernels.quantiles import MAD_TO_STD, segment_median
 from skfactor._kernels.segments import Segments
 from skfactor._sklearn import Interval, StrOptions
-from skfactor._typing import BoolArray, Float64Array, FloatArray, RowLabels
+from skfactor._typing import BoolArray, ColumnChoice, Float64Array, FloatArray, RowLabels
 from skfactor._validation import check_row_weights, like_input, which_columns
 from skfactor._warn import warn_user
 from skfactor.exceptions import DegenerateScaleWarning
@@ -136,8 +136,8 @@ class FactorZScorer(PanelTransformer):
         scale: str | None = "std",
         ddof: int = 0,
         clip: float | None = None,
-        indicators: str | list[Any] | None = "auto",
-        passthrough: Any = None,
+        indicators: str | Sequence[Hashable] | None = "auto",
+        passthrough: ColumnChoice | None = None,
         min_group_size: int | None = None,
         date_level: str | int | None = "auto",
     ) -> None:
