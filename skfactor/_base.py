@@ -15,12 +15,13 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from skfactor._fitting import fitting
+from skfactor._groups import group_labels
 from skfactor._kernels.cells import Cells, cells_of_dates
 from skfactor._kernels.moments import segment_counts, vary_between_segments_only
 from skfactor._kernels.segments import CHUNK, Segments, chunks, one_segment, segments_from_codes
 from skfactor._kernels.threads import run_on_threads
 from skfactor._limits import single_blas_thread
-from skfactor._panel import Labels, Panel, check_same_rows, group_labels
+from skfactor._panel import Labels, Panel, check_same_rows
 from skfactor._per_date import PerDateTransformer
 from skfactor._sklearn import (
     Interval,

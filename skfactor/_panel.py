@@ -7,9 +7,6 @@ label, and row numbers are never dates.
 
 from __future__ import annotations
 
-import inspect
-import reprlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -20,8 +17,6 @@ from skfactor._dates import check_dates, find_date_level, is_dated, repeats_text
 from skfactor._kernels.segments import Segments, segments_from_codes
 from skfactor._typing import IntArray, RowLabels
 
-# Parts of scikit-learn that fit to some of the rows, and take those of the metadata.
-_TAKING_ROWS = {"model_selection", "ensemble", "feature_selection", "linear_model", "multioutput"}
 # Rows looked at together when finding out which labels occur.
 _BLOCK = 2**16
 
@@ -51,14 +46,14 @@ def _dates_of_level(index: pd.MultiIndex, level: int) -> tuple[Labels, Segments]
     codes: IntArray = np.asarray(index.codes[level])
     labels = check_dates(index.levels[level])
     if not labels.is_monotonic_increasing:
-        codes, labels = _ascending(codes, labels)
+        codes, labels = ascending(codes, labels)
     segments, used = segments_from_codes(codes)
     if used[0] < 0:  # the code of a missing label sorts first
         raise ValueError(
             f"Some rows have no date in index level {index.names[level]!r}. Drop those rows, or "
             "give them a date."
         )
-    return _compact(codes, labels, used), segments
+    return compact(codes, labels, used), segments
 
 
 def _assets_of_level(index: pd.MultiIndex, level: int) -> Labels:
@@ -73,11 +68,11 @@ def _assets_of_level(index: pd.MultiIndex, level: int) -> Labels:
         seen[codes[start : start + _BLOCK]] = True
         if seen.all():
             break
-    compact = _compact(codes, labels, np.flatnonzero(seen))
-    return Labels(*_ascending(compact.codes, compact.labels))
+    found = compact(codes, labels, np.flatnonzero(seen))
+    return Labels(*ascending(found.codes, found.labels))
 
 
-def _compact(codes: IntArray, labels: pd.Index, used: IntArray) -> Labels:
+def compact(codes: IntArray, labels: pd.Index, used: IntArray) -> Labels:
     """Labels without those that do not occur, as slicing leaves them in the levels of an index."""
     if len(used) == len(labels):
         return Labels(codes, labels)
@@ -86,7 +81,7 @@ def _compact(codes: IntArray, labels: pd.Index, used: IntArray) -> Labels:
     return Labels(place[codes], labels[used])
 
 
-def _ascending(codes: IntArray, labels: pd.Index) -> tuple[IntArray, pd.Index]:
+def ascending(codes: IntArray, labels: pd.Index) -> tuple[IntArray, pd.Index]:
     if labels.is_monotonic_increasing:
         return codes, labels
     try:
@@ -104,17 +99,17 @@ def _labels_of_values(values: Any, n_rows: int, what: str, source: str) -> Label
     if np.ndim(values) == 0 and not isinstance(values, pd.Index | pd.Series):
         one = _check_kind(pd.Index([values]), what)
         return Labels(np.zeros(n_rows, dtype=np.intp), one)
-    index = _index_of_values(values)
+    index = index_of_values(values)
     _check_length(index, n_rows, source)
     codes, labels = pd.factorize(index)
     if (codes < 0).any():
         raise ValueError(
             f"Some rows have no {what} (missing in {source}). Drop those rows, or give them one."
         )
-    return Labels(*_ascending(codes, _check_kind(labels, what)))
+    return Labels(*ascending(codes, _check_kind(labels, what)))
 
 
-def _index_of_values(values: Any) -> pd.Index:
+def index_of_values(values: Any) -> pd.Index:
     """One value per row as an index; a Series' own index is not looked at."""
     if isinstance(values, pd.Index):
         return values
@@ -169,11 +164,11 @@ def carries_dates(data: pd.DataFrame | pd.Series) -> bool:
     return _carries_dates(data.index, time_series=True)
 
 
-def _index_of(data: object) -> pd.Index | None:
+def index_of(data: object) -> pd.Index | None:
     return _identity(data.index) if isinstance(data, pd.DataFrame | pd.Series) else None
 
 
-def _same_labels(left: pd.Index, right: pd.Index) -> bool:
+def same_labels(left: pd.Index, right: pd.Index) -> bool:
     """Whether two indexes say the same of each row; a Period is the same as a Timestamp in it."""
     if left.is_(right):
         return True
@@ -181,8 +176,8 @@ def _same_labels(left: pd.Index, right: pd.Index) -> bool:
         return False
     if isinstance(left, pd.MultiIndex) and isinstance(right, pd.MultiIndex):
         return all(
-            (_same_labels(a, b) and np.array_equal(c, d))
-            or _same_labels(left.get_level_values(i), right.get_level_values(i))
+            (same_labels(a, b) and np.array_equal(c, d))
+            or same_labels(left.get_level_values(i), right.get_level_values(i))
             for i, (a, b, c, d) in enumerate(
                 zip(left.levels, right.levels, left.codes, right.codes, strict=True)
             )
@@ -208,12 +203,12 @@ def check_same_rows(X: object, y: object, name: str = "y", x_name: str = "X") ->
 
     ``name`` and ``x_name`` are what the message calls them.
     """
-    x_index, y_index = _index_of(X), _index_of(y)
+    x_index, y_index = index_of(X), index_of(y)
     if x_index is None or y_index is None:
         x_index, y_index = _ranges_of_one_name(X, y)
     if x_index is None or y_index is None or len(x_index) != len(y_index):
         return  # a difference in length is for scikit-learn's own check to tell
-    if not _same_labels(x_index, y_index):
+    if not same_labels(x_index, y_index):
         _raise_other_rows(x_index, y_index, name, x_name)
 
 
@@ -222,7 +217,7 @@ def _raise_other_rows(left: pd.Index, right: pd.Index, name: str, x_name: str) -
     variable = name.removesuffix("=")
     if isinstance(left, pd.MultiIndex) and isinstance(right, pd.MultiIndex):
         swapped = right.swaplevel() if right.nlevels == 2 else right
-        same = _same_labels(left, swapped)
+        same = same_labels(left, swapped)
         if same or (left.names == swapped.names != right.names):
             order = "" if same else f".loc[{x_name}.index]"
             raise ValueError(
@@ -307,7 +302,7 @@ def find_panel(
         ``date_level=None`` and there are dates.
     """
     check_same_rows(X, y)
-    known = [index for index in (_index_of(X), _index_of(y)) if index is not None]
+    known = [index for index in (index_of(X), index_of(y)) if index is not None]
     if date_level is None:
         raise_if_dated(known, dates)
         return None
@@ -437,7 +432,7 @@ def time_index(
     if date_level is None:
         raise_if_dated([], dates)
     if dates is not None:
-        index = _index_of_values(dates)
+        index = index_of_values(dates)
         _check_length(index, len(X), "dates=")
     else:
         indexes = [data.index for data in (X, y) if isinstance(data, pd.DataFrame | pd.Series)]
@@ -459,146 +454,11 @@ def time_index(
     return index
 
 
-def group_labels(
-    groupby: Any, rows: object, n_rows: int, assets: Labels | None, rows_name: str = "X"
-) -> Labels:
-    """Groups of rows; missing labels form a group of their own.
-
-    Parameters
-    ----------
-    groupby : array-like of shape (n_rows,) or mapping
-        One label per row, or one per asset: a dict, or a Series whose index holds the assets and is
-        not that of the rows.
-    rows : object
-        As the user passed them; their index is looked at.
-    n_rows : int
-        Number of rows.
-    assets : Labels or None
-        Asset of each row, where the index or ``assets=`` say it.
-    rows_name : str, default="X"
-        What messages call the rows.
-
-    Raises
-    ------
-    ValueError
-        If there is not one label for each row, all are missing, the rows are others, or a mapping
-        comes where assets are not known.
-    """
-    if assets is None:
-        assets = assets_of_cross_section(rows)
-    if isinstance(groupby, Mapping):
-        labels = _map_assets(pd.Series(groupby, dtype=object), assets, rows_name)
-    elif isinstance(groupby, pd.Series) and _maps_assets(groupby, rows, n_rows, assets):
-        labels = _map_assets(groupby, assets, rows_name)
-    else:
-        if np.ndim(groupby) == 0:
-            raise ValueError(
-                "groupby= takes one label per row, or a dict from asset to label; found "
-                f"{reprlib.repr(groupby)}."
-            )
-        check_same_rows(rows, groupby, "groupby", rows_name)
-        if isinstance(groupby, list) and _rows_were_taken():
-            raise ValueError(
-                "groupby= is a list of the rows of a fold, and scikit-learn makes one of a dict, "
-                f"too, that has as many keys as {rows_name} has rows: its labels would be those of "
-                "other assets. Pass an array or a Series of one label per row, such as "
-                "pandas.Series(assets).map(label_of).to_numpy()."
-            )
-        index = _index_of_values(groupby)
-        if len(index) != n_rows:
-            raise ValueError(f"groupby= has {len(index)} labels, {rows_name} has {n_rows} rows.")
-        labels = _labels_of_groups(index)
-    if not len(labels) or pd.isna(labels.labels).all():
-        raise ValueError(
-            f"All labels in groupby= are missing, so all rows of {rows_name} would be one group. "
-            "Labels that are looked up by asset are passed as a dict from asset to label."
-        )
-    return labels
-
-
-def _rows_were_taken() -> bool:
-    """Whether a part of scikit-learn that fits to some of the rows is among the callers."""
-    frame = inspect.currentframe()
-    while frame is not None:
-        names = str(frame.f_globals.get("__name__")).split(".")
-        if names[0] == "sklearn" and names[1:2] and names[1] in _TAKING_ROWS:
-            return True
-        frame = frame.f_back
-    return False
-
-
-def assets_of_cross_section(rows: object) -> Labels | None:
-    """Assets from a single-level index that names its rows and holds no dates."""
-    index = _index_of(rows)
-    if index is None or index.nlevels > 1 or is_dated(index) or index.hasnans:
-        return None
-    return Labels(*_ascending(*pd.factorize(index)))
-
-
-def _maps_assets(groupby: pd.Series, rows: object, n_rows: int, assets: Labels | None) -> bool:
-    """Whether a Series has one label per asset, and not one per row."""
-    index = groupby.index
-    if assets is None or index.nlevels > 1 or not assets.labels.isin(index).any():
-        return False
-    if isinstance(rows, pd.DataFrame | pd.Series) and _same_labels(rows.index, index):
-        return False
-    if len(index) == n_rows and only_numbers_rows(index):
-        by_asset = groupby.reindex(assets.labels).to_numpy()[assets.codes]
-        if not pd.Series(by_asset).equals(pd.Series(groupby.to_numpy())):
-            raise ValueError(
-                "The index of groupby= may hold assets or number the rows, and labels differ. "
-                "Pass groupby.to_dict() for one label per asset, or groupby.to_numpy() for one per "
-                "row."
-            )
-    return len(index) != n_rows or bool(assets.labels.isin(index).all())
-
-
-def _map_assets(label_of: pd.Series, assets: Labels | None, rows_name: str) -> Labels:
-    """Labels of rows from those of their assets; that of an asset that is not named is missing."""
-    if assets is None:
-        raise ValueError(
-            f"groupby= maps assets to labels, but the assets of the rows of {rows_name} are not "
-            "known. Index the rows by (date, asset), or pass one label per row."
-        )
-    if not label_of.index.is_unique:
-        repeated = label_of.index[label_of.index.duplicated()][0]
-        raise ValueError(f"groupby= has several labels for the asset {repeated!r}. Keep one.")
-    if not assets.labels.isin(label_of.index).any():
-        raise ValueError(
-            f"groupby= has no label for any asset of {rows_name}: its keys are such as "
-            f"{label_of.index[0]!r}, the assets such as {assets.labels[0]!r}."
-            if len(label_of)
-            else "groupby= is empty. It needs a label for each asset."
-        )
-    of_assets = _labels_of_groups(pd.Index(label_of.reindex(assets.labels)))
-    codes = of_assets.codes[assets.codes]
-    used = np.flatnonzero(np.bincount(codes, minlength=len(of_assets)))
-    return _compact(codes, of_assets.labels, used)
-
-
-def _labels_of_groups(index: pd.Index) -> Labels:
-    if isinstance(index, pd.CategoricalIndex):
-        return _labels_of_categories(index)
-    codes, labels = pd.factorize(index, use_na_sentinel=False, sort=True)
-    return Labels(codes, labels)
-
-
-def _labels_of_categories(index: pd.CategoricalIndex) -> Labels:
-    """Labels that occur among categories, in the order of the labels, a missing one last."""
-    codes, labels = _ascending(index.codes.astype(np.intp), index.categories)
-    missing = codes < 0
-    if missing.any():
-        codes = np.where(missing, len(labels), codes)
-        labels = labels.append(pd.Index([np.nan]))
-    used = np.flatnonzero(np.bincount(codes, minlength=len(labels)))
-    return _compact(codes, labels, used)
-
-
 def asset_labels(
     X: object, *, n_rows: int, dates: object, assets: object, date_level: str | int | None
 ) -> Labels | None:
     """Assets of the rows of X from ``assets=`` or its (date, asset) index, or None."""
-    if dates is None and assets is not None and not isinstance(_index_of(X), pd.MultiIndex):
+    if dates is None and assets is not None and not isinstance(index_of(X), pd.MultiIndex):
         return _labels_of_values(assets, n_rows, "asset", "assets=")
     panel = find_panel(X, n_rows=n_rows, dates=dates, assets=assets, date_level=date_level)
     return None if panel is None else panel.assets

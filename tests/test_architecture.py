@@ -19,7 +19,8 @@ ROOT = Path(__file__).parents[1]
 # from beside itself.
 ARRAYS = "_typing exceptions _kernels _definite _collinear"
 ROWS = (
-    f"{ARRAYS} _results _warn _limits _dates _calendar _spans _panel _undated _validation _sklearn"
+    f"{ARRAYS} _results _warn _limits _dates _calendar _spans _panel _groups _undated _validation "
+    "_sklearn"
 )
 FITS = (
     f"{ROWS} _known_targets _fitting _per_date _base _passes _risk_model _fitted preprocessing "
@@ -46,6 +47,7 @@ MAY_IMPORT = {
         "_sklearn": "_typing exceptions _kernels",
         "_known_targets": "_typing _sklearn",
         "_panel": "_typing exceptions _kernels _warn _limits _dates _calendar",
+        "_groups": "_typing _dates _panel",
         "_undated": "_typing exceptions _warn _dates",
         "_validation": (
             "_typing exceptions _kernels _warn _limits _dates _calendar _panel _undated _sklearn"

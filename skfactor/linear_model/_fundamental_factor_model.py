@@ -15,6 +15,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from skfactor._fitting import fitting
+from skfactor._groups import assets_of_cross_section, group_labels
 from skfactor._kernels.exponential import exponential_covariance, exponential_weights, fill_gaps
 from skfactor._kernels.grouped_regressions import (
     GroupedRegressions,
@@ -24,14 +25,7 @@ from skfactor._kernels.grouped_regressions import (
 )
 from skfactor._kernels.threads import Done
 from skfactor._limits import single_blas_thread
-from skfactor._panel import (
-    Labels,
-    Panel,
-    assets_of_cross_section,
-    check_same_rows,
-    find_panel,
-    group_labels,
-)
+from skfactor._panel import Labels, Panel, check_same_rows, find_panel
 from skfactor._passes.groups import GroupRecord
 from skfactor._passes.panel_rows import PanelRows
 from skfactor._passes.slopes import Slopes, count_warm_up

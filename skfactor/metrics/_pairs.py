@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils.validation import check_array
 
+from skfactor._groups import group_labels
 from skfactor._kernels.segments import Segments, segments_from_codes
-from skfactor._panel import Panel, check_same_rows, find_panel, group_labels, is_time_series
+from skfactor._panel import Panel, check_same_rows, find_panel, is_time_series
 from skfactor._typing import BoolArray, Float64Array, IntArray, RowLabels
 from skfactor._validation import check_row_weights, raise_if_infinite, raise_if_sparse
 from skfactor._warn import warn_user

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from skfactor._groups import group_labels
 from skfactor._kernels.quantile_numbers import quantile_numbers
 from skfactor._kernels.rank_correlations import segment_rank_correlations
 from skfactor._kernels.segments import segments_from_codes
-from skfactor._panel import group_labels
 from skfactor._typing import Float64Array, IntArray, RowLabels
 from skfactor.metrics._asset_rows import AssetRows, asset_rows, check_lag
 from skfactor.metrics._pairs import defined_values, panel_of, read_column, warn_of_dates

@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from skfactor._groups import group_labels
 from skfactor._kernels.legs import leg_weights
 from skfactor._kernels.rounding import LEVEL_ROUNDING
 from skfactor._kernels.segments import Segments, segments_from_codes
-from skfactor._panel import check_same_rows, find_panel, group_labels
+from skfactor._panel import check_same_rows, find_panel
 from skfactor._typing import Float64Array, IntArray, RowLabels
 from skfactor._validation import is_one_of, numbers
 from skfactor._warn import warn_user
