@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Hashable, Iterator
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Hashable
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -18,19 +16,17 @@ from sklearn.metrics import r2_score
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from skfactor._calendar import rows_of_dates
 from skfactor._dates import calendar_positions
 from skfactor._fitting import fit_task, fitting
 from skfactor._kernels.instrumented import (
     DateSums,
     Fitted,
     Problem,
-    date_sums,
     dependent_columns,
     explained_shares,
     held_out_squares,
 )
-from skfactor._kernels.segments import Segments, one_segment
+from skfactor._kernels.segments import one_segment
 from skfactor._kernels.threads import Done, report_nothing
 from skfactor._limits import single_blas_thread
 from skfactor._panel import Panel, find_panel, raise_if_one_row_a_date
@@ -44,7 +40,7 @@ from skfactor._sklearn import (
     StrOptions,
     feature_names_in,
 )
-from skfactor._typing import BoolArray, Float64Array, FloatArray, IntArray, RandomState, RowLabels
+from skfactor._typing import BoolArray, Float64Array, FloatArray, RandomState, RowLabels
 from skfactor._undated import warn_undated
 from skfactor._validation import (
     check_one_column,
@@ -54,16 +50,15 @@ from skfactor._validation import (
     is_one_of,
     is_whole,
     like_input,
-    numbers,
     raise_if_empty,
     raise_if_missing,
-    raise_if_repeated,
     random_source,
     validate_features,
     validate_target,
 )
 from skfactor._warn import warn_user
 from skfactor.decomposition._instrumented_inference import InstrumentedPCAInference
+from skfactor.decomposition._instrumented_rows import Rows, rows_of_segments
 from skfactor.decomposition._instrumented_sums import InstrumentedSums
 from skfactor.exceptions import RankDeficientWarning
 
@@ -89,20 +84,6 @@ _SCALE_MOVES, _ENOUGH_ROWS = 9.0, 30
 _FEWEST_RESIDUALS = 12
 # Where a fit without alphas and observed factors is stopped, from which that with them starts.
 _FIRST_TOLERANCE = 1e-2
-
-
-@dataclass(frozen=True, eq=False)
-class Rows:
-    """Validated rows of a panel."""
-
-    features: FloatArray  # (n_rows, L) characteristics
-    returns: Float64Array  # (n_rows,)
-    weights: Float64Array | None  # (n_rows,)
-    panel: Panel | None
-
-    @property
-    def segments(self) -> Segments:
-        return one_segment(len(self.features)) if self.panel is None else self.panel.segments
 
 
 class InstrumentedModel(
@@ -191,7 +172,7 @@ class InstrumentedModel(
         self._factors = factors
         with fit_task(self, X, y, len(rows.segments), "date") as done:
             self._finish(self._sums_of(rows, factors, done), None)
-            self.specific_variances_ = self._specific_variances(rows)
+            self.specific_variances_ = rows.specific_variances(self._paths())
         return self
 
     def _read_rows(
@@ -221,7 +202,7 @@ class InstrumentedModel(
             self._names = feature_names(self, X)
         weights = check_row_weights(sample_weight, X, len(values), "sample_weight")
         panel = self._find_panel(X, y, len(values), dates)
-        return Rows(values, target.reshape(-1), weights, panel)
+        return Rows(values, target.reshape(-1), weights, panel, self.add_constant)
 
     def _find_panel(
         self, X: ArrayLike, y: ArrayLike, n_rows: int, dates: RowLabels | None
@@ -240,15 +221,15 @@ class InstrumentedModel(
         self, rows: Rows, factors: pd.DataFrame | pd.Series | None, done: Done
     ) -> InstrumentedSums:
         """Sums of the dates of some rows, with the observed factors on them."""
-        segments, has_dates = rows.segments, rows.panel is not None
-        sums = self._date_sums(rows, segments, done)
-        labels: pd.Index = pd.RangeIndex(len(segments))
-        if rows.panel is not None:
-            labels = rows.panel.dates.labels
-        observed = self._look_up(factors, labels, has_dates)
         names = (*self._names, "const") if self.add_constant else tuple(self._names)
-        has_names = hasattr(self, "feature_names_in_")
-        return InstrumentedSums(sums, labels, observed, names, has_dates, has_names)
+        return InstrumentedSums(
+            rows.sums(rows.segments, done),
+            rows.dates,
+            rows.look_up(factors),
+            names,
+            rows.panel is not None,
+            hasattr(self, "feature_names_in_"),
+        )
 
     def _sums_as_in_fit(
         self, rows: Rows, factors: pd.DataFrame | pd.Series | None
@@ -259,45 +240,6 @@ class InstrumentedModel(
         if found != fitted:
             raise ValueError(f"factors has the columns {found}, and had {fitted} in fit.")
         return read
-
-    def _date_sums(self, rows: Rows, segments: Segments, done: Done) -> DateSums:
-        return date_sums(
-            rows.features,
-            rows.returns,
-            rows.weights,
-            segments,
-            add_constant=self.add_constant,
-            done=done,
-        )
-
-    def _look_up(self, factors: object, labels: pd.Index, has_dates: bool) -> pd.DataFrame:
-        """Observed factors (T, M) on some dates."""
-        if factors is None:
-            return pd.DataFrame(index=pd.RangeIndex(len(labels)))
-        if isinstance(factors, pd.Series):
-            factors = factors.to_frame()
-        if not isinstance(factors, pd.DataFrame):
-            raise ValueError(
-                f"factors is a {type(factors).__name__}; pass a DataFrame with the dates in its "
-                "index, one row per date."
-            )
-        if not has_dates:
-            raise ValueError(
-                "factors= are looked up by date, and the rows have none. Index X or y by (date, "
-                "asset), or pass dates=."
-            )
-        raise_if_repeated(factors.columns, "factors")
-        index = factors.index
-        if pd.api.types.is_integer_dtype(labels) and pd.api.types.is_integer_dtype(index):
-            # Numbers are dates here, whatever they are called.
-            index, labels = (pd.Index(each.to_numpy(), name="date") for each in (index, labels))
-        places = rows_of_dates(index, labels, ("factors", "X"))
-        values = numbers(factors, "factors")[places]
-        missing: BoolArray = np.asarray(np.isnan(values).any(axis=1))
-        if missing.any():
-            first = labels[missing][0]
-            raise ValueError(f"factors has missing values, first on {first}. Fill or drop them.")
-        return pd.DataFrame(values, columns=factors.columns)
 
     def _finish(self, read: InstrumentedSums, start: Float64Array | None) -> None:
         """Fit to the sums of all dates, and store what follows."""
@@ -477,38 +419,11 @@ class InstrumentedModel(
             {"n_assets": self._sums.n_rows, "condition_number": condition}, self.dates_
         )
 
-    @single_blas_thread
-    def _specific_variances(self, rows: Rows) -> pd.DataFrame | None:
-        """Mean squared residual and number of residuals of each asset; None without assets."""
-        if rows.panel is None or rows.panel.assets is None:
-            return None
-        assets = rows.panel.assets
-        paths = self._paths()
-        count, squares = np.zeros(len(assets), dtype=np.intp), np.zeros(len(assets))
-        for s, index in self._blocks(rows.segments):
-            residuals = rows.returns[index] - rows.features[index] @ paths[s, : self.n_features_in_]
-            if self.add_constant:
-                residuals -= paths[s, -1]
-            known = np.isfinite(residuals)
-            if rows.weights is not None:
-                known &= rows.weights[index] > 0.0
-            codes = assets.codes[index][known]  # each asset once, as the rows are of one date
-            count[codes] += 1
-            squares[codes] += residuals[known] ** 2
-        with np.errstate(invalid="ignore"):
-            return pd.DataFrame({"variance": squares / count, "n_dates": count}, assets.labels)
-
     def _paths(self) -> Float64Array:
         """Coefficients (T, L) of the characteristics on each date, Gamma h_t."""
         observed = self._observed.to_numpy(dtype=np.float64)
         paths = self.factors_.to_numpy() @ self.gamma_.to_numpy().T + self.gamma_alpha_.to_numpy()
         return np.asarray(paths + observed @ self.gamma_observed_.to_numpy().T)
-
-    @staticmethod
-    def _blocks(segments: Segments) -> Iterator[tuple[int, slice | IntArray]]:
-        """Number of each segment and its rows."""
-        for s, (start, stop) in enumerate(pairwise(segments.offsets)):
-            yield s, slice(start, stop) if segments.order is None else segments.order[start:stop]
 
     def _times(self, values: FloatArray, coefficients: Float64Array) -> Float64Array:
         """Characteristics, with the constant, times coefficients (L,) or (L, m)."""
@@ -630,7 +545,7 @@ class InstrumentedModel(
         read = self._sums_as_in_fit(rows, self._factors if factors is None else factors)
         halves = [read.sums, read.sums]
         if assets == "held-out":
-            halves = self._halves(rows, random_source(random_state))
+            halves = rows.halves(random_source(random_state))
         fewest = max(self.min_assets or 1, self.gamma_.shape[1])
         used: BoolArray = (halves[0].n_rows >= fewest) & (halves[1].n_rows >= fewest)
         if not used.any():
@@ -639,24 +554,6 @@ class InstrumentedModel(
         first, second = (half.take(used).with_ridge(self.ridge) for half in halves)
         left = held_out_squares(first, second, coefficients, given, self.gamma_.shape[1])
         return float(1.0 - left / (first.squares.sum() + second.squares.sum()))
-
-    @single_blas_thread
-    def _halves(self, rows: Rows, rng: np.random.RandomState) -> list[DateSums]:
-        """Sums of two random halves of the assets, of rows where they are not known."""
-        segments, n_rows = rows.segments, len(rows.features)
-        codes: IntArray = np.arange(n_rows)
-        n = n_rows
-        if rows.panel is not None and rows.panel.assets is not None:
-            codes, n = rows.panel.assets.codes, len(rows.panel.assets)
-        is_first = np.zeros(n, dtype=bool)
-        is_first[rng.permutation(n)[: n // 2]] = True
-        order = np.arange(n_rows) if segments.order is None else segments.order
-        halves = []
-        for half in (is_first[codes], ~is_first[codes]):
-            kept = half[order]
-            ends = np.concatenate([[0], np.cumsum(kept)])[segments.offsets]
-            halves.append(self._date_sums(rows, Segments(ends, order[kept]), report_nothing))
-        return halves
 
     @property
     def _n_features_out(self) -> int:
@@ -847,7 +744,7 @@ class InstrumentedModel(
             squares = self.ridge * np.diag(self._sums.mean_moments)
             penalty = gamma.T @ (gamma * squares[:, None])
         out = np.zeros(betas.shape)
-        for _, index in self._blocks(segments):
+        for _, index in rows_of_segments(segments):
             known = np.isfinite(betas[index]).all(axis=1)
             if weights is not None:
                 known &= weights[index] > 0.0

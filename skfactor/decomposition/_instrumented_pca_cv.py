@@ -16,11 +16,8 @@ from skfactor._kernels.instrumented import DateSums, Problem, explained_squares,
 from skfactor._sklearn import HasMethods, Interval, StrOptions
 from skfactor._typing import BoolArray, Float64Array, IntArray, RandomState, RowLabels
 from skfactor._validation import is_whole, raise_if_empty, random_source
-from skfactor.decomposition._instrumented_model import (
-    INSTRUMENTED_CONSTRAINTS,
-    InstrumentedModel,
-    Rows,
-)
+from skfactor.decomposition._instrumented_model import INSTRUMENTED_CONSTRAINTS, InstrumentedModel
+from skfactor.decomposition._instrumented_rows import Rows
 from skfactor.decomposition._instrumented_sums import InstrumentedSums
 
 _DEFAULT_FOLDS = 5
@@ -190,7 +187,7 @@ class InstrumentedPCACV(InstrumentedModel):
                 best = int(np.argmax(self.cv_results_["r2"].to_numpy()))
                 self.n_components_ = numbers[best]
             self._finish(read, None)
-            self.specific_variances_ = self._specific_variances(rows)
+            self.specific_variances_ = rows.specific_variances(self._paths())
         return self
 
     def _numbers(self, n_characteristics: int) -> list[int]:
@@ -211,7 +208,7 @@ class InstrumentedPCACV(InstrumentedModel):
         self, X: ArrayLike, y: ArrayLike, rows: Rows, read: InstrumentedSums, numbers: list[int]
     ) -> pd.DataFrame:
         """R squared of each number over the held-out dates, and of each fold."""
-        halves = self._halves(rows, random_source(self.random_state))
+        halves = rows.halves(random_source(self.random_state))
         # The same dates for all numbers.
         fewest = max(self.min_assets or 1, numbers[-1])
         usable: BoolArray = np.minimum(halves[0].n_rows, halves[1].n_rows) >= fewest
