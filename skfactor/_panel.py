@@ -298,7 +298,7 @@ def find_panel(
     ------
     ValueError
         If a date or asset is missing, an asset occurs twice on a date, X and y are indexed
-        differently, the date level cannot be found, an index repeats text that is no date, or
+        differently, the date level cannot be found, an index repeats text that is not a date, or
         ``date_level=None`` and there are dates.
     """
     check_same_rows(X, y)
@@ -364,9 +364,9 @@ def _raise_if_text_repeats(indexes: list[pd.Index]) -> None:
     if index is not None:
         label = index[index.duplicated()][0]
         raise ValueError(
-            f"The index repeats {label!r} and other text that is no date, so rows of several dates "
-            "would be taken together. Index rows by (date, asset), or pass dates=; text is read "
-            "as dates if it is written 2024-01 or 2024-01-31, or if the index is named 'date'."
+            f"The index repeats {label!r} and other text that is not a date, so rows of several "
+            "dates would be taken together. Index rows by (date, asset), or pass dates=; text is "
+            "read as dates if it is written 2024-01 or 2024-01-31, or if the index is named 'date'."
         )
 
 

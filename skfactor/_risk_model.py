@@ -50,7 +50,7 @@ class RiskModel(Result):
     Raises
     ------
     TypeError
-        If a part is no DataFrame or Series.
+        If a part is not a DataFrame or Series.
     ValueError
         If labels repeat or differ between the parts, values are infinite or text, the factors'
         covariance has a NaN, is not symmetric or not positive semidefinite, or a specific variance
@@ -198,7 +198,7 @@ class RiskModel(Result):
         Raises
         ------
         TypeError
-            If the weights are no Series or DataFrame.
+            If the weights are not a Series or DataFrame.
         ValueError
             If an asset is not in the model or occurs twice, a weight is NaN, or a portfolio holds
             an unknown asset.

@@ -287,7 +287,7 @@ def _explain_text(X: ArrayLike, error: Exception) -> None:
     advice = f"Convert numbers that are text with {convert}; or pass {left}."
     if not _are_numbers(pd.Series(np.asarray(X[text[0]]))):  # type: ignore[call-overload,index]  # a frame of pandas or polars
         advice = (
-            f"Labels of groups, such as industries, are no features: pass {left}, and "
+            f"Labels of groups, such as industries, are not features: pass {left}, and "
             f"groupby=X[{text[0]!r}] to steps that take it, such as FactorNeutralizer. For a "
             f"premium of each group pass {dummies}."
         )
@@ -382,7 +382,7 @@ def check_significance(significance: object) -> None:
 
 
 def named_metadata(params: object) -> dict[str, Any]:
-    """Metadata by its name; ``TypeError`` for what is no mapping."""
+    """Metadata by its name; ``TypeError`` for what is not a mapping."""
     if params is not None and not isinstance(params, Mapping):
         raise TypeError(
             f"params has to be a dict of metadata by name; found {type(params).__name__}."
@@ -406,7 +406,7 @@ def is_whole(value: object) -> bool:
 
 
 def random_source(random_state: object) -> np.random.RandomState:
-    """Where random numbers come from; ``ValueError`` for what is no seed."""
+    """Where random numbers come from; ``ValueError`` for what is not a seed."""
     if is_whole(random_state) and not 0 <= random_state < 2**32:
         raise ValueError(f"random_state={random_state!r} has to lie between 0 and 2**32 - 1.")
     source: np.random.RandomState = check_random_state(random_state)

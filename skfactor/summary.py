@@ -163,7 +163,7 @@ def premia_table(
     Raises
     ------
     TypeError
-        If something is no model of premia.
+        If something is not a model of premia.
     ValueError
         If there are no models, names repeat or are of another number, the statistic is unknown, or
         a model cannot give this covariance.

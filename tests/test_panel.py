@@ -695,7 +695,7 @@ def test_a_range_that_is_named_like_a_date_holds_the_dates_of_periods():
     assert list(time_index(X)) == [2000, 2001, 2002, 2003, 2004, 2005]
     assert time_index(X.rename_axis("row")) is None
     months = pd.Series(np.zeros(6), pd.period_range("2020-01", periods=6, freq="M"))
-    assert time_index(X, months).equals(months.index)  # dates that are no numbers come first
+    assert time_index(X, months).equals(months.index)  # dates that are not numbers come first
     years = months.set_axis(pd.period_range("2000", periods=6, freq="Y", name="year"))
     check_same_rows(X, years)
     assert is_time_series(X)

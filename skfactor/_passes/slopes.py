@@ -50,7 +50,7 @@ class Slopes:
     has_names: bool = False  # whether the exposures came with names
     collinear: str = ""  # which exposures are, on one of the dates without an estimate for that
     groups: GroupRecord | None = None  # of whose groups slopes are, between const and exposures
-    thin: BoolArray | None = None  # (T,) fewer assets than coefficients, where that is no number
+    thin: BoolArray | None = None  # (T,) fewer assets than coefficients, where that is not a number
 
     @classmethod
     @single_blas_thread  # the condition numbers are of many small matrices
@@ -178,7 +178,7 @@ class Slopes:
         """Warn once about dates without an estimate, or raise.
 
         With ``refuse`` any raises. Of a ``whole`` fit the first dates, before there are exposures,
-        are no failures, and it raises if no date is left; of a part others may make up for that.
+        are not failures, and it raises if no date is left; of a part others may make up for that.
         """
         if self.thin is None and np.isfinite(self.lambdas.to_numpy()).all():  # as almost always
             return

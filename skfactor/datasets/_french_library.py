@@ -226,8 +226,8 @@ def _download(name: str, address: str, kept: Path) -> bytes:
         raise ConnectionError(f"{address} cannot be reached ({found}). {by_hand}") from error
     if not zipfile.is_zipfile(BytesIO(content)):
         raise ConnectionError(
-            f"{address} answered with something that is no zip file, such as the page of a proxy. "
-            f"{by_hand}"
+            f"{address} answered with something that is not a zip file, such as the page of a "
+            f"proxy. {by_hand}"
         )
     return content
 
@@ -329,7 +329,7 @@ def _unzip(content: bytes) -> str:
                 text = file.read(_MOST_UNPACKED + 1)
     # In this order: broken, another or no compression, encrypted, cut off, as each says itself.
     except (zipfile.BadZipFile, zlib.error, LZMAError, NotImplementedError, RuntimeError) as error:
-        raise ValueError(f"is no zip file that can be read ({error})") from error
+        raise ValueError(f"is not a zip file that can be read ({error})") from error
     except (EOFError, OSError, OverflowError, MemoryError) as error:
         raise ValueError(f"is a damaged zip file ({type(error).__name__}: {error})") from error
     if len(text) > _MOST_UNPACKED:

@@ -670,7 +670,7 @@ class InstrumentedModel(
         Raises
         ------
         ValueError
-            If the method is unknown, ``n_draws`` is no whole number, or nothing was estimated.
+            If the method is unknown, ``n_draws`` is not a whole number, or nothing was estimated.
         """
         check_is_fitted(self)
         if not is_one_of(method, ("bootstrap",)):

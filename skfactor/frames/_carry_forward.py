@@ -58,7 +58,7 @@ def carry_forward(
     TypeError
         If ``accounts`` or ``index`` are of another type.
     ValueError
-        If dates are no datetimes or Periods, an asset has two accounts of one date (with
+        If dates are not datetimes or Periods, an asset has two accounts of one date (with
         ``known_from``: also known on the same date), accounts were published before their date, no
         asset is in both, or nothing is known on any row.
 

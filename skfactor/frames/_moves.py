@@ -351,7 +351,7 @@ def stack_characteristics(
     Raises
     ------
     TypeError
-        If characteristics are no mapping, or one is not a DataFrame.
+        If characteristics are not a mapping, or one is not a DataFrame.
     ValueError
         If there is no characteristic, a date or an asset occurs twice in one, or the dates cannot
         be matched.

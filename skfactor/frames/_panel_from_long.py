@@ -243,7 +243,7 @@ def _times_of_numbers(labels: pd.Index) -> pd.Index:
     serial = odd in _EXCEL
     how = "unit='D', origin='1899-12-30'" if serial else "format=..."
     raise ValueError(
-        f"{odd} is no date such as 202401, 20240131 or 2024"
+        f"{odd} is not a date such as 202401, 20240131 or 2024"
         f"{', but may be a serial number of a spreadsheet' if serial else ''}. Convert the column "
         f"with pandas.to_datetime(column, {how})."
     )
@@ -278,7 +278,7 @@ def _times_of_text(labels: list[str]) -> pd.Index:
 def _strict(labels: pd.Index, form: str) -> pd.DatetimeIndex:
     read = pd.to_datetime(labels, format=form, errors="coerce")
     if read.hasnans:
-        raise ValueError(f"{labels[read.isna()][0]} is no day of the calendar.")
+        raise ValueError(f"{labels[read.isna()][0]} is not a day of the calendar.")
     return pd.DatetimeIndex(read)
 
 
@@ -414,7 +414,7 @@ def _converted(panel: pd.DataFrame) -> dict[Any, pd.Series]:
 
 
 def _has_leading_zeros(values: Any) -> bool:
-    """Whether values are codes such as 001690, which are no numbers."""
+    """Whether values are codes such as 001690, which are not numbers."""
     return any(isinstance(each, str) and re.fullmatch(r"0\d+", each) for each in values)
 
 

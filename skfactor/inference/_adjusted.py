@@ -99,7 +99,7 @@ class AdjustedTests(Result):
 
 
 def check_method(method: object, *, are_drawn: bool = False) -> None:
-    """Raise ``ValueError`` for what is no method of adjustment, or needs draws of t values."""
+    """Raise ``ValueError`` for what is not a method of adjustment, or needs draws of t values."""
     known = [*_METHODS, "romano-wolf"] if are_drawn else [*_METHODS]
     if isinstance(method, str) and method in known:
         return

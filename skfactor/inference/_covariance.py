@@ -167,7 +167,7 @@ def register_covariance(kind: PremiaCovariance) -> None:
     Raises
     ------
     TypeError
-        If it is no object of a `PremiaCovariance`.
+        If it is not an object of a `PremiaCovariance`.
     ValueError
         If the name is "auto" or of one of the package's own kinds.
 

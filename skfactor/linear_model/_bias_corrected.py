@@ -33,7 +33,7 @@ from skfactor.linear_model._two_pass_model import TWO_PASS_CONSTRAINTS, TwoPassM
 
 _CORRECTED = "is for least-squares slopes, and these are corrected for the errors of the betas."
 _INFLUENCE_NOTE = "Slopes and estimated betas add to the errors, as in a correctly specified model."
-# Why an asset with betas of all periods is no part of a correction.
+# Why an asset with betas of all periods is not part of a correction.
 _LEFT_OUT = {
     "instrumental": "too few returns, or constant or collinear factors, in odd or in even periods",
     "litzenberger-ramaswamy": "no more returns than coefficients, so that betas have no errors",

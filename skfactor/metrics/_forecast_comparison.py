@@ -172,7 +172,7 @@ def compare_forecasts(
     Raises
     ------
     TypeError
-        If forecasts are no mapping.
+        If forecasts are not a mapping.
     ValueError
         If there are fewer than two forecasts, one has other rows than ``y_true``, no row has all of
         them, and as `evaluate_forecasts`.

@@ -158,7 +158,7 @@ def read_pairs(
     groupby: RowLabels | None = None,
     sample_weight: ArrayLike | None = None,
 ) -> Pairs:
-    """Pairs without NaN by date (and group); a row of zero weight is no pair."""
+    """Pairs without NaN by date (and group); a row of zero weight is not a pair."""
     actual = _one_column(y_true, "y_true", metric)
     predicted = _one_column(y_pred, "y_pred", metric)
     check_same_shape(actual, predicted)

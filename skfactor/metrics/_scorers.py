@@ -263,7 +263,7 @@ def get_scorer(scoring: str | Callable[..., float]) -> Callable[..., float]:
         return SCORERS[scoring]
     if not known or scoring not in get_scorer_names():
         raise ValueError(
-            f"scoring={scoring!r} is no scorer: neither one of {sorted(SCORERS)}, nor one of "
+            f"scoring={scoring!r} is not a scorer: neither one of {sorted(SCORERS)}, nor one of "
             "sklearn.metrics.get_scorer_names()."
         )
     scorer: Callable[..., float] = sklearn_scorer(scoring)

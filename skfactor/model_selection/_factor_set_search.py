@@ -407,7 +407,7 @@ class FactorSetSearchCV(
         Raises
         ------
         TypeError
-            If these are no moments.
+            If these are not moments.
         ValueError
             As in `fit`, or if the score needs rows.
         """

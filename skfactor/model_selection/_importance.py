@@ -85,10 +85,10 @@ def forecast_importance(
     Raises
     ------
     TypeError
-        If X is no DataFrame.
+        If X is not a DataFrame.
     ValueError
-        If there are no fits, they are of other rows, a feature is no column, or the method or score
-        is unknown.
+        If there are no fits, they are of other rows, a feature is not a column, or the method or
+        score is unknown.
 
     Warns
     -----

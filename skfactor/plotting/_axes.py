@@ -163,7 +163,7 @@ def by_date(data: pd.DataFrame | pd.Series, what: str) -> Any:
 
 
 def date_values(dates: pd.Index) -> np.ndarray[Any, Any]:
-    """Dates as datetimes (T,), Periods at their start; numbers that are no dates as they are."""
+    """Dates as datetimes (T,), Periods at their start; numbers that are not dates as they are."""
     dates = check_dates(dates)
     if isinstance(dates, pd.PeriodIndex):
         return np.asarray(dates.to_timestamp(how="start").to_numpy())

@@ -148,7 +148,7 @@ class FactorSetDisplay:
         Raises
         ------
         TypeError
-            If the estimator is no search of factor sets.
+            If the estimator is not a search of factor sets.
         ValueError
             If ``n_best`` is not a positive whole number.
         """

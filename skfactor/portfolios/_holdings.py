@@ -85,7 +85,7 @@ def hold_portfolio(
     Parameters
     ----------
     weights : Series of shape (n_rows,) or DataFrame of shape (n_dates, n_assets)
-        Weights indexed by (date, asset), or a wide frame; 0, or no row, is no position. They are
+        Weights indexed by (date, asset), or a wide frame; 0, or no row, is not a position. They are
         shares of the wealth at the start of the date; the rest is held in cash.
     returns : Series or DataFrame
         Simple returns of the same rows. The return in a row is earned after its weight was set:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from skfactor._typing import IntArray
 
-# Combinations of labels; more are no portfolios, but what was to be sorted.
+# Combinations of labels; more are not portfolios, but what was to be sorted.
 _MOST_CELLS = 1_000_000
 # Whole numbers below this one are exact as floats.
 _EXACT = 2.0**53

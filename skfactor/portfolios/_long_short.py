@@ -55,7 +55,7 @@ def long_short_weights(
     Returns
     -------
     Series or ndarray of shape (n_rows,)
-        On each date the long weights sum to 1 and the short ones to -1; 0 is no position.
+        On each date the long weights sum to 1 and the short ones to -1; 0 is not a position.
 
     Raises
     ------

@@ -285,7 +285,8 @@ class FactorInteractions(PerDateTransformer):
             date = panel.dates.labels[panel.dates.codes[row]]
             raise ValueError(
                 f"The column {self.macro_features_[column]!r} differs between the assets of a "
-                f"date, such as {date}, so it is no macroeconomic variable. Leave it out of macro=."
+                f"date, such as {date}, so it is not a macroeconomic variable. Leave it out "
+                "of macro=."
             )
         return by_date
 
@@ -332,7 +333,7 @@ def constant_within_dates(X: object) -> list[Hashable]:
     Raises
     ------
     ValueError
-        If X is no DataFrame that carries its dates.
+        If X is not a DataFrame that carries its dates.
 
     Examples
     --------

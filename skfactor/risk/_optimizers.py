@@ -33,7 +33,7 @@ def skfolio_prior(model: RiskModel, expected_returns: pd.Series | None = None) -
     ImportError
         If skfolio is not installed.
     TypeError, ValueError
-        If the model is no RiskModel; in `fit`, if the risk or the expected return of an asset is
+        If the model is not a RiskModel; in `fit`, if the risk or the expected return of an asset is
         not known.
 
     Examples
@@ -99,7 +99,7 @@ def cvxrisk_model(model: RiskModel, assets: pd.Index | None = None) -> object:
     ImportError
         If cvxrisk is not installed.
     TypeError, ValueError
-        If the model is no RiskModel, or the risk of an asset is not known.
+        If the model is not a RiskModel, or the risk of an asset is not known.
 
     Examples
     --------

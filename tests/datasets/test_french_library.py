@@ -293,7 +293,7 @@ def test_without_a_network_the_error_says_where_to_put_the_file(tmp_path, monkey
     [
         ("F-F_Nonsense", ValueError, r"no data set 'F-F_Nonsense'.* Names are those of the CSV"),
         ("Broken", ConnectionError, r"answered 503"),
-        ("Proxy", ConnectionError, r"no zip file, such as the page of a proxy"),
+        ("Proxy", ConnectionError, r"not a zip file, such as the page of a proxy"),
         ("Nothing", ValueError, r"has no table\. It was not kept"),
         ("Damaged", ValueError, r"3 names for 2 columns"),
         ("../../etc/passwd", ValueError, r"is not the name of a data set, such as"),
@@ -327,7 +327,9 @@ def test_dates_outside_the_table_raise(library):
 def test_a_kept_file_that_is_damaged_is_named_and_replaced(library, tmp_path):
     (tmp_path / "french").mkdir()
     (tmp_path / "french" / "F-F_Research_Data_Factors_CSV.zip").write_bytes(b"half a file")
-    with pytest.raises(ValueError, match=r"is no zip file .*\. With refresh=True it is replaced"):
+    with pytest.raises(
+        ValueError, match=r"is not a zip file .*\. With refresh=True it is replaced"
+    ):
         fetch_french("F-F_Research_Data_Factors", **library)
     assert len(fetch_french("F-F_Research_Data_Factors", refresh=True, **library)) == 4
 
@@ -408,11 +410,11 @@ ATTACKS = {
     "redirect to a file": (_status(302, Location="file:///etc/passwd"), "answered 302"),
     "redirect to ftp": (_status(302, Location="ftp://127.0.0.1/x"), "cannot be reached"),
     "redirect to itself": (_status(302, Location=f"/ftp/{NAME}_CSV.zip"), "answered 302"),
-    "empty": (_content(b""), "is no zip file"),
+    "empty": (_content(b""), "is not a zip file"),
     "no members": (_content(_empty_zip()), "zip file without files"),
     "folders only": (_content(_empty_zip("a", "b")), "zip file without files"),
-    "bad deflate": (_content(_bad_deflate()), "is no zip file that can be read"),
-    "half a file": (_content(WHOLE[:200]), "is no zip file"),
+    "bad deflate": (_content(_bad_deflate()), "is not a zip file that can be read"),
+    "half a file": (_content(WHOLE[:200]), "is not a zip file"),
     "encrypted": (_content(_header(6, 1)), r"encrypted, password required"),
     "unknown compression": (_content(_header(8, 77)), r"compression"),
     "lzma that is none": (_content(_header(8, 14)), "zip file"),

@@ -341,5 +341,7 @@ def test_scorers_are_found_by_name():
     assert get_scorer("r2") is not None  # of scikit-learn
     assert get_scorer(rank_ic_scorer) is rank_ic_scorer
     for wrong in ("rank_icc", None, 3):
-        with pytest.raises(ValueError, match=r"is no scorer: neither one of \['cross_sec.*get_sco"):
+        with pytest.raises(
+            ValueError, match=r"is not a scorer: neither one of \['cross_sec.*get_sco"
+        ):
             get_scorer(wrong)

@@ -304,5 +304,5 @@ def test_scores_of_this_package_are_found_by_name():
     sets = {"one": ["x1"], "both": ["x1", "x2"]}
     expected = compare_factor_sets(sets, X, y, scoring=rank_ic_scorer)
     pd.testing.assert_frame_equal(compare_factor_sets(sets, X, y, scoring="rank_ic"), expected)
-    with pytest.raises(ValueError, match=r"scoring='rank_icc' is no scorer"):
+    with pytest.raises(ValueError, match=r"scoring='rank_icc' is not a scorer"):
         compare_factor_sets(sets, X, y, scoring="rank_icc")
