@@ -21,18 +21,17 @@ from skfactor._kernels.moments import segment_counts, vary_between_segments_only
 from skfactor._kernels.segments import CHUNK, Segments, chunks, one_segment, segments_from_codes
 from skfactor._kernels.threads import run_on_threads
 from skfactor._limits import single_blas_thread
-from skfactor._panel import Labels, Panel, check_same_rows
+from skfactor._panel import Labels, Panel
 from skfactor._per_date import PerDateTransformer
 from skfactor._sklearn import (
     Interval,
 )
 from skfactor._typing import BoolArray, ColumnChoice, Float64Array, FloatArray, IntArray, RowLabels
 from skfactor._validation import (
-    check_lengths,
     check_row_weights,
     check_universe,
-    feature_names,
     like_input,
+    names_or_places,
     validate_features,
     which_columns,
 )
@@ -180,19 +179,12 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
             If columns vary over dates but within none, and scores of them mean nothing.
         """
         values = validate_features(self, X, reset=True)
-        named = hasattr(self, "feature_names_in_") or isinstance(X, pd.DataFrame)
-        names = feature_names(self, X) if named else list(range(values.shape[1]))
+        names = names_or_places(self, X)
         stays = self._stays(X, names, values)
         self._changed = np.flatnonzero(~stays)
         names = [names[k] for k in self._changed]
         self._learn_columns(names)
-        panel = self._panel(X, dates, len(values))
-        if y is not None:
-            check_lengths(X, y)
-            check_same_rows(X, y)
-        if panel is None:
-            self._check_undated(X, y, len(values))
-        self.per_date_ = panel is not None
+        panel = self._panel_of_fit(X, y, dates, len(values))
         weights = self._check_weights(weights, X, len(values))
         members = check_universe(universe, X, len(values))
         groups = self._groups(groupby, X, len(values), panel)

@@ -166,6 +166,20 @@ def append_dates(known: pd.Index, new: pd.Index) -> pd.Index:
     return known.append(new.rename(known.name))
 
 
+def dates_of_both(known: pd.Index, new: pd.Index, *, had: bool, has: bool) -> pd.Index:
+    """Dates followed by other ones, as `append_dates`; without any they are numbered.
+
+    Raises ``ValueError`` if one side ``had`` dates and the other has none, or the other way round.
+    """
+    if had != has:
+        before, now = ("dates", "none") if had else ("no dates", "dates")
+        raise ValueError(
+            f"Earlier calls had {before}, but the rows have {now} here. Index X or y by (date, "
+            "asset) in every call, or pass dates=."
+        )
+    return append_dates(known, new) if had else pd.RangeIndex(len(known) + len(new))
+
+
 def _kind(dates: pd.Index) -> str:
     """What dates are, in words; only those of one kind can be put in order."""
     if isinstance(dates, pd.PeriodIndex):

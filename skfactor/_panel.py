@@ -7,6 +7,7 @@ label, and row numbers are never dates.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -337,6 +338,16 @@ def find_panel(
     if found_assets is not None:
         _check_unique(found_dates, found_assets, passed=dates is not None)
     return Panel(found_dates, found_assets, segments)
+
+
+def one_cross_section(X: pd.DataFrame, date_level: str | int | None) -> tuple[Hashable, pd.Index]:
+    """Date, if there is one, and assets of rows indexed by asset or by (date, asset)."""
+    if X.index.nlevels == 1:
+        return None, X.index
+    panel = find_panel(X, n_rows=len(X), date_level=date_level)
+    if panel is None or panel.assets is None or len(panel.dates) > 1:
+        raise ValueError("X has several dates; pass the rows of one.")
+    return panel.dates.labels[0], panel.assets.labels[panel.assets.codes]
 
 
 def raise_if_dated(indexes: list[pd.Index], dates: RowLabels | None) -> None:

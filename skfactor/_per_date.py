@@ -10,10 +10,17 @@ from numpy.typing import ArrayLike
 from sklearn.base import OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import Tags
 
-from skfactor._panel import Panel, find_panel, is_time_series, raise_if_one_row_a_date
+from skfactor._panel import (
+    Panel,
+    check_same_rows,
+    find_panel,
+    is_time_series,
+    raise_if_one_row_a_date,
+)
 from skfactor._sklearn import CallbackSupportMixin, Estimator
 from skfactor._typing import RowLabels
 from skfactor._undated import warn_undated
+from skfactor._validation import check_lengths
 
 
 class PerDateTransformer(
@@ -50,6 +57,25 @@ class PerDateTransformer(
             time_series=time_series,
         )
         raise_if_one_row_a_date(panel, n_rows, type(self).__name__)
+        return panel
+
+    def _panel_of_fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike | None,
+        dates: RowLabels | None,
+        n_rows: int,
+        *,
+        assets: RowLabels | None = None,
+    ) -> Panel | None:
+        """The panel of rows that are fitted to; whether they have dates is stored."""
+        panel = self._panel(X, dates, n_rows, assets=assets)
+        if y is not None:
+            check_lengths(X, y)
+            check_same_rows(X, y)
+        if panel is None:
+            self._check_undated(X, y, n_rows)
+        self.per_date_ = panel is not None
         return panel
 
     def _check_undated(self, X: ArrayLike, y: Any, n_rows: int) -> None:

@@ -428,6 +428,13 @@ def feature_names(estimator: BaseEstimator, X: ArrayLike | None = None) -> list[
     return [f"x{i}" for i in range(estimator.n_features_in_)]
 
 
+def names_or_places(estimator: BaseEstimator, X: ArrayLike) -> list[Hashable]:
+    """What users call the columns of X: by their names, in an array by their places."""
+    if hasattr(estimator, "feature_names_in_") or isinstance(X, pd.DataFrame):
+        return feature_names(estimator, X)
+    return list(range(estimator.n_features_in_))
+
+
 def which_columns(
     chosen: Sequence[Hashable], names: Sequence[Hashable], parameter: str
 ) -> BoolArray:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from skfactor._collinear import describe_collinear
-from skfactor._dates import append_dates
+from skfactor._dates import dates_of_both
 from skfactor._kernels.collinear import find_collinear
 from skfactor._kernels.cross_moments import CrossMoments, segment_cross_moments
 from skfactor._kernels.least_squares import Rows
@@ -112,22 +112,13 @@ class PooledMoments:
 
     def __add__(self, other: PooledMoments) -> PooledMoments:
         """Moments of the dates of both; raise if a date is in both, or the models differ."""
-        if self.has_dates != other.has_dates:
-            had, has = ("dates", "none") if self.has_dates else ("no dates", "dates")
-            raise ValueError(
-                f"Earlier calls had {had}, but the rows have {has} here. Index X or y by (date, "
-                "asset) in every call, or pass dates=."
-            )
         if not self.labels.equals(other.labels) or self.date_effects != other.date_effects:
             raise ValueError(
                 f"Sums of {list(self.labels)} and of {list(other.labels)} are of different models. "
                 "Use the same exposures, fit_intercept and date_effects for all dates."
             )
-        n_dates = len(self.dates) + len(other.dates)
-        dates: pd.Index = pd.RangeIndex(n_dates)
-        if self.has_dates:
-            dates = append_dates(self.dates, other.dates)
-        order = np.arange(n_dates) if dates.is_monotonic_increasing else dates.argsort()
+        dates = dates_of_both(self.dates, other.dates, had=self.has_dates, has=other.has_dates)
+        order = np.arange(len(dates)) if dates.is_monotonic_increasing else dates.argsort()
         by_date = take_segments(join_segments([self.by_date, other.by_date]), order)
         assets, by_asset = None, None
         if self.assets is not None and other.assets is not None:

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from skfactor._collinear import describe_collinear
-from skfactor._dates import append_dates, calendar_positions, only_counts
+from skfactor._dates import calendar_positions, dates_of_both, only_counts
 from skfactor._kernels.grouped_regressions import GroupedRegressions
 from skfactor._kernels.least_squares import LeastSquares
 from skfactor._kernels.records import Record
@@ -107,22 +107,13 @@ class Slopes:
 
     def __add__(self, other: Slopes) -> Slopes:
         """Slopes of the dates of both; raise if a date is in both, or the models differ."""
-        if self.has_dates != other.has_dates:
-            had, has = ("dates", "none") if self.has_dates else ("no dates", "dates")
-            raise ValueError(
-                f"Earlier calls had {had}, but the rows have {has} here. Index X or y by (date, "
-                "asset) in every call, or pass dates=."
-            )
         groups = self._groups_of_both(other)
         columns = self.lambdas.columns
         if groups is not None:
             columns = pd.Index(
                 [*columns[: int(self.has_const)], *groups.labels, *self.names], tupleize_cols=False
             )
-        if self.has_dates:
-            dates = append_dates(self.dates, other.dates)
-        else:
-            dates = pd.RangeIndex(len(self.dates) + len(other.dates))
+        dates = dates_of_both(self.dates, other.dates, had=self.has_dates, has=other.has_dates)
         order = slice(None) if dates.is_monotonic_increasing else dates.argsort()
         pair = self.lambdas, other.lambdas
         if groups is not None:

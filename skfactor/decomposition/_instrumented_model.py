@@ -29,7 +29,7 @@ from skfactor._kernels.instrumented import (
 from skfactor._kernels.segments import one_segment
 from skfactor._kernels.threads import Done, report_nothing
 from skfactor._limits import single_blas_thread
-from skfactor._panel import Panel, find_panel, raise_if_one_row_a_date
+from skfactor._panel import Panel, find_panel, one_cross_section, raise_if_one_row_a_date
 from skfactor._passes.cross_sections import raise_if_time_series
 from skfactor._passes.slopes import average_weights
 from skfactor._risk_model import RiskModel
@@ -791,13 +791,7 @@ class InstrumentedModel(
                 "Variances of residuals are known after a fit with dates and assets, and not after "
                 "partial_fit. Call fit with rows indexed by (date, asset)."
             )
-        date, assets = None, X.index
-        if X.index.nlevels > 1:
-            panel = find_panel(X, n_rows=len(X), date_level=self.date_level)
-            if panel is None or panel.assets is None or len(panel.dates) > 1:
-                raise ValueError("X has several dates; pass the rows of one.")
-            date = panel.dates.labels[0]
-            assets = panel.assets.labels[panel.assets.codes]
+        date, assets = one_cross_section(X, self.date_level)
         exposures = self.transform(pd.DataFrame(X))
         names = list(self.get_feature_names_out())
         known = self.specific_variances_

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from skfactor._dates import append_dates
+from skfactor._dates import dates_of_both
 from skfactor._kernels.instrumented import DateSums
 from skfactor._kernels.records import Record
 from skfactor._typing import Float64Array
@@ -27,11 +27,6 @@ class InstrumentedSums(Record):
 
     def __add__(self, other: InstrumentedSums) -> InstrumentedSums:
         """Sums of the dates of both; raise if a date is in both, or the models differ."""
-        if self.has_dates != other.has_dates:
-            raise ValueError(
-                "Earlier calls had dates and the rows have none here, or the other way round. "
-                "Index X or y by (date, asset) in every call, or pass dates=."
-            )
         if list(self.observed.columns) != list(other.observed.columns):
             raise ValueError(
                 f"Earlier calls had the factors {list(self.observed.columns)}, and the factors "
@@ -42,9 +37,7 @@ class InstrumentedSums(Record):
                 f"Sums of {list(self.names)} and of {list(other.names)} are of different models. "
                 "Use the same characteristics and add_constant for all dates."
             )
-        dates: pd.Index = pd.RangeIndex(len(self.dates) + len(other.dates))
-        if self.has_dates:
-            dates = append_dates(self.dates, other.dates)
+        dates = dates_of_both(self.dates, other.dates, had=self.has_dates, has=other.has_dates)
         order = np.asarray(dates.argsort())
         observed = pd.concat([self.observed, other.observed], ignore_index=True)
         return InstrumentedSums(

@@ -10,7 +10,7 @@ from typing import ClassVar, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
@@ -25,7 +25,7 @@ from skfactor._kernels.grouped_regressions import (
 )
 from skfactor._kernels.threads import Done
 from skfactor._limits import single_blas_thread
-from skfactor._panel import Labels, Panel, check_same_rows, find_panel
+from skfactor._panel import Labels, Panel, check_same_rows, find_panel, one_cross_section
 from skfactor._passes.groups import GroupRecord
 from skfactor._passes.panel_rows import PanelRows
 from skfactor._passes.slopes import Slopes, count_warm_up
@@ -35,6 +35,7 @@ from skfactor._risk_model import RiskModel
 from skfactor._sklearn import Interval, StrOptions
 from skfactor._typing import BoolArray, Float64Array, FloatArray, GroupLabels, IntArray, RowLabels
 from skfactor._validation import (
+    check_one_column,
     check_row_weights,
     column_index,
     raise_if_empty,
@@ -367,19 +368,6 @@ class FundamentalFactorModel(PanelRegression):
         self._newest = None
         return super().fit_slopes(slopes)
 
-    def _check_target(self, target: Float64Array) -> None:
-        if target.ndim == 2 and target.shape[1] > 1:
-            raise ValueError(
-                f"y has {target.shape[1]} columns, one per asset: FundamentalFactorModel takes "
-                "panels, with exposures in X and returns in one column of y. Stack the returns by "
-                "(date, asset), or use FactorBetas, which estimates exposures to given factors."
-            )
-        if target.ndim == 2:
-            warn_user(
-                "A column-vector y was passed when a 1d array was expected. Pass y.squeeze().",
-                DataConversionWarning,
-            )
-
     def _panel_rows(
         self,
         values: FloatArray,
@@ -389,7 +377,12 @@ class FundamentalFactorModel(PanelRegression):
         given: dict[str, object],
         dates: RowLabels | None,
     ) -> _Rows:
-        self._check_target(target)
+        check_one_column(
+            target,
+            "FundamentalFactorModel takes panels, with exposures",
+            "Stack the returns by (date, asset), or use FactorBetas, which estimates exposures to "
+            "given factors.",
+        )
         rows = super()._panel_rows(values, target, X, y, given, dates)
         n_rows, returns, weights = len(rows), rows.returns, rows.weights
         assets = None if rows.panel is None else rows.panel.assets
@@ -806,13 +799,7 @@ class FundamentalFactorModel(PanelRegression):
         if not isinstance(X, pd.DataFrame):
             raise ValueError("X has to be a DataFrame indexed by asset or by (date, asset).")
         values = validate_features(self, X, reset=False)
-        date, assets = None, X.index
-        if X.index.nlevels > 1:
-            panel = find_panel(X, n_rows=len(X), date_level=self.date_level)
-            if panel is None or panel.assets is None or len(panel.dates) > 1:
-                raise ValueError("X has several dates; pass the rows of one.")
-            date = panel.dates.labels[0]
-            assets = panel.assets.labels[panel.assets.codes]
+        date, assets = one_cross_section(X, self.date_level)
         return date, pd.DataFrame(values.astype(np.float64), assets, column_index(self._names))
 
     def _specific_returns(self) -> pd.DataFrame | None:

@@ -16,17 +16,11 @@ from skfactor._fitting import fitting
 from skfactor._groups import group_labels
 from skfactor._kernels.segments import one_segment, segments_from_codes
 from skfactor._limits import single_blas_thread
-from skfactor._panel import Labels, Panel, check_same_rows
+from skfactor._panel import Labels, Panel
 from skfactor._per_date import PerDateTransformer
 from skfactor._sklearn import Interval, StrOptions
 from skfactor._typing import BoolArray, FloatArray, RowLabels
-from skfactor._validation import (
-    check_lengths,
-    check_universe,
-    feature_names,
-    like_input,
-    validate_features,
-)
+from skfactor._validation import check_universe, like_input, names_or_places, validate_features
 from skfactor._warn import warn_user
 from skfactor.exceptions import UndefinedPortfolioWarning
 from skfactor.portfolios._breakpoints import find_rules
@@ -317,21 +311,14 @@ class PortfolioSorter(PerDateTransformer):
     ) -> FloatArray:
         """Fit, and labels (n_features, n_rows) of the rows."""
         values = validate_features(self, X, reset=True)
-        named = hasattr(self, "feature_names_in_") or isinstance(X, pd.DataFrame)
-        names = feature_names(self, X) if named else list(range(values.shape[1]))
+        names = names_or_places(self, X)
         self._rules = find_rules(
             names, self.n_portfolios, self.quantiles, self.breakpoints, self.n_extreme
         )
         self.n_portfolios_ = [rule.n_portfolios for rule in self._rules]
         if self.output == "combined":
             self.portfolios_ = self._combined_portfolios(names)
-        panel = self._panel(X, dates, len(values), assets=assets)
-        if y is not None:
-            check_lengths(X, y)
-            check_same_rows(X, y)
-        if panel is None:
-            self._check_undated(X, y, len(values))
-        self.per_date_ = panel is not None
+        panel = self._panel_of_fit(X, y, dates, len(values), assets=assets)
         mask = check_universe(universe, X, len(values))
         if mask is not None and all(rule.kind == "breakpoints" for rule in self._rules):
             raise ValueError("breakpoints= are given, so a universe has no say. Leave it out.")

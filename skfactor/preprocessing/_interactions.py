@@ -14,17 +14,11 @@ from sklearn.utils.validation import check_is_fitted
 from skfactor._fitting import fitting
 from skfactor._kernels.moments import segment_moments, vary_between_segments_only
 from skfactor._kernels.rounding import ROUNDING_UNITS
-from skfactor._panel import Panel, check_same_rows, find_panel
+from skfactor._panel import Panel, find_panel
 from skfactor._per_date import PerDateTransformer
 from skfactor._sklearn import Interval, feature_names_in
 from skfactor._typing import Float64Array, FloatArray, RowLabels
-from skfactor._validation import (
-    check_lengths,
-    feature_names,
-    like_input,
-    validate_features,
-    which_columns,
-)
+from skfactor._validation import like_input, names_or_places, validate_features, which_columns
 from skfactor._warn import warn_user
 from skfactor.exceptions import DegenerateScaleWarning
 
@@ -162,15 +156,8 @@ class FactorInteractions(PerDateTransformer):
             ambiguous.
         """
         values = validate_features(self, X, reset=True)
-        named = hasattr(self, "feature_names_in_") or isinstance(X, pd.DataFrame)
-        names = feature_names(self, X) if named else list(range(values.shape[1]))
-        panel = self._panel(X, dates, len(values))
-        if y is not None:
-            check_lengths(X, y)
-            check_same_rows(X, y)
-        if panel is None:
-            self._check_undated(X, y, len(values))
-        self.per_date_ = panel is not None
+        names = names_or_places(self, X)
+        panel = self._panel_of_fit(X, y, dates, len(values))
         chosen = self.macro(X) if callable(self.macro) else self.macro
         if chosen is None:
             chosen = [] if panel is None else _constant_columns(values, panel, names)
