@@ -289,7 +289,7 @@ def find_panel(
     n_rows : int
         Number of rows of X.
     dates, assets : array-like of shape (n_rows,) or scalar, optional
-        One date (asset) a row. A scalar date says that all rows are one cross-section.
+        One date (asset) per row. A scalar date says that all rows are one cross-section.
     date_level : str, int or None, default="auto"
         Name or position of the date level of a MultiIndex. None says that there are no dates.
     time_series : bool, default=False

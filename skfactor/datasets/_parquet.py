@@ -44,7 +44,7 @@ def iter_parquet(
     path : str, path, list of them, or polars.LazyFrame
         A file, several files, or a folder, whose names of subfolders such as ``year=2020`` are
         columns (hive partitions). A LazyFrame, such as one of ``polars.scan_parquet``, is collected
-        once to count the rows of each date and once a chunk, in any order of its rows.
+        once to count the rows of each date and once per chunk, in any order of its rows.
     by : str, default="date"
         Column of the dates.
     assets : str, optional

@@ -136,7 +136,7 @@ class InstrumentedPCAInference(Result):
         Raises
         ------
         ValueError
-            If a name is unknown, or no characteristic is to spare for so many latent factors.
+            If a name is unknown, or there are too few characteristics for the latent factors.
         """
         chosen_names = self._chosen(names)
         if len(self.names) <= self.n_latent:

@@ -91,7 +91,7 @@ class WideFactors(
         ------
         ValueError
             If X is a panel with one return per row, values are infinite or text, or missing with
-            ``missing="raise"``, an asset has no return, or there are not so many factors.
+            ``missing="raise"``, an asset has no return, or ``n_components`` is too large.
 
         Warns
         -----

@@ -62,7 +62,7 @@ def returns_from_prices(
     TypeError
         If the index does not hold datetimes or Periods.
     ValueError
-        If a price is not positive and finite or no number, or a date (of an asset) is missing or
+        If a price is not a positive and finite number, or a date (of an asset) is missing or
         occurs twice.
 
     Examples

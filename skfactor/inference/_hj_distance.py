@@ -77,7 +77,7 @@ class HJDistance(Result):
         """Confidence intervals of the squared distance and of the distance.
 
         Normal for the squared distance and cut at 0; that of the distance is its root. They hold
-        for a distance that is not zero: whether it is, the p-value tells.
+        for a distance that is not zero; the p-value tells whether it is.
 
         Parameters
         ----------

@@ -27,7 +27,7 @@ def compare_sharpe(
     needed [1]_ [2]_. If the factors of one model are among those of the other, both are equal if
     the additional factors have no alphas, which is tested by `grs_test` with robust errors.
     Otherwise the difference is compared with the normal distribution, which holds if the models
-    are distinct: if each needs factors that the other has not.
+    are distinct: if each needs factors that the other does not have.
 
     Parameters
     ----------

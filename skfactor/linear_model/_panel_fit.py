@@ -80,8 +80,8 @@ class PanelModel(PremiaModel, Generic[P]):
         """Add dates to those of earlier calls, for a panel that is not in memory at once.
 
         All rows of a date come in one call; the dates may come in any order. What is estimated is
-        what one `fit` to the dates of all calls estimates, and of them no rows are kept, but what
-        was read of each date. After a `fit`, it adds to the dates of that.
+        what one `fit` to the dates of all calls estimates. No rows are kept, only what was read of
+        each date. After a `fit`, it adds to the dates of that.
 
         Parameters
         ----------

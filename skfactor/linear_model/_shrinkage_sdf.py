@@ -70,13 +70,13 @@ class ShrinkageSDF(
     Parameters
     ----------
     kappa : float, default=0.3
-        Root of the expected maximal squared Sharpe ratio, a year, under the prior. The smaller, the
+        Root of the expected maximal squared Sharpe ratio per year under the prior. The smaller, the
         more is shrunk: the penalty is :math:`\lambda = P\, tr(\Sigma) / (T \kappa^2)`, with P
-        periods a year, so that it adapts to the length of the sample.
+        periods per year, so that it adapts to the length of the sample.
     n_nonzero : int or None, default=None
         Most coefficients that are not zero, by a lasso penalty beside. None is all.
     periods_per_year : float, default=12
-        Periods a year of the returns.
+        Periods per year.
     market : str, Series or None, default=None
         The market: the name of its column in X, or its returns indexed by date. The other returns
         are made neutral to it, and get its volatility, by betas and deviations of the periods of
@@ -208,7 +208,7 @@ class ShrinkageSDF(
         """Returns (T, N) of the assets as numbers, and those of the market."""
         if isinstance(X, pd.DataFrame) and X.index.nlevels > 1:
             raise ValueError(
-                f"X is indexed by {list(X.index.names)}, one return a row; {type(self).__name__} "
+                f"X is indexed by {list(X.index.names)}, one return per row; {type(self).__name__} "
                 "needs one row per period and one column per asset: pass returns.unstack() of a "
                 "Series of returns."
             )

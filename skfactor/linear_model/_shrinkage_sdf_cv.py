@@ -35,14 +35,14 @@ class ShrinkageSDFCV(ShrinkageSDF):
     Parameters
     ----------
     kappas : int or array-like, default=20
-        Roots of expected squared Sharpe ratios, a year, to try; a number of them between 0.01 and
+        Roots of expected squared Sharpe ratios per year, to try; a number of them between 0.01 and
         1.6 on a logarithmic scale.
     n_nonzero : int, sequence of int or None, default=None
         Numbers of coefficients that are not zero, to try with each kappa. None is all.
     n_folds : int, default=3
         Number of folds.
     periods_per_year : float, default=12
-        Periods a year of the returns.
+        Periods per year.
     market : str, Series or None, default=None
         The market, see `ShrinkageSDF`.
 
