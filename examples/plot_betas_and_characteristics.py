@@ -13,8 +13,8 @@ it explains: betas from the months before, characteristics of the month before.
 # %%
 # Returns, the market, and what is known a month before
 # -----------------------------------------------------
-# In each row stand the return of a month, the market's return in the same month, from which betas
-# are estimated, and characteristics shifted by one month.
+# Each row has the return of a month, the market's return in the same month, from which betas are
+# estimated, and characteristics shifted by one month.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -60,8 +60,8 @@ print(model[-1].summary(kernel="bartlett"))
 # %%
 # What shrinkage and hindsight do
 # -------------------------------
-# Vasicek's betas are drawn to the average of their month, the more the noisier they are. Betas of
-# the whole sample know the returns that they explain: no one could have used them.
+# Vasicek's betas are pulled towards the average of their month, the noisy ones more. Betas of the
+# whole sample know the returns that they explain: no one could have used them.
 
 models = {
     "rolling": rolling,

@@ -7,10 +7,10 @@ inside it, and what both are worth on months that neither has seen.
 """
 
 # %%
-# The panel is simulated, so that the truth is known: 150 stocks with five characteristics, of
-# which ``x1`` earns 0.8 percent a month for a standard deviation, ``x5`` nothing. Characteristics
-# of a row are known before its return is earned; of your own data, where both are dated alike, pair
-# them by :func:`~skfactor.frames.forward_returns`. Some stocks miss some months, and a few values
+# The panel is simulated, so that the truth is known: 150 stocks with five characteristics, of which
+# ``x1`` earns 0.8 percent a month for a standard deviation, ``x5`` nothing. Characteristics of a
+# row are known before its return is earned; with your own data, where both have the same date, pair
+# them with :func:`~skfactor.frames.forward_returns`. Some stocks miss some months, and a few values
 # are wrong by a factor of ten.
 
 import numpy as np
@@ -67,7 +67,7 @@ print(f"Rank IC {rank_ic(realized, expected):.3f}, by true premia {rank_ic(reali
 # %%
 # The search that an investor would use tomorrow is fitted to all months and scored on the last 24.
 # That ``x5``, which earns nothing, scores -0.05 says how far noise reaches in so few months: sets
-# whose scores are closer than that are alike, and the best is not always the true one.
+# whose scores are closer than that cannot be told apart, and the best is not always the true one.
 
 search.fit(X, y)
 for names, score in zip(sets, search.cv_results_["mean_test_score"], strict=True):

@@ -57,9 +57,9 @@ print(betas.assign(if_uncorrelated=apart.stack()).round(4))
 # %%
 # Premia
 # ------
-# There is no bill rate here, and none is needed: what is taken off all stocks of a day alike goes
-# into the intercept of that day, and the premia stay. (``excess_returns`` takes it off.) Nine
-# years of twenty survivors do not tell any premium from zero.
+# There is no bill rate here, and none is needed: what is subtracted from all stocks of a day goes
+# into the intercept of that day, and the premia stay. (``excess_returns`` takes it off.) With nine
+# years of twenty survivors no premium differs from zero significantly.
 
 print(model.summary())
 
@@ -67,7 +67,7 @@ print(model.summary())
 # Expected returns
 # ----------------
 # Betas times premia fit the averages of the span they are from. That is no forecast: estimated up
-# to 2018 and held against what came after, they do worse than one number for all stocks.
+# to 2018 and compared with what came after, they do worse than one number for all stocks.
 
 past, later = slice(None, "2018"), slice("2019", None)
 early = FamaMacBeth().fit(factors.loc[past], stocks.loc[past])

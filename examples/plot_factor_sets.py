@@ -7,9 +7,9 @@ seconds; and what the best of thousands of scores is worth.
 """
 
 # %%
-# The panel is simulated, so that the truth is known: five of fifteen characteristics earn
-# premia. What a regression needs of a month are the cross-products of its columns, which are the
-# same for all sets: they are read once, and each set has the numbers of refitting it in each fold.
+# The panel is simulated, so that the truth is known: five of fifteen characteristics earn premia.
+# All that a regression needs from a month are the cross-products of its columns, which are the same
+# for all sets: they are read once, and each set has the numbers of refitting it in each fold.
 
 import numpy as np
 
@@ -28,8 +28,8 @@ print(search.summary(n_best=5))
 
 # %%
 # Grey points are sets, the line is the best of each size. It is flat where it matters: many sets
-# score alike, and columns that earn nothing ride along by luck. The last panel says which columns
-# the best sets have in common.
+# have similar scores, and columns that earn nothing ride along by luck. The last panel says which
+# columns the best sets have in common.
 
 FactorSetDisplay.from_estimator(search)
 

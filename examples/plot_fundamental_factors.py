@@ -63,8 +63,8 @@ print(f"Percent expected in the month after {last}:")
 print(expected.loc[last].sort_values().mul(100.0).round(2).to_string())
 
 # %%
-# Neutral in dollars is not neutral to the market, ``skfactor.portfolios.hedge`` is. And twenty
-# stocks that lived to be chosen tell hardly any premium from zero.
+# Neutral in dollars is not neutral to the market, ``skfactor.portfolios.hedge`` is. And with twenty
+# stocks that survived to be chosen hardly any premium differs from zero.
 
 market = returns_from_prices(load_sp500(), "M").loc[earned.index]
 beta = FactorBetas().fit(market, earned["net_return"]).betas_.loc["net_return", "SP500"]

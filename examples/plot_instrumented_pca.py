@@ -43,7 +43,7 @@ ax.axvline(3, linestyle=":", color="grey")
 
 # %%
 # The characteristic that is noise does nothing for the exposures, and a test says so; momentum
-# does. Alphas, of which there are none in truth, are not told from zero.
+# does. Alphas, which are zero in truth, are not significant.
 
 model = InstrumentedPCA(3).fit(X, y)
 tests = model.inference(n_draws=99, random_state=0)

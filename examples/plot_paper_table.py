@@ -56,10 +56,10 @@ html = table.to_html()
 print(compare_r2(models["Fama-French"], models["Carhart"], **errors))
 
 # %%
-# A referee may ask about months that no model has seen. Here models of the months before a fold
-# are held against the average returns of the eleven years in it. On average all scores are below
-# zero: the mean of all portfolios would have been the better guess for each. Premia may be
-# significant over 68 years and still be no forecast for the next eleven.
+# A referee may ask about months that no model has seen. Here models of the months before a fold are
+# compared with the average returns of the eleven years in it. On average all scores are below zero:
+# the mean of all portfolios would have been the better guess for each. Premia may be significant
+# over 68 years and still be no forecast for the next eleven.
 
 sets = {"CAPM": three[:1], "Fama-French": three, "Carhart": four}
 compared = compare_factor_sets(sets, french[four], portfolios, cv=WalkForwardSplit(5))

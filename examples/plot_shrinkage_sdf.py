@@ -7,7 +7,7 @@ A stochastic discount factor of many portfolios: how much to shrink, and how few
 
 # %%
 # Eighteen of French's portfolios, neutral to the market. Each point of the map is a pair: a prior,
-# the Sharpe ratio a year that is expected, and how many portfolios may have a price of risk. Its
+# the Sharpe ratio per year that is expected, and how many portfolios may have a price of risk. Its
 # colour is the R squared of average returns in years that were held out.
 
 import numpy as np
@@ -33,8 +33,9 @@ print(f"Best: kappa {search.kappa_:.2f}, {search.n_nonzero_} portfolios")
 print(f"R squared out of sample {table.to_numpy().max():.2f}")
 
 # %%
-# Few of the original portfolios do not do. Of their principal components two do better, which is
-# what the authors find: prices of risk are sparse in components rather than in characteristics.
+# A few of the original portfolios are not enough. Two of their principal components do better,
+# which is what the authors find: prices of risk are sparse in components rather than in
+# characteristics.
 
 components = ReturnPCA(18).set_output(transform="pandas").fit_transform(returns)
 for name, each in {"portfolios": returns, "components": components}.items():

@@ -7,9 +7,9 @@ whose premia are known here, because the panel is simulated.
 """
 
 # %%
-# Value earns 0.6 percent a month for a standard deviation, size costs 0.4 percent. Returns are
-# in excess of the risk-free rate, and what is known of a stock in a row is known at the start of
-# the month whose return stands in it; of your own data ``lag=1`` moves what is dated later.
+# Value earns 0.6 percent a month for a standard deviation, size costs 0.4 percent. Returns are in
+# excess of the risk-free rate, and what a row says of a stock is known at the start of the month of
+# its return; with your own data ``lag=1`` moves what is dated later.
 
 import numpy as np
 import pandas as pd

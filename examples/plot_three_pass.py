@@ -8,7 +8,8 @@ Two passes need all factors that are priced. Three passes take the others from t
 # %%
 # The premium of momentum: from two passes with this factor alone and with others beside it, and
 # from three passes. All of these factors are traded, so that their means are premia to compare
-# with. Two passes change with the company that a factor keeps; three passes do not know of it.
+# with. The estimates of two passes depend on which other factors are included; those of three
+# passes do not.
 
 import pandas as pd
 from matplotlib import pyplot as plt

@@ -59,7 +59,7 @@ def evaluate_forecasts(
 
     On each date realized returns are regressed on expected ones [1]_. The average slope is 1 where
     a difference in expected returns is followed by the same difference in realized returns, below
-    1 where expectations are too extreme, and 0 where they tell nothing. Beside it: R squared out
+    1 where expectations are too extreme, and 0 where they say nothing. Beside it: R squared out
     of sample, returns by quantile of the expectation, and ICs with their decay.
 
     Parameters
@@ -89,7 +89,7 @@ def evaluate_forecasts(
     Returns
     -------
     ForecastEvaluation
-        With ``summary()``. All figures are a date, in the units of the returns; nothing is
+        With ``summary()``. All figures are per date, in the units of the returns; nothing is
         annualized.
 
     Raises

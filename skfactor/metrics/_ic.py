@@ -149,7 +149,7 @@ def icir(
     Returns
     -------
     float
-        A date, not annualized; the standard deviation has divisor T - 1. NaN if no date has a
+        Per date, not annualized; the standard deviation has divisor T - 1. NaN if no date has a
         value.
 
     Raises
