@@ -407,7 +407,7 @@ def is_whole(value: object) -> bool:
 
 def random_source(random_state: object) -> np.random.RandomState:
     """Where random numbers come from; ``ValueError`` for what is not a seed."""
-    if is_whole(random_state) and not 0 <= random_state < 2**32:
+    if isinstance(random_state, int | np.integer) and not 0 <= random_state < 2**32:
         raise ValueError(f"random_state={random_state!r} has to lie between 0 and 2**32 - 1.")
     source: np.random.RandomState = check_random_state(random_state)
     return source
