@@ -98,7 +98,7 @@ class PanelTransformer(PerDateTransformer, metaclass=ABCMeta):
 
     def _stays(self, X: ArrayLike, names: Sequence[Hashable], values: FloatArray) -> BoolArray:
         """Columns (n_features,) that stay as they are; ``names`` may be positions."""
-        chosen = self.passthrough
+        chosen: Any = self.passthrough  # or what a function finds
         if callable(chosen):
             chosen = chosen(X)
         chosen = np.array(names, dtype=object)[chosen] if _is_mask(chosen) else chosen
