@@ -57,13 +57,13 @@ __all__ = [
 ]
 
 
-def take_params(X: ArrayLike, params: dict[Any, Any], indices: Any) -> dict[Any, Any]:
+def take_params(X: ArrayLike, params: Mapping[Any, object], indices: Any) -> dict[Any, Any]:
     """Metadata of some rows of X; whatever has another length is left whole.
 
     So is a mapping, such as of assets to groups: it is not of rows, even if it is as long as X.
     """
     of_rows = {name: value for name, value in params.items() if not isinstance(value, Mapping)}
-    taken: dict[Any, Any] = params | _check_method_params(X, of_rows, indices)
+    taken: dict[Any, Any] = {**params, **_check_method_params(X, of_rows, indices)}
     return taken
 
 

@@ -41,7 +41,7 @@ def check_small_sample(small_sample: object) -> bool | str:
     )
 
 
-def check_draws(n_draws: int, random_state: object) -> None:
+def check_draws(n_draws: int, random_state: Any) -> None:
     """Raise ``ValueError`` for an invalid number of draws or seed."""
     if not is_whole(n_draws) or not _FEWEST_DRAWS <= n_draws <= _MOST_DRAWS:
         raise ValueError(

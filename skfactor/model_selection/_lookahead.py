@@ -297,7 +297,7 @@ class _Sample:
         return Lookahead(step, method, self.dates[cut], date, float(change[worst]))
 
 
-def _cut_places(cuts: int | list[Any], dates: pd.Index) -> list[int]:
+def _cut_places(cuts: Any, dates: pd.Index) -> list[int]:
     n_dates = len(dates)
     if n_dates < 2:
         raise ValueError(f"A cut needs dates on both sides, but all rows are on one: {dates[0]}.")

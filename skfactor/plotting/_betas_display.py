@@ -199,7 +199,7 @@ class BetasDisplay:
         self.ax_, self.figure_ = axes, own_figure(axes)
 
     def _rolling(
-        self, ax: Axes, assets: list[Hashable], factors: list[Hashable], kwargs: dict[str, object]
+        self, ax: Any, assets: list[Hashable], factors: list[Hashable], kwargs: dict[str, object]
     ) -> None:
         if self.rolling_betas is None:
             raise ValueError(

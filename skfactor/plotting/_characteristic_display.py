@@ -133,9 +133,7 @@ class CharacteristicDisplay:
             self._plot_histograms(ax, stages, bins, kwargs)
         return self
 
-    def _plot_by_date(
-        self, ax: Axes, stages: list[Float64Array], kwargs: dict[str, object]
-    ) -> None:
+    def _plot_by_date(self, ax: Any, stages: list[Float64Array], kwargs: dict[str, object]) -> None:
         n_rows = len(stages[0])
         panel_data = find_panel(None, n_rows=n_rows, dates=self.dates)
         if panel_data is None:
@@ -158,7 +156,7 @@ class CharacteristicDisplay:
 
     def _plot_histograms(
         self,
-        ax: Axes,
+        ax: Any,
         stages: list[Float64Array],
         bins: int | str | Sequence[float],
         kwargs: dict[str, object],
