@@ -226,8 +226,8 @@ def predict_tests(
 def route(
     estimator: BaseEstimator,
     cv: SplitterLike | None,
-    params: Mapping[str, object],
-    labels: Mapping[str, object],
+    params: dict[str, object],
+    labels: dict[str, object],
 ) -> Bunch:
     """Who gets which metadata: scikit-learn's routing, or fit if that is not enabled."""
     dates = labels.get("dates")
