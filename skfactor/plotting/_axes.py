@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -113,7 +113,7 @@ def own_figure(ax: Any) -> Figure:
     return figure  # type: ignore[no-any-return]  # axes are typed as Any
 
 
-def styled(kwargs: dict[str, object], artist: str, **defaults: Any) -> dict[str, Any]:
+def styled(kwargs: Mapping[str, object], artist: str, **defaults: Any) -> dict[str, Any]:
     """Keywords of an artist (``"Line2D"``, ...): the user's win over the defaults."""
     from matplotlib import cbook, collections, lines, patches
 
@@ -122,7 +122,7 @@ def styled(kwargs: dict[str, object], artist: str, **defaults: Any) -> dict[str,
         "Patch": patches.Patch,
         "PathCollection": collections.PathCollection,
     }
-    return {**defaults, **cbook.normalize_kwargs(kwargs, kinds[artist])}
+    return {**defaults, **cbook.normalize_kwargs(dict(kwargs), kinds[artist])}
 
 
 def line_style(i: int) -> dict[str, Any]:
