@@ -22,7 +22,7 @@ def flat_wishart(returns: Float64Array) -> Float64Array:
 def penalties(
     kappas: Float64Array, covariance: Float64Array, n_periods: int, periods_per_year: float
 ) -> Float64Array:
-    """Penalties l (P,) for the roots of the squared Sharpe ratios, a year, that are expected."""
+    """Penalties l (P,) for the roots of the squared Sharpe ratios per year that are expected."""
     unit: float = periods_per_year * float(np.trace(covariance)) / n_periods
     return unit / kappas**2
 

@@ -59,7 +59,7 @@ def compare_factor_sets(
     X : DataFrame of shape (n_rows, n_features)
         Panel: characteristics. Wide: factor returns, one row per period.
     y : array-like of shape (n_rows,) or (n_periods, n_assets)
-        Panel: returns of the rows. Wide: returns in excess of the riskless rate, one column an
+        Panel: returns of the rows. Wide: returns in excess of the riskless rate, one column per
         asset.
     estimator : estimator, optional
         Fitted to each set; `skfactor.FamaMacBeth` by default. Pipelines work too.
@@ -95,7 +95,7 @@ def compare_factor_sets(
         - ``grs``: wide form, ``statistic`` and ``p_value`` of the test that traded factors price
           the assets [2]_;
         - ``sharpe2``: wide form, ``estimate`` and ``std_error`` of the largest squared Sharpe
-          ratio of the factors, a period, not annualized. Models of traded factors are ranked by it
+          ratio of the factors per period, not annualized. Models of traded factors are ranked by it
           whatever the assets [3]_. Factors that are not traded are replaced by their projections
           on all assets and traded factors, and there is no error. In sample it grows with the
           number of factors.
@@ -106,8 +106,8 @@ def compare_factor_sets(
     Raises
     ------
     ValueError
-        If a set is empty or names columns that X does not have, the reference is unknown, X is no
-        DataFrame, scoring has several scores, or a fold has a date in train and test.
+        If a set is empty or names columns that X does not have, the reference is unknown, X is not
+        a DataFrame, scoring has several scores, or a fold has a date in train and test.
 
     Warns
     -----

@@ -34,7 +34,7 @@ class PremiaDisplay:
     Parameters
     ----------
     premia : DataFrame of shape (n_premia, n_kinds)
-        Premia in the units of the returns, one column a covariance or model; NaN where a model
+        Premia in the units of the returns, one column per covariance or model; NaN where a model
         has no such premium.
     lower, upper : DataFrame of shape (n_premia, n_kinds)
         Bounds of their intervals.
