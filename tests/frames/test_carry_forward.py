@@ -201,7 +201,7 @@ def test_mistakes_say_what_was_found_and_what_to_type():
         (good, rows(MONTHS - 60), {}, ValueError, r"No accounts are known on any row.*from 2019"),
         (good, rows(MONTHS, [7]), {}, ValueError, r"No asset of accounts, such as a,.*as 7"),
         (good, rows([202001, 202002]), {}, ValueError, r"have to be datetimes.*format='%Y%m'"),
-        (pd.concat([good, good]), index, {}, ValueError, r"1 accounts are of an asset and a date"),
+        (pd.concat([good, good]), index, {}, ValueError, r"1 accounts have the asset and the date"),
         (good, index, {"known_from": "rdq"}, ValueError, r"known_from='rdq' is not a column"),
         (good["book"], index, {"known_from": "rdq"}, ValueError, r"of accounts: a Series"),
         (good, index, {"known_from": "book"}, ValueError, r"has to hold datetimes.*float64"),

@@ -146,7 +146,7 @@ def test_rows_that_are_the_same_are_kept_once_and_others_of_one_pair_raise():
     df = pd.concat([table(), table().iloc[:1]])
     panel, messages = warned(df)
     pd.testing.assert_frame_equal(panel, panel_from_long(table()))
-    assert [message[:27] for message in messages] == ["1 rows of df were there twi"]
+    assert [message[:27] for message in messages] == ["1 rows of df occurred twice"]
     with pytest.raises(ValueError, match=r"1 rows .*other values; the first is \(2024-01, 1\)"):
         panel_from_long(pd.concat([table(), table(size=[0.6, 0.7]).iloc[:1]]))
 
