@@ -339,6 +339,6 @@ def test_errors_of_another_kind_say_what_to_type(model, methods, instead):
     X, y = make_two_pass(120, 5, 1, random_state=0, return_X_y=True)
     model.fit(X, y)
     for method in methods:
-        with pytest.raises(ValueError, match=f"covariance='newey-west' is none .*{instead}"):
+        with pytest.raises(ValueError, match=f"covariance='newey-west' is not one .*{instead}"):
             getattr(model, method)("newey-west")
         assert str(getattr(model, method)("auto")) == str(getattr(model, method)())
