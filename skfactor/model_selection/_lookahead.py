@@ -261,9 +261,9 @@ class _Sample:
         return altered
 
     @cached_property
-    def other_params(self) -> dict[str, Any]:
-        """Metadata with other values, of those that have one for each row."""
-        others = {}
+    def other_params(self) -> dict[str, tuple[object, object]]:
+        """Metadata that have a value for each row, and other values for them."""
+        others: dict[str, tuple[object, object]] = {}
         for k, (name, value) in enumerate(self.params.items()):
             given = np.asarray(value) if isinstance(value, list) else value
             is_of_rows = isinstance(given, pd.DataFrame | pd.Series | np.ndarray)
@@ -275,7 +275,9 @@ class _Sample:
     def altered_after(self, cut: int) -> _Sample:
         """The sample with other features and other metadata of rows after the cut."""
         later = self.places > cut
-        given = {name: splice(*both, later) for name, both in self.other_params.items()}
+        given = {
+            name: splice(own, other, later) for name, (own, other) in self.other_params.items()
+        }
         features = self.features_altered_after(cut)
         return replace(self, X=features, params=self.params | given, results={})
 
