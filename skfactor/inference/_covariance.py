@@ -24,6 +24,7 @@ from skfactor.inference._clusters import (
     HeteroskedasticityCovariance,
 )
 from skfactor.inference._covariance_kind import PremiaCovariance, debiasing, from_influence
+from skfactor.inference._hodrick import HodrickCovariance
 from skfactor.inference._long_run import NEWEY_WEST, LongRun, names_newey_west
 from skfactor.inference._premia import PremiaInference
 from skfactor.inference._two_pass import INCOMPLETE, obstacle_of_two_passes, two_pass_influence
@@ -149,6 +150,7 @@ _KINDS: dict[str, PremiaCovariance] = {
         BootstrapCovariance(),
         ClusterCovariance(),
         DriscollKraayCovariance(),
+        HodrickCovariance(),
         HeteroskedasticityCovariance(),
         ClassicalCovariance(),
     )
@@ -263,12 +265,16 @@ def infer(
     options: Mapping[str, object] | None = None,
 ) -> PremiaInference:
     """Premia with errors; see `skfactor.FamaMacBeth.inference`."""
+    options = {} if options is None else options
+    if covariance == "auto" and options.get("one_period") is not None:
+        covariance = HodrickCovariance.name
     kind, notes = _choose(record, covariance)
     if kernel is None and horizon is None and kind.default_kernel is not None:
         kernel = kind.default_kernel
         bandwidth = kind.default_bandwidth if bandwidth is None else bandwidth
-    if horizon is None:
+    if horizon is None or "horizon" in kind.options:
         long_run = LongRun(kernel, bandwidth, prewhiten, separate)
+        options = options if horizon is None else {**options, "horizon": horizon}
     else:
         if not is_whole(horizon) or horizon < 1:
             raise ValueError(f"horizon={horizon!r} has to be a whole number of dates, at least 1.")
@@ -279,7 +285,6 @@ def infer(
         long_run = LongRun.of_horizon(kernel, horizon, len(record.lambdas))
         notes.append(f"Returns span {horizon} dates and overlap.")
     check_flag(debiased, "debiased")
-    options = {} if options is None else options
     unknown = [name for name in options if name not in kind.options]
     if unknown:
         taken = f"only {list(kind.options)}" if kind.options else "none of its own"

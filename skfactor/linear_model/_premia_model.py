@@ -197,8 +197,13 @@ class PremiaModel(ExpectedReturns):
               of the dates, see `skfactor.inference.BootstrapInference`. It takes ``n_draws=999``,
               ``random_state=0``, a seed, and ``block_length=None``: the mean number of dates that
               are drawn together, chosen by default, 1 where dates are independent [11]_.
+            - ``"hodrick"``: panels of returns over ``horizon`` dates that overlap; from
+              ``one_period=``, the returns of single dates, a Series by (date, asset), and
+              ``exposures=``, the X of the fit (with ``sample_weight=``, if it had any) [12]_. Under
+              the hypothesis that no premium is paid it needs no lags.
             - ``"auto"``: krs where it holds (wide form, full-sample betas, premia averaged over all
-              dates with equal weights), else fama-macbeth; the summary says so.
+              dates with equal weights), else fama-macbeth; the summary says so. With
+              ``one_period=`` hodrick.
             - any other name that `skfactor.inference.register_covariance` was given.
         kernel : {None, "ewc", "bartlett", "parzen", "quadratic-spectral", "hansen-hodrick"}, \
 default=None
@@ -224,7 +229,7 @@ default=None
         horizon : int, optional
             Dates that each return spans, of returns that overlap: the kernel is ``"ewc"`` with
             .4 (T / horizon)^(2/3) cosines, two at least, or ``"hansen-hodrick"`` with
-            ``horizon - 1`` lags.
+            ``horizon - 1`` lags. With ``one_period=`` and ``exposures=`` the errors are Hodrick's.
         debiased : bool, default=True
             Multiply the variance by T / (T - 1) for fama-macbeth and by T / (T - K - 1) for the
             others, and with a GLS second pass make the inverse of the return covariance in krs
@@ -286,6 +291,9 @@ default=None
         .. [11] Politis, D. N. and J. P. Romano (1994), "The Stationary Bootstrap", Journal of the
            American Statistical Association 89(428), 1303-1313.
            https://doi.org/10.1080/01621459.1994.10476870
+        .. [12] Hodrick, R. J. (1992), "Dividend Yields and Expected Stock Returns: Alternative
+           Procedures for Inference and Measurement", Review of Financial Studies 5(3), 357-386.
+           https://doi.org/10.1093/rfs/5.3.351
         """
         check_is_fitted(self)
         return infer(
