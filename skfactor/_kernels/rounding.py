@@ -78,6 +78,8 @@ SMALLEST_VARIANCE = SMALLEST_DEVIATION**2
 LEVEL_ROUNDING = 1e-12
 # The same where values are interpolated, which nothing but rounding may move off a value.
 PLACE_ROUNDING = 4.0 * EPSILON
+# Slopes that are computed again from other data are the same if they differ by no more.
+SAME_SLOPES = 1e-6
 # Estimates without errors that differ by less than this share are the same.
 SAME_ESTIMATE = 1e-9
 # Missing values are filled until steps change them by less than this share of a deviation.

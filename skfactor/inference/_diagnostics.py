@@ -135,6 +135,13 @@ def note_on_factors(fit: TwoPassFit) -> str:
     return describe_useless(useless) if useless else ""
 
 
+def may_be_useless(fit: TwoPassFit, significance: float = _LEVEL) -> BoolArray:
+    """Factors (K,) whose betas do not differ significantly between assets; all if none is known."""
+    if fit.obstacle_of_betas or _too_few_dates(fit):
+        return np.ones(fit.factors.shape[1], dtype=bool)
+    return np.asarray(beta_tests(fit)["p_value"].to_numpy() > significance)
+
+
 def _too_few_dates(fit: TwoPassFit) -> str:
     """Why the betas of all assets cannot be tested together; empty if they can."""
     t, n = fit.returns.shape

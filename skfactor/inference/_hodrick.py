@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import reduce
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,15 +17,13 @@ import pandas as pd
 from skfactor._calendar import match_dates
 from skfactor._dates import calendar_positions
 from skfactor._kernels.least_squares import slope_weights
+from skfactor._kernels.rounding import SAME_SLOPES
 from skfactor._panel import Panel, find_panel
 from skfactor._passes.slopes import PremiaRecord
 from skfactor._typing import Float64Array, IntArray
 from skfactor._validation import check_row_weights, is_whole, numbers
 from skfactor.inference._covariance_kind import PremiaCovariance, debiasing
 from skfactor.inference._long_run import LongRun
-
-# Slopes of the returns of the periods are those of the fit if they differ by no more, relatively.
-_SAME_SLOPES = 1e-6
 
 
 class HodrickCovariance(PremiaCovariance):
@@ -42,9 +39,9 @@ class HodrickCovariance(PremiaCovariance):
         debiased: bool,
         *,
         horizon: int | None = None,
-        one_period: Any = None,
-        exposures: Any = None,
-        sample_weight: Any = None,
+        one_period: object = None,
+        exposures: object = None,
+        sample_weight: object = None,
     ) -> tuple[Float64Array, float, float]:
         if long_run.kernel is not None:
             raise ValueError(
@@ -56,15 +53,9 @@ class HodrickCovariance(PremiaCovariance):
                 f"covariance='hodrick' needs horizon=, the whole number of dates that each return "
                 f"of the fit spans; found {horizon!r}."
             )
-        for given, what, of in (
-            (one_period, "one_period", "the returns of single dates, a Series by (date, asset)"),
-            (exposures, "exposures", "the X of the fit, a DataFrame by (date, asset)"),
-        ):
-            if not isinstance(given, pd.Series | pd.DataFrame):
-                raise TypeError(
-                    f"covariance='hodrick' needs {what}=, {of}; found {type(given).__name__}."
-                )
-        held = _Holdings(record, one_period, exposures, sample_weight, horizon)
+        returns = _frame(one_period, "one_period=, the returns of single dates, a Series")
+        held_x = _frame(exposures, "exposures=, the X of the fit, a DataFrame")
+        held = _Holdings(record, returns, held_x, sample_weight, horizon)
         series = held.series(record)
         n_dates = record.n_effective
         return series.T @ series * debiasing(record, debiased, 1), 0.0, n_dates - 1.0
@@ -89,17 +80,20 @@ class _Holdings:
     """Exposures and returns by the places of their dates on one calendar."""
 
     def __init__(
-        self, record: PremiaRecord, one_period: Any, exposures: Any, weights: Any, horizon: int
+        self,
+        record: PremiaRecord,
+        one_period: pd.DataFrame,
+        exposures: pd.DataFrame,
+        weights: object,
+        horizon: int,
     ) -> None:
-        if isinstance(one_period, pd.DataFrame):
-            if one_period.shape[1] != 1:
-                raise ValueError(
-                    f"one_period= has {one_period.shape[1]} columns. Stack wide returns to a "
-                    "Series by (date, asset), such as returns.stack()."
-                )
-            one_period = one_period.iloc[:, 0]
+        if one_period.shape[1] != 1:
+            raise ValueError(
+                f"one_period= has {one_period.shape[1]} columns. Stack wide returns to a Series by "
+                "(date, asset), such as returns.stack()."
+            )
         self.horizon = horizon
-        self.values = numbers(exposures, "exposures=").reshape(len(exposures), -1)
+        self.values = numbers(exposures, "exposures=")
         n_exposures = len(record.slopes.names)
         if self.values.shape[1] != n_exposures:
             raise ValueError(
@@ -131,7 +125,9 @@ class _Holdings:
         # A row for each place, and for those after the last; a column for no asset.
         self.n_places = int(places[-1]) + horizon + 1
         self.paid = np.full((self.n_places, len(paid.assets.labels) + 1), np.nan)
-        self.paid[ends[paid.dates.codes], paid.assets.codes] = numbers(one_period, "one_period=")
+        self.paid[ends[paid.dates.codes], paid.assets.codes] = numbers(
+            one_period.iloc[:, 0], "one_period="
+        )
         self.asset = paid.assets.labels.get_indexer(self.rows.assets.labels)
 
     def series(self, record: PremiaRecord) -> Float64Array:
@@ -144,7 +140,7 @@ class _Holdings:
             for i, (start, earned) in enumerate(self._earned(record, compounds)):
                 off = np.abs(earned.sum(axis=0) - record.lambdas[i]) / scale
                 worst = max(worst, float(off.max())) if np.isfinite(off).all() else np.inf
-                if worst > _SAME_SLOPES:
+                if worst > SAME_SLOPES:
                     break
                 span = slice(start + 1, start + 1 + self.horizon)
                 total[span] += weights[i] * (earned - premia / self.horizon)
@@ -183,7 +179,17 @@ class _Holdings:
             yield start, returns @ slope_weights(x[known].T, w, has_const, resolution).T
 
 
-def _panel_of(data: pd.DataFrame | pd.Series, what: str) -> Panel:
+def _frame(data: object, what: str) -> pd.DataFrame:
+    if isinstance(data, pd.Series):
+        return data.to_frame()
+    if not isinstance(data, pd.DataFrame):
+        raise TypeError(
+            f"covariance='hodrick' needs {what} by (date, asset); found {type(data).__name__}."
+        )
+    return data
+
+
+def _panel_of(data: pd.DataFrame, what: str) -> Panel:
     panel = find_panel(data, n_rows=len(data))
     if panel is None or panel.assets is None:
         raise ValueError(f"{what} has to be indexed by (date, asset), as X and y of the fit.")

@@ -14,6 +14,7 @@ from scipy import stats
 from scipy.linalg import helmert
 from scipy.optimize import brentq
 
+from skfactor._kernels.rounding import SAME_ESTIMATE
 from skfactor._results import Result
 from skfactor._typing import Float64Array
 from skfactor._validation import check_flag, check_level, is_one_of, numbers, target_names
@@ -41,6 +42,12 @@ class IdentificationRobustSet(Result):
         ``"ex post"`` or ``"ex ante"``.
     df : tuple of int
         Degrees of freedom of the F distribution.
+    best : ndarray of shape (n_factors,)
+        Premia that fit the average returns best, by generalized least squares.
+
+    See Also
+    --------
+    skfactor.plotting.IdentificationRobustSetDisplay : Draws it.
 
     Examples
     --------
@@ -118,10 +125,16 @@ class IdentificationRobustSet(Result):
     @property
     def is_bounded(self) -> bool:
         """Whether premia cannot be arbitrarily large; an empty set is bounded."""
+        return self._at_infinity[0] > self._critical or self.is_empty
+
+    @cached_property
+    def _at_infinity(self) -> tuple[float, Float64Array]:
+        """Smallest ratio of premia without bounds, and their direction (K,)."""
         # Far away the statistic is that of the direction alone.
         form = self.back.T @ self.back
         root = np.linalg.cholesky(np.linalg.inv(self.inverse))
-        return bool(np.linalg.eigvalsh(root.T @ form @ root)[0] > self._critical) or self.is_empty
+        ratios, directions = np.linalg.eigh(root.T @ form @ root)
+        return float(ratios[0]), root @ directions[:, 0]
 
     @property
     def is_empty(self) -> bool:
@@ -143,6 +156,22 @@ class IdentificationRobustSet(Result):
         ends = np.array(rows, dtype=np.float64).reshape(-1, 2)
         return pd.DataFrame(ends, pd.Index(names, name="factor"), ["lower", "upper"])
 
+    @property
+    def window(self) -> pd.DataFrame:
+        """Ranges of the premia that show the set: its finite ends, and where the best premia are.
+
+        One row a factor, ``lower`` and ``upper``.
+        """
+        rows = []
+        for k, name in enumerate(self.names):
+            ends = self.intervals.loc[self.intervals.index == name].to_numpy().ravel()
+            shown = [*ends[np.isfinite(ends)], self.best[k]]
+            if len(shown) < 3:
+                shown += [self.best[k] - self._width(k), self.best[k] + self._width(k)]
+            margin = 0.15 * (max(shown) - min(shown))
+            rows.append((min(shown) - margin, max(shown) + margin))
+        return pd.DataFrame(rows, pd.Index(self.names, name="factor"), ["lower", "upper"])
+
     def _project(self, k: int) -> list[tuple[float, float]]:
         def excess(premium: float) -> float:
             return float(self._smallest(k, np.array([premium]))[0]) - self._critical
@@ -159,22 +188,30 @@ class IdentificationRobustSet(Result):
 
     def _grid(self, k: int) -> Float64Array:
         """Premia of a factor from minus to plus infinity, dense where the best one is."""
-        # As wide as the set is where the factors are strong.
-        variance = np.linalg.inv(self.back.T @ self.back)[k, k]
-        if self.added.any():
-            variance += np.linalg.inv(self.inverse)[k, k]
-        width = np.sqrt(self._critical * variance)
+        width = self._width(k)
         turns = np.linspace(-np.pi / 2.0, np.pi / 2.0, _POINTS)[1:-1]
         far = 1e6 * (abs(self.best[k]) + width + np.sqrt(1.0 / self.inverse[k, k]))
         return np.concatenate(
             [[self.best[k] - far], self.best[k] + width * np.tan(turns), [self.best[k] + far]]
         )
 
+    def _width(self, k: int) -> float:
+        """Half of the width that the set of a factor has where the factors are strong."""
+        variance = np.linalg.inv(self.back.T @ self.back)[k, k]
+        if self.added.any():
+            variance += np.linalg.inv(self.inverse)[k, k]
+        return float(np.sqrt(self._critical * variance))
+
     def _smallest(self, k: int, premia: Float64Array) -> Float64Array:
         """Smallest ratio (M,) over the premia of the other factor, of premia (M,) of one."""
         if len(self.names) == 1:
             return self._ratios(premia[:, None])
         other = np.broadcast_to(self._grid(1 - k), (len(premia), _POINTS))
+        # Where the set is unbounded, the premium of the other may be far beyond any grid.
+        _, direction = self._at_infinity
+        if abs(direction[k]) > SAME_ESTIMATE * abs(direction[1 - k]):
+            along = (premia - self.best[k]) * direction[1 - k] / direction[k]
+            other = np.sort(np.column_stack([other, self.best[1 - k] + along]), axis=1)
         for _ in range(_ROUNDS):
             points = np.empty((*other.shape, 2))
             points[..., k], points[..., 1 - k] = premia[:, None], other

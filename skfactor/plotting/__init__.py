@@ -5,6 +5,7 @@ from skfactor.plotting._characteristic_display import CharacteristicDisplay
 from skfactor.plotting._factor_returns_display import FactorReturnsDisplay
 from skfactor.plotting._factor_set_display import FactorSetDisplay
 from skfactor.plotting._ic_display import ICDisplay
+from skfactor.plotting._identification_robust_set_display import IdentificationRobustSetDisplay
 from skfactor.plotting._premia_display import PremiaDisplay
 from skfactor.plotting._premia_path_display import PremiaPathDisplay
 from skfactor.plotting._pricing_error_display import PricingErrorDisplay
@@ -19,6 +20,7 @@ __all__ = [
     "FactorReturnsDisplay",
     "FactorSetDisplay",
     "ICDisplay",
+    "IdentificationRobustSetDisplay",
     "PremiaDisplay",
     "PremiaPathDisplay",
     "PricingErrorDisplay",

@@ -10,6 +10,7 @@ from reference_premia import french_two_pass, random_two_pass
 
 from skfactor import FactorBetas, FamaMacBeth
 from skfactor.inference import cross_sectional_r2, r2_interval
+from skfactor.inference._r2_interval import _accepted
 
 X, Y = french_two_pass()
 
@@ -46,6 +47,35 @@ def test_long_samples_show_the_true_value():
     assert found.upper - found.lower < 0.3
     middle = found.samples.mean(axis=1)
     assert_allclose(middle, middle.index, atol=0.06)
+
+
+def test_what_useless_factors_explain_may_be_chance():
+    # Average returns lie along the factors that drive returns, and so do betas on noise.
+    rng = np.random.default_rng(3)
+    loadings = rng.normal(size=(15, 2))
+    found = []
+    for _ in range(12):
+        shocks = rng.normal(0.01, 0.04, (240, 2))
+        returns = 0.01 + shocks @ loadings.T + 0.01 * rng.normal(size=(240, 15))
+        model = FamaMacBeth().fit(pd.DataFrame({"noise": rng.normal(size=240)}), returns)
+        found.append(r2_interval(model, n_draws=99))
+    assert sum(each.lower == 0.0 for each in found) >= 10
+    assert sum(each.useless == ("noise",) for each in found) >= 10
+    assert max(each.r2 for each in found) > 0.7
+    assert any("noise may be useless" in str(each) for each in found)
+    # Beside a factor that matters, that one explains as much as it does alone.
+    pair = pd.DataFrame({"matters": shocks[:, 0], "noise": rng.normal(size=240)})
+    both = r2_interval(FamaMacBeth().fit(pair, returns), n_draws=99)
+    assert both.useless == ("noise",)
+    assert both.lower < r2_interval(FamaMacBeth().fit(pair[["matters"]], returns), n_draws=99).r2
+
+
+def test_a_value_between_two_of_those_tried_has_an_interval():
+    true = pd.Index([0.0, 0.5, 1.0])
+    samples = pd.DataFrame({"lower": [0.0, 0.4, 0.8], "upper": [0.1, 0.5, 0.9]}, true)
+    assert_allclose(_accepted(samples, 0.3), (0.25, 0.375))
+    assert_allclose(_accepted(samples, 0.05), (0.0, 0.0625))
+    assert np.isnan(_accepted(samples, 0.95)).all()
 
 
 def test_mistakes():
