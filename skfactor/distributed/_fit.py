@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from inspect import signature
 from operator import add
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
 from sklearn import config_context
@@ -27,6 +27,8 @@ from skfactor.model_selection import FactorSetSearchCV
 
 if TYPE_CHECKING:
     import dask.dataframe as dd
+
+Data = TypeVar("Data")
 
 
 def fit(
@@ -61,7 +63,8 @@ def fit(
         Column of the dates, or the name of the index. An index with known divisions is trusted
         to have each date in one partition; else the column of the dates is read first.
     assets : str, optional
-        Column of the assets. With it, an asset that occurs twice on a date is noticed.
+        Column of the assets. With it, an asset that occurs twice on a date is noticed, and errors
+        of a `skfactor.PooledRegression` can be clustered by asset.
     features : sequence of str, optional
         Columns of the exposures, by default all others.
     sample_weight : str, optional
@@ -217,8 +220,17 @@ def _fit_partition(
             routing = get_routing_for_object(fitted)
             asked = routing.consumes("fit_transform", metadata) | (set(metadata) - set(taken))
             X = fitted.fit_transform(X, y, **{name: metadata[name] for name in asked})
-    read = _reader(model)(X, y, sample_weight=weights, **taken)
+    dates = None
+    if layout.assets is None:  # rows are numbered, which a model would take for their assets
+        dates = y.index.get_level_values(0)
+        X, y, weights = (_without_index(each) for each in (X, y, weights))
+        taken = {name: _without_index(values) for name, values in taken.items()}
+    read = _reader(model)(X, y, sample_weight=weights, dates=dates, **taken)
     return pd.Series([(fitted, read)], dtype=object)
+
+
+def _without_index(data: Data) -> Data:
+    return data.reset_index(drop=True) if isinstance(data, pd.DataFrame | pd.Series) else data
 
 
 def _reader(model: PartsModel) -> Callable[..., object]:

@@ -1,6 +1,7 @@
 """From estimates to errors and tests: influence series, covariances, frozen results."""
 
 from skfactor.inference._adjusted import AdjustedTests
+from skfactor.inference._against_many import ManyComparisons
 from skfactor.inference._bootstrap import BootstrapInference
 from skfactor.inference._covariance import register_covariance
 from skfactor.inference._covariance_kind import PremiaCovariance
@@ -37,6 +38,7 @@ __all__ = [
     "FactorScreen",
     "HJDistance",
     "IdentificationRobustSet",
+    "ManyComparisons",
     "ModelComparison",
     "PremiaCovariance",
     "PremiaInference",

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
 
+from skfactor._definite import cholesky_factor
 from skfactor._kernels.date_draws import best_block_length, count_dates, draw_dates
 from skfactor._kernels.drawn_two_pass import DrawnPasses, TwoPassSample, cosine_covariances
 from skfactor._kernels.records import Record
@@ -381,8 +382,19 @@ class BootstrapInference(PremiaInference):
         Returns
         -------
         TestResult
+
+        Raises
+        ------
+        ValueError
+            If some assets are combinations of others or of the factors.
         """
         own = self._draws.own
+        if cholesky_factor(own.residual_covariance[0]) is None:
+            raise ValueError(
+                "j_test inverts the covariance of the residuals, which is singular: some assets "
+                "are combinations of others and of the factors, or dates are too few. Test fewer "
+                "assets."
+            )
         nothing, errors = np.zeros(own.errors.shape[1]), own.errors[0]
         observed = float(own.shanken_statistics(nothing)[0])
         drawn = self._draws.collect(

@@ -137,9 +137,13 @@ def note_on_factors(fit: TwoPassFit) -> str:
 
 def may_be_useless(fit: TwoPassFit, significance: float = _LEVEL) -> BoolArray:
     """Factors (K,) whose betas do not differ significantly between assets; all if none is known."""
+    unknown = np.ones(fit.factors.shape[1], dtype=bool)
     if fit.obstacle_of_betas or _too_few_dates(fit):
-        return np.ones(fit.factors.shape[1], dtype=bool)
-    return np.asarray(beta_tests(fit)["p_value"].to_numpy() > significance)
+        return unknown
+    try:
+        return np.asarray(beta_tests(fit)["p_value"].to_numpy() > significance)
+    except ValueError:  # assets are combinations of others
+        return unknown
 
 
 def _too_few_dates(fit: TwoPassFit) -> str:
@@ -217,7 +221,11 @@ def _test_betas(
 
     betas, covariance = test.estimate(left, np.ones((1, signs.shape[1])))
     observed = quadratic_form(betas[0], covariance[0], _SINGULAR)
-    return observed, share_as_large(statistics, observed, signs, len(returns)), df
+    try:
+        share = share_as_large(statistics, observed, signs, len(returns))
+    except np.linalg.LinAlgError as error:
+        raise ValueError(_SINGULAR) from error
+    return observed, share, df
 
 
 def _with_long_histories(lengths: IntArray, n_factors: int, among: BoolArray) -> IntArray:

@@ -163,7 +163,8 @@ def check_residuals(sample: FactorSample, residuals: Float64Array) -> None:
         raise ValueError(
             f"The test inverts the covariance of the residuals, for which {n_assets} assets and "
             f"{n_factors} factors need more than {n_assets + n_factors} dates, found {n_dates}. "
-            "Test fewer assets, or portfolios of them."
+            "Test fewer assets, or portfolios of them; alpha_test tests alphas of more assets than "
+            "dates."
         )
     if is_singular(residuals, sample.returns):
         raise ValueError(
@@ -276,7 +277,7 @@ class AlphaSample:
         refusal = (
             f"The covariance of the {n_assets} estimates is singular, so they cannot be tested "
             "together: some are known without error or from the others, or there are too few dates "
-            "for assets or lags. Test fewer assets."
+            "for assets or lags. Test fewer assets; alpha_test takes more assets than dates."
         )
         # Forms for small samples correct the asymptotic statistic themselves.
         covariance, lags = self.covariance(chosen == "asymptotic" and self.debiased)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ from skfactor._passes.two_pass import TwoPass
 from skfactor._results import Result, p_value_text
 from skfactor._typing import Float64Array
 from skfactor._validation import check_flag, check_level
+from skfactor.inference._against_many import Pair, joint_test, named_models
 from skfactor.inference._covariance_risk import CovarianceRisk, price_of_covariance_risk
 from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import PremiaInference, TestResult, chi2_test
@@ -311,14 +313,14 @@ def _test_nested(small: TwoPass, large: TwoPass, prices: PremiaInference) -> Tes
 
 def compare_r2(
     model_a: BaseEstimator,
-    model_b: BaseEstimator,
+    model_b: BaseEstimator | Mapping[Hashable, BaseEstimator] | Sequence[BaseEstimator],
     *,
     kernel: str | None = None,
     bandwidth: float | str | None = None,
     prewhiten: bool = False,
     debiased: bool = True,
 ) -> TestResult:
-    """Test that two two-pass models explain the same assets equally well.
+    """Test that two two-pass models explain the same assets equally well, or one against several.
 
     If the factors of one are among those of the other, or combinations of them, the cross-sectional
     R squareds are equal exactly if the prices of covariance risk of the additional factors are
@@ -327,11 +329,15 @@ def compare_r2(
     both are correct; or both are wrong to the same degree, for which the difference is compared
     with the normal distribution. Where models are hard to tell apart, this rarely rejects.
 
+    With several models the hypothesis is that none of them explains more than the first. The test
+    is one-sided, for the worst case of models that are all as good [2]_, and compares differences
+    with the normal distribution: it holds for models that are distinct and not all correct.
+
     Parameters
     ----------
     model_a, model_b : FamaMacBeth
         Fitted in wide form to the same complete returns, with the same weighting and zero-beta
-        rate.
+        rate. The second may be several, a dictionary with their names or a list.
     kernel, bandwidth, prewhiten
         Long-run variance, as in `skfactor.FamaMacBeth.inference`.
     debiased : bool, default=True
@@ -342,7 +348,7 @@ def compare_r2(
     -------
     TestResult or ModelComparison
         Chi-square for nested models; else a `ModelComparison` with a standard normal statistic,
-        positive if the first model explains more.
+        positive if the first model explains more. Of several models a `ManyComparisons`.
 
     Raises
     ------
@@ -356,6 +362,8 @@ def compare_r2(
     .. [1] Kan, R., C. Robotti and J. Shanken (2013), "Pricing Model Performance and the Two-Pass
        Cross-Sectional Regression Methodology", Journal of Finance 68(6), 2617-2649.
        https://doi.org/10.1111/jofi.12035
+    .. [2] Wolak, F. A. (1989), "Testing Inequality Constraints in Linear Econometric Models",
+       Journal of Econometrics 41(2), 205-235. https://doi.org/10.1016/0304-4076(89)90094-8
 
     Examples
     --------
@@ -370,6 +378,36 @@ def compare_r2(
     'chi2'
     """
     check_flag(debiased, "debiased")
+    options = {"kernel": kernel, "bandwidth": bandwidth, "prewhiten": prewhiten}
+    if not isinstance(model_b, Mapping | list | tuple):
+        return _compare_pair(model_a, model_b, debiased, **options)
+    record, a = two_pass_of(model_a, "compare_r2")
+    long_run = LongRun(**options)
+    long_run.refuse_cosines("compare_r2")
+    pairs: dict[Hashable, Pair] = {}
+    for name, model in named_models(model_b, "compare_r2").items():
+        found = _compare_pair(model_a, model, debiased, **options)
+        _, b = two_pass_of(model, "compare_r2")
+        nested, influence = "", None
+        if isinstance(found, ModelComparison):
+            influence = r2_influence(a, debiased) - r2_influence(b, debiased)
+        else:
+            nested = "larger" if b.factors.shape[1] > a.factors.shape[1] else "smaller"
+        pairs[name] = Pair(r2_of(a) - r2_of(b), found.p_value, nested, influence)
+    null = "no model has a larger R2 than the first"
+    return joint_test(pairs, record.positions, long_run, null)
+
+
+def _compare_pair(
+    model_a: BaseEstimator,
+    model_b: BaseEstimator,
+    debiased: bool,
+    *,
+    kernel: str | None,
+    bandwidth: float | str | None,
+    prewhiten: bool,
+) -> TestResult:
+    """Test that two models have the same R squared."""
     (record, a), (_, b) = (two_pass_of(model, "compare_r2") for model in (model_a, model_b))
     if a.returns.shape != b.returns.shape or not np.array_equal(a.returns, b.returns):
         raise ValueError("compare_r2 needs models of the same returns; these differ.")

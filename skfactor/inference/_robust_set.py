@@ -282,6 +282,18 @@ def identification_robust_set(
         If there are more than two factors, too few assets or dates, a value is missing or infinite,
         the rows differ, or factors or residuals are collinear.
 
+    Notes
+    -----
+    In simulations of 60 to 240 dates, 10 and 25 assets, and one or two factors that are priced,
+    useless, or one of each, 95% sets of either target covered the true premia in 93 to 98 percent
+    of samples with normal returns, and in 90 to 97 percent of those with multivariate t(5) ones.
+    Where volatilities of factors and residuals move together, as there, the set of a useless factor
+    is bounded too often, in 30 to 70 percent of the samples: look at
+    `skfactor.FamaMacBeth.diagnostics` too, whose test is robust to that.
+
+    Kleibergen's score test (GLS-LM) has no set here: it rejected true premia in 7 to 24 percent of
+    such samples, by F in 6 to 14, and accepts premia that fit worst of all.
+
     References
     ----------
     .. [1] Kleibergen, F. (2009), "Tests of Risk Premia in Linear Factor Models", Journal of

@@ -28,6 +28,7 @@ from skfactor import (
     FamaMacBeth,
     FundamentalFactorModel,
     InstrumentedPCA,
+    PooledRegression,
     RidgeFamaMacBeth,
     Winsorizer,
 )
@@ -118,6 +119,29 @@ def test_any_partitions_of_rows_in_any_order_give_one_fit(npartitions, is_shuffl
     some = rows.sample(frac=1.0, random_state=0) if is_shuffled else rows
     fitted = _fit(pipeline, _frame(some, npartitions))
     _assert_same(fitted[-1], _in_memory(pipeline, rows)[-1])
+
+
+@pytest.mark.parametrize("effects", [False, True])
+def test_pooled_regressions_are_those_of_one_fit_and_have_sums_only(rows, effects):
+    model = PooledRegression(date_effects=effects)
+    expected = _in_memory(model, rows)
+    for frame in (_frame(rows), _by_date(rows)):
+        fitted = _fit(model, frame)
+        assert_allclose(fitted.premia_, expected.premia_, rtol=1e-10)
+        assert_allclose(fitted.intercept_, expected.intercept_, rtol=1e-9)
+        for kind in ({"by": "date"}, {"by": "asset"}, {"covariance": "driscoll-kraay"}):
+            found, whole = (each.inference(**kind) for each in (fitted, expected))
+            assert_allclose(found.cov, whole.cov, rtol=1e-8)
+        for kind in ({"covariance": "hc1"}, {"by": ("asset", "date")}):
+            with pytest.raises(ValueError, match=r"has sums by date and by asset.*on a cluster"):
+                fitted.inference(**kind)
+    # Without the column of the assets there is nothing to say about them.
+    dated = _fit(model, frame, assets=None)
+    assert_allclose(dated.inference().cov, expected.inference().cov, rtol=1e-8)
+    with pytest.raises(ValueError, match="by='asset' needs to know the asset"):
+        dated.inference(by="asset")
+    groups = _fit(FundamentalFactorModel(), frame, assets=None, metadata={"groupby": "industry"})
+    assert groups.asset_groups_ is None
 
 
 def test_the_result_is_the_ordinary_pipeline_in_memory(rows, pipeline):

@@ -223,3 +223,12 @@ def test_results_are_pickled_without_what_they_can_make_again(found):
     again = pickle.loads(pickle.dumps(found))
     assert_array_equal(again.p_values, found.p_values)
     assert again.block_length == 1.0
+
+
+def test_assets_that_follow_from_others_have_no_joint_test():
+    twins = Y.iloc[:, :5].assign(twin=Y.iloc[:, 0])
+    among = Y.iloc[:, :5].join(X["MktRF"].rename("among"))
+    for returns in (twins, among):
+        drawn = FamaMacBeth().fit(X[["MktRF"]], returns).inference("bootstrap", n_draws=99)
+        with pytest.raises(ValueError, match="combinations of others and of the factors"):
+            drawn.j_test()

@@ -88,3 +88,10 @@ def test_mistakes():
     ]:
         with pytest.raises(ValueError, match=said):
             r2_interval(model, **options)
+
+
+def test_twins_among_the_assets_are_no_obstacle():
+    twins = Y.assign(twin=Y.iloc[:, 0])
+    found = r2_interval(FamaMacBeth().fit(X[["MktRF"]], twins), n_draws=99)
+    assert found.useless == ("MktRF",)  # the test inverts their covariance
+    assert found.lower <= found.upper

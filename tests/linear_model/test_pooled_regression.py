@@ -293,8 +293,9 @@ def test_without_dates_errors_are_those_of_rows(panel):
     with pytest.warns(NoDatesWarning):
         model = PooledRegression().fit(X, y)
     assert model.inference().covariance == "hc1"
-    with pytest.raises(ValueError, match=r"by='date' needs dates, and the rows of fit had none"):
-        model.inference("cluster")
+    for options in ({"covariance": "cluster"}, {"by": "date"}):
+        with pytest.raises(ValueError, match=r"by='date' needs dates, and the rows of fit had"):
+            model.inference(**options)
     with pytest.raises(ValueError, match=r"driscoll-kraay' is for dates"):
         model.inference("driscoll-kraay")
     with pytest.warns(NoDatesWarning), pytest.warns(RankDeficientWarning, match="They are NaN"):
