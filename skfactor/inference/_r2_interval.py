@@ -235,13 +235,13 @@ class _Populations:
         """Pricing errors (D, N) that no premia explain: at random, or those of the sample."""
         own = self.own
         if self.errors is not None:
-            return self.errors[None]
+            return np.asarray(self.errors[None], dtype=np.float64)
         errors = self.rng.standard_normal((n_draws, len(self.x)))
         if own.sample.weighting == "gls":
             errors = errors @ np.linalg.cholesky(own.return_covariance[0]).T
         elif own.sample.weighting == "wls":
             errors = errors * np.sqrt(own.residual_variances[0])
-        return np.asarray(errors - errors @ self.a.T @ self.x.T)
+        return np.asarray(errors - errors @ self.a.T @ self.x.T, dtype=np.float64)
 
     def r2(self, passes: DrawnPasses) -> Float64Array:
         """R squareds (D, M) of draws, for each true one (M,)."""

@@ -116,7 +116,7 @@ class IdentificationRobustSetDisplay:
             missing = [name for name in names if name not in premia.index]
             if missing:
                 raise ValueError(f"premia has no {missing}; it has {list(premia.index)}.")
-            premia = premia[names]
+            premia = premia.reindex(names)
         points = np.atleast_1d(numbers(premia, "premia"))
         if points.shape != (len(names),):
             raise ValueError(f"premia has shape {points.shape}; there is one for each of {names}.")

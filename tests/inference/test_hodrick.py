@@ -99,7 +99,7 @@ def test_the_covariance_is_that_of_what_portfolios_earn_on_each_date():
 def test_returns_that_add_up_are_noticed():
     X, returns = _panel(np.random.default_rng(1), 30)
     table = _wide(returns)
-    y = table.rolling(3).sum().shift(-3).stack().reindex(X.index)
+    y = pd.Series(table.rolling(3).sum().shift(-3).to_numpy().ravel(), X.index)
     model = FamaMacBeth().fit(X[y.notna()], y.dropna())
     found = model.inference(horizon=3, one_period=returns.to_frame("r"), exposures=X)
     _, covariance = _written_out(X, returns, pd.Series(1.0, X.index), 3, compounds=False)
