@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from inspect import signature
 from operator import add
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from sklearn import config_context
@@ -27,8 +27,6 @@ from skfactor.model_selection import FactorSetSearchCV
 
 if TYPE_CHECKING:
     import dask.dataframe as dd
-
-Data = TypeVar("Data")
 
 
 def fit(
@@ -223,14 +221,12 @@ def _fit_partition(
     dates = None
     if layout.assets is None:  # rows are numbered, which a model would take for their assets
         dates = y.index.get_level_values(0)
-        X, y, weights = (_without_index(each) for each in (X, y, weights))
-        taken = {name: _without_index(values) for name, values in taken.items()}
+        X = X.reset_index(drop=True) if isinstance(X, pd.DataFrame) else X
+        y = y.reset_index(drop=True)
+        weights = None if weights is None else weights.reset_index(drop=True)
+        taken = {name: values.reset_index(drop=True) for name, values in taken.items()}
     read = _reader(model)(X, y, sample_weight=weights, dates=dates, **taken)
     return pd.Series([(fitted, read)], dtype=object)
-
-
-def _without_index(data: Data) -> Data:
-    return data.reset_index(drop=True) if isinstance(data, pd.DataFrame | pd.Series) else data
 
 
 def _reader(model: PartsModel) -> Callable[..., object]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,8 @@ from skfactor._kernels.one_sided import one_sided_test
 from skfactor._typing import Float64Array, IntArray
 from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import TestResult
+
+Model = TypeVar("Model")
 
 
 @dataclass(frozen=True)
@@ -49,15 +52,18 @@ class ManyComparisons(TestResult):
         return f"{super().__str__()}\n{self.pairs.round(4).to_string()}"
 
 
-def named_models(models: object, what: str) -> dict[Hashable, object]:
+def named_models(
+    models: Mapping[Hashable, Model] | Sequence[Model], what: str
+) -> dict[Hashable, Model]:
     """Models by name, or numbered from 1; ``ValueError`` if there are none."""
-    named = models if isinstance(models, Mapping) else None
-    if named is None:
-        assert isinstance(models, list | tuple)
-        named = dict(enumerate(models, 1))
+    named: dict[Hashable, Model] = {}
+    if isinstance(models, Mapping):
+        named.update(models)
+    else:
+        named.update(enumerate(models, 1))
     if not named:
         raise ValueError(f"{what} was given no models to compare with.")
-    return dict(named)
+    return named
 
 
 @dataclass(frozen=True)
@@ -77,10 +83,10 @@ def joint_test(
     rows = [(p.difference, p.p_value, p.nested, not p.nested) for p in pairs.values()]
     columns = ["difference", "p_value", "nested", "tested"]
     table = pd.DataFrame(rows, pd.Index(list(pairs), name="model"), columns)
-    tested = {name: pair for name, pair in pairs.items() if pair.influence is not None}
+    tested = {name: pair.influence for name, pair in pairs.items() if pair.influence is not None}
     if not tested:
         return ManyComparisons(np.nan, np.nan, (), "chi-bar-squared", null, table)
-    series = np.column_stack([pair.influence for pair in tested.values()])
+    series = np.column_stack(list(tested.values()))
     covariance, _ = long_run.covariance(series, positions)
     covariance = covariance / len(series)
     root = cholesky_factor(covariance)
@@ -89,6 +95,6 @@ def joint_test(
             f"The differences to the models {list(tested)} depend on each other: some of them "
             "explain the same. Leave out those that follow from others."
         )
-    values = np.array([pair.difference for pair in tested.values()])
+    values = np.array([pairs[name].difference for name in tested])
     statistic, p_value = one_sided_test(values, root)
     return ManyComparisons(statistic, p_value, (len(values),), "chi-bar-squared", null, table)

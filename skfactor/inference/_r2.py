@@ -378,15 +378,14 @@ def compare_r2(
     'chi2'
     """
     check_flag(debiased, "debiased")
-    options = {"kernel": kernel, "bandwidth": bandwidth, "prewhiten": prewhiten}
+    long_run = LongRun(kernel, bandwidth, prewhiten)
     if not isinstance(model_b, Mapping | list | tuple):
-        return _compare_pair(model_a, model_b, debiased, **options)
+        return _compare_pair(model_a, model_b, long_run, debiased)
     record, a = two_pass_of(model_a, "compare_r2")
-    long_run = LongRun(**options)
     long_run.refuse_cosines("compare_r2")
     pairs: dict[Hashable, Pair] = {}
     for name, model in named_models(model_b, "compare_r2").items():
-        found = _compare_pair(model_a, model, debiased, **options)
+        found = _compare_pair(model_a, model, long_run, debiased)
         _, b = two_pass_of(model, "compare_r2")
         nested, influence = "", None
         if isinstance(found, ModelComparison):
@@ -399,13 +398,7 @@ def compare_r2(
 
 
 def _compare_pair(
-    model_a: BaseEstimator,
-    model_b: BaseEstimator,
-    debiased: bool,
-    *,
-    kernel: str | None,
-    bandwidth: float | str | None,
-    prewhiten: bool,
+    model_a: BaseEstimator, model_b: BaseEstimator, long_run: LongRun, debiased: bool
 ) -> TestResult:
     """Test that two models have the same R squared."""
     (record, a), (_, b) = (two_pass_of(model, "compare_r2") for model in (model_a, model_b))
@@ -429,13 +422,12 @@ def _compare_pair(
         prices = price_of_covariance_risk(
             of_large,
             "krs",
-            kernel=kernel,
-            bandwidth=bandwidth,
-            prewhiten=prewhiten,
+            kernel=long_run.kernel,
+            bandwidth=long_run.bandwidth,
+            prewhiten=long_run.prewhiten,
             debiased=debiased,
         )
         return _test_nested(small, large, prices)
-    long_run = LongRun(kernel, bandwidth, prewhiten)
     long_run.refuse_cosines("compare_r2")
     influence = r2_influence(a, debiased) - r2_influence(b, debiased)
     variance, _ = long_run.covariance(influence[:, None], record.positions)
