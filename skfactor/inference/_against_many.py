@@ -11,6 +11,7 @@ import pandas as pd
 
 from skfactor._definite import cholesky_factor
 from skfactor._kernels.one_sided import one_sided_test
+from skfactor._results import texts
 from skfactor._typing import Float64Array, IntArray
 from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import TestResult
@@ -18,7 +19,7 @@ from skfactor.inference._premia import TestResult
 Model = TypeVar("Model")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ManyComparisons(TestResult):
     """Test that none of several models is better than the first.
 
@@ -49,7 +50,7 @@ class ManyComparisons(TestResult):
     pairs: pd.DataFrame
 
     def __str__(self) -> str:
-        return f"{super().__str__()}\n{self.pairs.round(4).to_string()}"
+        return f"{super().__str__()}\n{texts(self.pairs).to_string()}"
 
 
 def named_models(
