@@ -243,12 +243,28 @@ class LinearFactorGMM(ExpectedReturns):
         Returns
         -------
         PremiaInference
+
+        Warns
+        -----
+        SmallSampleWarning
+            If there are fewer than 12 dates for each asset, unless ``debiased=False`` says that the
+            asymptotic formula is meant: the weights of the moments are estimates, of which the
+            errors know nothing. With 25 assets they reject 22 percent of true premia at 5 percent
+            in 120 dates, and 10 in 240.
         """
         check_is_fitted(self)
         instead = "a kernel is chosen before fit, LinearFactorGMM(kernel='bartlett')."
         raise_for_kind(self, "inference", covariance, instead)
         moments = self._moments
-        t, k = moments.factors.shape
+        (t, k), n = moments.factors.shape, len(self.betas_)
+        if debiased and t < _FEWEST_DATES_PER_ASSET * n:
+            warn_user(
+                f"The errors of LinearFactorGMM are too small with fewer than "
+                f"{_FEWEST_DATES_PER_ASSET} dates for each asset, and there are {t} dates for {n} "
+                "assets. Use FamaMacBeth, whose errors hold, or fewer assets; debiased=False says "
+                "that the asymptotic errors are meant.",
+                SmallSampleWarning,
+            )
         scaled = moments.whitening(self._theta)(moments.jacobian(self._theta))
         inverse = np.linalg.inv(np.linalg.qr(scaled, mode="r"))
         cov = inverse @ inverse.T * (t / (t - k) if debiased else 1.0)
@@ -329,3 +345,5 @@ class LinearFactorGMM(ExpectedReturns):
 
 # Of the F distribution of J, by simulation.
 _FEWEST_DATES = 240
+# Of the errors of the premia, by simulation.
+_FEWEST_DATES_PER_ASSET = 12

@@ -108,8 +108,14 @@ def test_j_has_a_form_for_small_samples_and_says_where_none_holds(french):
     assert found.df == (df, t - k - df)
     assert found.statistic == pytest.approx(large.statistic * (t - k - df) / (t * df))
     assert found.p_value == pytest.approx(stats.f.sf(found.statistic, *found.df))
+    short = LinearFactorGMM().fit(X[:200], y[:200])
     with pytest.warns(SmallSampleWarning, match="with fewer than 240 dates, found 200"):
-        LinearFactorGMM().fit(X[:200], y[:200]).j_test()
+        short.j_test()
+    few = 12 * y.shape[1] - 1
+    short = LinearFactorGMM().fit(X[:few], y[:few])
+    with pytest.warns(SmallSampleWarning, match=f"there are {few} dates for {y.shape[1]} assets"):
+        short.inference()
+    assert short.inference(debiased=False).std_errors.notna().all()
     lags = LinearFactorGMM(kernel="bartlett", bandwidth=2).fit(X, y)
     with pytest.warns(SmallSampleWarning, match="too often with a kernel"):
         assert lags.j_test().distribution == "chi2"
