@@ -64,12 +64,19 @@ weights = np.tile(caps.to_numpy(), n_days)
 # %%
 # Factor returns, their covariance, specific risk
 # -----------------------------------------------
+# These returns do not depend on those of the days before, and lags would only add noise.
 
 model = FactorRiskModel(
     covariance=EWMCovariance(
-        84, regime_halflife=42, eigen_scale=1.0, n_simulations=200, random_state=0
+        84,
+        lags=0,
+        correlation_lags=0,
+        regime_halflife=42,
+        eigen_scale=1.0,
+        n_simulations=200,
+        random_state=0,
     ),
-    specific=SpecificRisk(84, structural=True),
+    specific=SpecificRisk(84, lags=0, structural=True),
 ).fit(X, y, groupby=industry_of, weights=weights)
 estimated = model.factor_returns_[styles].to_numpy()
 closest = np.corrcoef(estimated.ravel(), style.ravel())[0, 1]
