@@ -221,7 +221,7 @@ def _fit_partition(
     dates = None
     if layout.assets is None:  # rows are numbered, which a model would take for their assets
         dates = y.index.get_level_values(0)
-        X = X.reset_index(drop=True) if isinstance(X, pd.DataFrame) else X
+        X = X.reset_index(drop=True)
         y = y.reset_index(drop=True)
         weights = None if weights is None else weights.reset_index(drop=True)
         taken = {name: values.reset_index(drop=True) for name, values in taken.items()}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from typing import cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -82,8 +81,7 @@ def compare_sharpe(
         return found
     pairs: dict[Hashable, Pair] = {}
     positions: IntArray = np.arange(0)
-    models = cast("Mapping[Hashable, ArrayLike]", factors_b)
-    for name, factors in named_models(models, "compare_sharpe").items():
+    for name, factors in named_models(factors_b, "compare_sharpe").items():
         _, pairs[name] = _compare_pair(factors_a, factors, long_run)
         positions = read_factor_sample(factors_a, factors).positions
     null = "no model has a larger largest squared Sharpe ratio than the first"
