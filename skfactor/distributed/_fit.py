@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import reduce
 from inspect import signature
 from operator import add
@@ -14,6 +15,8 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import get_routing_for_object
 
+from skfactor._passes.pooled import PooledMoments
+from skfactor._passes.slopes import Slopes
 from skfactor.decomposition import InstrumentedPCA
 from skfactor.distributed._partition import (
     Layout,
@@ -218,15 +221,19 @@ def _fit_partition(
             routing = get_routing_for_object(fitted)
             asked = routing.consumes("fit_transform", metadata) | (set(metadata) - set(taken))
             X = fitted.fit_transform(X, y, **{name: metadata[name] for name in asked})
-    dates = None
-    if layout.assets is None:  # rows are numbered, which a model would take for their assets
-        dates = y.index.get_level_values(0)
-        X = X.reset_index(drop=True)
-        y = y.reset_index(drop=True)
-        weights = None if weights is None else weights.reset_index(drop=True)
-        taken = {name: values.reset_index(drop=True) for name, values in taken.items()}
-    read = _reader(model)(X, y, sample_weight=weights, dates=dates, **taken)
+    read = _reader(model)(X, y, sample_weight=weights, **taken)
+    if layout.assets is None:
+        read = _without_assets(read)
     return pd.Series([(fitted, read)], dtype=object)
+
+
+def _without_assets(read: object) -> object:
+    """What was read of rows that have numbers in the place of assets."""
+    if isinstance(read, PooledMoments):
+        return replace(read, assets=None, by_asset=None)
+    if isinstance(read, Slopes) and read.groups is not None:
+        return replace(read, groups=replace(read.groups, last=None, when=None))
+    return read
 
 
 def _reader(model: PartsModel) -> Callable[..., object]:

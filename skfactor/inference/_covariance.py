@@ -268,7 +268,7 @@ def infer(
     options = {} if options is None else options
     if covariance == "auto" and options.get("one_period") is not None:
         covariance = HodrickCovariance.name
-    if covariance == "auto" and options.get("by") is not None:
+    if covariance == "auto" and record.pooled is not None and options.get("by") is not None:
         covariance = ClusterCovariance.name
     kind, notes = _choose(record, covariance)
     if kernel is None and horizon is None and kind.default_kernel is not None:
