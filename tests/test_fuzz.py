@@ -11,11 +11,13 @@ import linecache
 import os
 import pickle
 import pkgutil
+import re
 import signal
 import time
 import traceback
 import warnings
 from collections import Counter
+from functools import cache, cached_property, partial
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,20 +28,33 @@ import pytest
 from sklearn.base import BaseEstimator, clone
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
+from threadpoolctl import ThreadpoolController
 
 import skfactor
 from skfactor import (
     BiasCorrectedFamaMacBeth,
+    CrossSectionalTargetRegressor,
     FactorBetas,
+    FactorInteractions,
+    FactorNeutralizer,
     FactorZScorer,
     FamaMacBeth,
+    FundamentalFactorModel,
     LinearFactorGMM,
+    PooledRegression,
     RidgeFamaMacBeth,
+    ShrinkageSDF,
+    ThreePassPremia,
     TradedFactorModel,
 )
 from skfactor.datasets import make_panel, make_two_pass
+from skfactor.decomposition import InstrumentedPCA, ReturnPCA, RiskPremiumPCA
 from skfactor.exceptions import LookaheadError
 from skfactor.formula import FormulaRegressor
+from skfactor.metrics import evaluate_forecasts
+from skfactor.model_selection import FactorSetSearchCV, WalkForwardSplit, walk_forward_predict
+from skfactor.portfolios import PortfolioSorter
+from skfactor.risk import EWMCovariance, FactorRiskModel, RiskModel, SpecificRisk
 
 # What is not called, and why.
 LEFT_OUT = {
@@ -61,6 +76,7 @@ DOCUMENTED = (ValueError, TypeError, AttributeError, OSError, LookaheadError)
 
 X, Y = make_panel(n_dates=8, n_assets=12, n_features=3, random_state=0, return_X_y=True)
 F, R = make_two_pass(n_periods=40, n_assets=6, n_factors=2, random_state=0, return_X_y=True)
+MACRO = X.assign(m=Y.groupby(level=0).transform("mean"))
 FORECASTS = Y + 0.01 * np.random.default_rng(0).normal(size=len(Y))
 SECTORS = np.where(np.arange(len(X)) % 3, "a", "b")
 SCALARS = [0, 1, -1, 2, 3, 0.5, 1.5, -0.0, 5e-324, 1e-300, 1e300, np.inf, -np.inf, np.nan, None]
@@ -68,8 +84,12 @@ SCALARS += [True, "", "foo", "auto", "x1", [], {}, (), [0], ["x1"], object(), np
 SCALARS += [np.arange(3), pd.NaT, pd.Timestamp("2010-01-31"), pd.Series(dtype=float), 1j, 10**30]
 
 
-def _models():
-    return [
+@cache
+def pickled_models():
+    """Fitted models of every kind, as bytes."""
+    few, groups = {"random_state": 0}, {"groupby": SECTORS}
+    sets = {"max_size": 2, "cv": WalkForwardSplit(n_splits=2), "scoring": "rank_ic"}
+    fitted = [
         FamaMacBeth().fit(X, Y),
         FamaMacBeth().fit(F, R),
         FamaMacBeth(betas=FactorBetas(window=20)).fit(F, R),
@@ -82,7 +102,23 @@ def _models():
         make_pipeline(FactorZScorer(), FamaMacBeth()).fit(X, Y),
         FamaMacBeth().fit(_zoned(X), _zoned(Y)),
         FactorBetas().fit(_zoned(F), _zoned(R)),
+        PooledRegression().fit(X, Y),
+        FundamentalFactorModel().fit(X, Y, **groups),
+        FactorRiskModel(specific=SpecificRisk(20)).fit(X, Y, **groups),
+        InstrumentedPCA().fit(X, Y),
+        ReturnPCA(2).fit(R),
+        RiskPremiumPCA(2).fit(R),
+        ThreePassPremia(2).fit(F, R),
+        ShrinkageSDF().fit(F),
+        EWMCovariance(20, correlation_halflife=None, n_simulations=20, **few).fit(F),
+        SpecificRisk(20).fit(R),
+        FactorSetSearchCV(FamaMacBeth(), **sets).fit(X, Y),
+        CrossSectionalTargetRegressor(LinearRegression(), FactorZScorer()).fit(X, Y),
+        FactorNeutralizer(against=["x1"]).fit(X),
+        FactorInteractions(["m"]).fit(MACRO),
+        PortfolioSorter(2).fit(X),
     ]
+    return [pickle.dumps(model) for model in fitted]
 
 
 def _zoned(data):
@@ -101,26 +137,60 @@ def series():
     return [Y, FORECASTS, Y.to_numpy(), R, R.iloc[:, 0], R.to_numpy(), F.iloc[:, 0], _zoned(Y)]
 
 
+def risk_models():
+    whole = FactorBetas().fit(F, R).risk_model()
+    bare = RiskModel(whole.exposures, whole.factor_covariance, whole.specific_variance)
+    return [whole, bare, ReturnPCA(2).fit(R).risk_model()]
+
+
+def accounts():
+    assets = X.index.get_level_values(1).unique()
+    ends = pd.to_datetime(["2008-12-31", "2009-12-31"])
+    index = pd.MultiIndex.from_product([ends, assets], names=["date", "asset"])
+    numbers = np.random.default_rng(0).normal(size=(len(index), 2))
+    return [pd.DataFrame(numbers, index, ["book", "sales"])]
+
+
+@cache
+def _walk():
+    return walk_forward_predict(FamaMacBeth(), X, Y, return_estimator=True)[1]
+
+
 # What suits a parameter of a name; anything else takes a scalar.
 SUITING = {
-    "X factors exposures characteristics prices frames factor_returns": panels,
-    "y y_true y_pred returns expected_returns labels series risk_free": series,
+    "X factors exposures characteristics prices frames factor_returns df": panels,
+    "y y_true y_pred returns expected_returns labels series risk_free residuals": series,
+    "benchmark new factors_a factors_b": lambda: [F, F[["f1"]], F["f2"], R.iloc[:, :2]],
     "weights sample_weight": series,
     "dates": lambda: [X.index.get_level_values(0), X.index.get_level_values(0).to_timestamp(), 1],
     "assets": lambda: [X.index.get_level_values(1), np.arange(len(X))],
     "groupby groups": lambda: [SECTORS, pd.Categorical(SECTORS), np.arange(len(X)) % 4],
     "universe": lambda: [np.arange(len(X)) % 2 == 0],
     "index": lambda: [X.index, F.index],
+    "accounts": accounts,
     "sets": lambda: [{"a": ["x1"], "b": ["x1", "x2"]}, {"a": list(F.columns)}],
     "formula": lambda: ["x1 + x2", "x1", "y ~ x1"],
     "regressor estimator": lambda: [FamaMacBeth(), LinearRegression(), FactorZScorer()],
+    "forecasts": lambda: [{"a": FORECASTS, "b": -FORECASTS}, {"a": Y}],
+    "evaluation": lambda: [evaluate_forecasts(Y, FORECASTS, n_quantiles=3)],
+    "fits": lambda: [_walk()],
+    "kind": lambda: [object(), type],
+    "scoring": lambda: ["rank_ic", "r2_zero", "ic", "pricing_rmse"],
+    "cv": lambda: [WalkForwardSplit(n_splits=2), 2],
+    "inferences": lambda: [FamaMacBeth().fit(X, Y).inference()],
+    "factor_covariance": lambda: [F.cov(), F.cov().to_numpy()],
+    "specific_variance": lambda: [R.var(), R.var().to_numpy()],
+    "feature": lambda: ["x1", 0],
     "models": lambda: [
         [FamaMacBeth().fit(X, Y)],
         [FamaMacBeth().fit(_zoned(X), _zoned(Y)), FamaMacBeth().fit(F, R)],
+        dict(zip("abc", risk_models(), strict=True)),
         {"a": FactorBetas().fit(F, R), "b": FactorBetas().fit(_zoned(F), _zoned(R))},
     ],
 }
 SUITING = {name: make for names, make in SUITING.items() for name in names.split()}
+# What may come as other keywords.
+OPTIONS = {"n_draws": 19, "random_state": 0, "by": "asset", "block_length": 3.0, "lags": 2}
 
 
 def damaged(data, rng):
@@ -179,10 +249,15 @@ def entry_points():
 
 def methods_of(thing):
     """Public methods with names, unless they are scikit-learn's or pandas' own."""
+    if not type(thing).__module__.startswith("skfactor"):
+        return
     names = [name for name in dir(type(thing)) if not name.startswith("_")]
     for name in names:
         raw = inspect.getattr_static(type(thing), name)
-        if name in SCIKIT_LEARNS or isinstance(raw, property) or name.endswith("_request"):
+        if name in SCIKIT_LEARNS or name.endswith("_request"):
+            continue
+        if isinstance(raw, property | cached_property):
+            yield name, partial(getattr, thing, name)
             continue
         try:
             method = getattr(thing, name)
@@ -191,6 +266,13 @@ def methods_of(thing):
         module = getattr(inspect.unwrap(method), "__module__", "") if callable(method) else ""
         if (module or "").startswith("skfactor"):
             yield name, method
+
+
+@cache
+def texts_of(function):
+    """Texts that its parameters take, by their names, as its documentation has them."""
+    listed = re.findall(r"^(\w+) : \{(.*?)\}", inspect.getdoc(function) or "", re.M | re.S)
+    return {name: re.findall(r"[\"']([\w -]+)[\"']", options) for name, options in listed}
 
 
 def models_in(value):
@@ -214,16 +296,19 @@ class Fuzzer:
     def __init__(self, seed):
         self.rng = np.random.default_rng(seed)
         self.points = entry_points()
-        self.models = _models()
+        self.models = [pickle.loads(model) for model in pickled_models()]
         self.calls, self.faults, self.outcomes = Counter(), {}, Counter()
+        self.answered = set()
         self.folder = TemporaryDirectory()
         file = Path(self.folder.name, "panel.parquet")
         X.assign(y=Y).to_parquet(file)
         self.paths = [file, str(file), Path(self.folder.name), Path(self.folder.name, "no")]
 
-    def argument(self, name, default):
+    def argument(self, name, default, texts):
         rng = self.rng
-        if name == "model" or (name == "estimator" and rng.random() < 0.3):
+        if name in {"model", "model_a", "model_b", "search"} or (
+            name in {"estimator", "betas"} and rng.random() < 0.3
+        ):
             chosen = self.models[rng.integers(len(self.models))]
             return chosen if rng.random() < 0.9 else clone(chosen)
         if name == "path":
@@ -233,82 +318,119 @@ class Fuzzer:
             first = rng.random() < 0.4
             chosen = pool[0 if first else rng.integers(len(pool))]
             return damaged(chosen, rng) if rng.random() < 0.35 else chosen
+        if texts and rng.random() < 0.6:
+            return texts[rng.integers(len(texts))]
         if isinstance(default, str) and rng.random() < 0.3:
             return default + "x"
         return SCALARS[rng.integers(len(SCALARS))]
 
     def arguments(self, function, rate):
-        """Arguments of a call; those that have a default at a rate."""
-        given = {}
+        """Arguments of a call, in order and by name; those that have a default at a rate."""
+        several, given = [], {}
+        if isinstance(function, partial):
+            return several, given
+        texts = texts_of(getattr(function, "__func__", function))
         for name, parameter in inspect.signature(function).parameters.items():
-            if parameter.kind in {parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL}:
-                continue
-            required = parameter.default is parameter.empty
-            if required or self.rng.random() < rate:
-                given[name] = self.argument(name, parameter.default)
-        return given
+            if parameter.kind is parameter.VAR_POSITIONAL:
+                several = [self.argument("X", None, ()) for _ in range(self.rng.integers(4))]
+            elif parameter.kind is parameter.VAR_KEYWORD:
+                if self.rng.random() < rate:
+                    option = self.rng.choice(list(OPTIONS))
+                    chosen = [OPTIONS[option], self.argument(option, None, ())]
+                    given[option] = chosen[self.rng.integers(2)]
+            elif parameter.default is parameter.empty or self.rng.random() < rate:
+                given[name] = self.argument(name, parameter.default, texts.get(name))
+        return several, given
 
     def attempt(self, point, function, rate=0.15):
         """Call it; count what happens, and keep what should not."""
-        given = self.arguments(function, rate)
-        read = list(models_in(given))
+        several, given = self.arguments(function, rate)
+        fits = point.rpartition(".")[-1].startswith(("fit", "partial_fit"))
+        own = getattr(function, "__self__", None)
+        read = list(models_in([several, given])) + list(models_in(own))
         before = [pickle.dumps(model) for model in read]
-        state = np.geterr()
+        state, filters, threads = np.geterr(), list(warnings.filters), blas_threads()
         self.calls[point] += 1
-        result = None
+        result, failed = None, False
         try:
             signal.setitimer(signal.ITIMER_PROF, MOST_SECONDS)
-            result = function(**given)
+            result = function(*several, **given)
             if inspect.isgenerator(result):
                 result = next(result, None)
             self.outcomes["results"] += 1
+            self.answered.add(point)
         except (Exception, TooLong) as error:  # noqa: BLE001 - each is looked at
-            complaint = undocumented(error)
+            complaint, failed = undocumented(error), True
             self.outcomes["faults" if complaint else "documented errors"] += 1
             if complaint:
                 self.report(point, complaint, given, error)
         finally:
             signal.setitimer(signal.ITIMER_PROF, 0.0)
-        if np.geterr() != state:
-            self.report(point, "changes the error state of NumPy", given, None)
-        if [pickle.dumps(model) for model in read] != before:
+        for what, kept in {
+            "the error state of NumPy": np.geterr() == state,
+            "the filters of warnings": warnings.filters == filters,
+            "the threads of BLAS": blas_threads() == threads,
+        }.items():
+            if not kept:
+                self.report(point, f"changes {what}", given, None)
+        # A fit changes its own model, unless it fails.
+        kept = zip(read, before, strict=True)
+        if any(pickle.dumps(m) != was for m, was in kept if failed or not fits or m is not own):
             self.report(point, "changes a model that it reads", given, None)
         return result
 
     def report(self, point, complaint, given, error):
-        where = traceback.format_exception(error)[-6:] if error else []
-        self.faults.setdefault(
-            (point, complaint), f"{point}: {complaint}\n{given}\n{''.join(where)}"
-        )
+        where = "".join(traceback.format_exception(error)[-6:] if error else [])
+        shown = {name: repr(value)[:300] for name, value in given.items()}
+        self.faults.setdefault((point, complaint), f"{point}: {complaint}\n{shown}\n{where}")
 
     def step(self):
+        rate = self.rng.choice([0.0, 0.1, 0.3])
+        if self.rng.random() < 0.25:  # a model that is fitted well
+            made = pickled_models()
+            thing = pickle.loads(made[self.rng.integers(len(made))])
+            self.attempt_methods(type(thing).__name__, thing, rate)
+            return
         names = sorted(self.points)
         name = names[self.rng.integers(len(names))]
         function = self.points[name]
-        rate = self.rng.choice([0.0, 0.1, 0.3])
-        if inspect.isclass(function) and issubclass(function, pd.DataFrame):
-            return
-        if (
-            inspect.isclass(function)
-            and not hasattr(function, "fit")
-            and not hasattr(function, "split")
-        ):
+        if inspect.isclass(function) and not self.is_made_by_hand(function):
             return  # results, which functions make
         thing = self.attempt(name, function, rate)
         if thing is None:
             return
         if hasattr(thing, "fit"):
             self.attempt(f"{name}.fit", thing.fit, rate)
+        self.attempt_methods(name, thing, rate)
+
+    @staticmethod
+    def is_made_by_hand(made):
+        return made is RiskModel or hasattr(made, "fit") or hasattr(made, "split")
+
+    def attempt_methods(self, name, thing, rate):
         for method, bound in methods_of(thing):
             if self.rng.random() < 0.4:
                 self.attempt(f"{name}.{method}", bound, rate)
+        if type(thing).__module__.startswith("skfactor"):
+            self.attempt(f"{name}.__repr__", partial(repr, thing))
 
     def summary(self):
         points, calls = len(self.calls), sum(self.calls.values())
         counts = ", ".join(f"{n} {what}" for what, n in sorted(self.outcomes.items()))
         return (
-            f"{calls} calls of {points} entry points: {counts}; {len(self.faults)} kinds of faults"
+            f"{calls} calls of {points} entry points, of which {len(self.answered)} answered at "
+            f"least once: {counts}; {len(self.faults)} kinds of faults"
         )
+
+
+def blas_threads():
+    """Threads that libraries of linear algebra use."""
+    return [(library.filepath, library.num_threads) for library in libraries().lib_controllers]
+
+
+@cache
+def libraries():
+    return ThreadpoolController()
 
 
 def undocumented(error):
@@ -341,6 +463,8 @@ def run(seed, seconds, most):
                 break
     signal.signal(signal.SIGPROF, handler)
     print(fuzzer.summary())
+    if os.environ.get("SKFACTOR_FUZZ_SECONDS"):
+        print("never answered:", *sorted(set(fuzzer.calls) - fuzzer.answered))
     return fuzzer
 
 

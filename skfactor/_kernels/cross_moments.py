@@ -23,6 +23,11 @@ from skfactor._typing import Float64Array, FloatArray, IntArray
 _BLAS_FROM = 15_000
 # The product of a matrix with itself goes to a routine of its own, which is slow for few variables.
 _SYRK_FROM = 24
+# Matrices of more variables lie one after the other, as the routines take them that solve each.
+_APART_FROM = 48
+# Products of common regressors that are held at one time, in numbers, of which making them takes
+# some copies. Where there are more, each series is multiplied by itself.
+_MOST_TERMS = 2**24
 # Values of a run of short segments: its sums of products stay in the cache of one processor.
 _RUN = 160_000
 
@@ -39,11 +44,15 @@ class CrossMoments:
 
 
 def _empty(n_segments: int, n_variables: int) -> CrossMoments:
+    if n_variables > _APART_FROM:
+        products = np.zeros((n_segments, n_variables, n_variables)).transpose(1, 2, 0)
+    else:
+        products = np.zeros((n_variables, n_variables, n_segments))
     return CrossMoments(
         np.zeros(n_segments, dtype=np.intp),
         np.zeros(n_segments),
         np.zeros((n_variables, n_segments)),
-        np.zeros((n_variables, n_variables, n_segments)),
+        products,
     )
 
 
@@ -110,15 +119,35 @@ def _fill_by_products(
     for s, (start, stop) in enumerate(pairwise(bounds), which.start):
         data = scratch[:, : stop - start]
         data[:k], data[k], data[k + 1] = values[:, start:stop], target[start:stop], 1.0
-        w = None if weights is None else weights[start:stop]
+        _sum_products(moments, s, data, None if weights is None else weights[start:stop])
+
+
+def _fill_by_series(
+    moments: CrossMoments,
+    common: Float64Array,
+    targets: Float64Array,
+    weights: Float64Array | None,
+) -> None:
+    """Raw sums and products of common regressors with targets, one matrix product a target."""
+    k = len(common)
+    data = np.empty((k + 2, common.shape[1]))
+    for s, target in enumerate(targets):
+        data[:k], data[k], data[k + 1] = common, target, 1.0
+        _sum_products(moments, s, data, weights)
+
+
+def _sum_products(
+    moments: CrossMoments, s: int, data: Float64Array, w: Float64Array | None
+) -> None:
+    """Raw sums and products of regressors, target and a one (P + 1, m), which is overwritten."""
+    product = _products(data, w)
+    if not np.isfinite(product).all():
+        # Zeros in place of the incomplete rows leave every sum as it should be.
+        data[:, ~np.isfinite(np.ones(len(data)) @ data)] = 0.0
         product = _products(data, w)
-        if not np.isfinite(product).all():
-            # Zeros in place of the incomplete rows leave every sum as it should be.
-            data[:, ~np.isfinite(np.ones(k + 2) @ data)] = 0.0
-            product = _products(data, w)
-        moments.mean[:, s], moments.products[:, :, s] = product[:, -1], product[:, :-1]
-        counted = data[-1] if w is None else w * data[-1]
-        moments.weight[s], moments.n_rows[s] = counted.sum(), np.count_nonzero(counted)
+    moments.mean[:, s], moments.products[:, :, s] = product[:, -1], product[:, :-1]
+    counted = data[-1] if w is None else w * data[-1]
+    moments.weight[s], moments.n_rows[s] = counted.sum(), np.count_nonzero(counted)
 
 
 def _products(data: Float64Array, w: Float64Array | None) -> Float64Array:
@@ -234,6 +263,10 @@ def masked_cross_moments(
     # Without any rows there is nothing to centre.
     center = common.mean(axis=1) if common.size else np.zeros(n_regressors)
     shifted = common - center[:, None]
+    if shifted.size * (n_regressors + 1) > 2 * _MOST_TERMS and not np.isfinite(targets).all():
+        with np.errstate(invalid="ignore", over="ignore"):
+            _fill_by_series(moments, shifted, targets, weights)
+        return _about_center(moments, shifted, targets, weights, center)
     left, right = np.array(list(combinations_with_replacement(range(n_regressors), 2))).T
     # Their sums over the observed part of a target are its moments: rows, sums, products.
     one = np.ones((1, common.shape[1]))
@@ -248,8 +281,22 @@ def masked_cross_moments(
     moments.products[left, right] = moments.products[right, left] = products
     moments.products[:-1, -1] = moments.products[-1, :-1] = cross[1:]
     moments.products[-1, -1] = squares
+    alike = sums.shape[1] == 1
+    return _about_center(moments, shifted, targets, weights, center, alike=alike)
+
+
+def _about_center(
+    moments: CrossMoments,
+    shifted: Float64Array,
+    targets: Float64Array,
+    weights: Float64Array | None,
+    center: Float64Array,
+    *,
+    alike: bool = False,
+) -> CrossMoments:
+    """Moments from raw sums of regressors that were shifted by a center."""
     recentred = _center(moments)
     for s in recentred:
         _recentre(moments, int(s), *complete_rows(shifted, targets[s], weights))
     moments.mean[:-1] += center[:, None]
-    return replace(moments, alike=sums.shape[1] == 1 and not recentred.size)
+    return replace(moments, alike=alike and not recentred.size)

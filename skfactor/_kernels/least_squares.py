@@ -102,13 +102,17 @@ def solve_least_squares(
     """
     products = moments.products
     if not fit_intercept:
-        products = products + moments.mean[:, None] * moments.mean * moments.weight
+        level = moments.mean[:, None] * moments.mean
+        level *= moments.weight
+        products = np.add(level, products, out=np.empty_like(products))
+        del level  # of many regressors each of these takes GB
     gram, cross, total = products[:-1, :-1], products[:-1, -1], products[-1, -1]
     if moments.alike:
         gram = gram[:, :, :1]
     with np.errstate(invalid="ignore", divide="ignore"):
         norm = np.sqrt(np.einsum("iis->is", gram))
-        correlation = gram / norm / norm[:, None]
+        correlation = np.divide(gram, norm, out=np.empty_like(gram))
+        correlation /= norm[:, None]
         standardized = cross / norm
         slopes, pivots = solve_standardized(correlation, standardized)
         explained = dot_in_order(slopes, standardized)
@@ -203,8 +207,8 @@ def _inverse_diagonals(correlation: Float64Array) -> Float64Array:
     for s in np.flatnonzero(np.isfinite(correlation).all(axis=(0, 1))):
         factor, info = lapack.dpotrf(correlation[:, :, s])
         if info == 0:
-            inverted = solve_triangular(factor, np.eye(n), trans="T", check_finite=False)
-            diagonals[:, s] = np.einsum("kj,kj->j", inverted, inverted)
+            inverted, _ = lapack.dtrtri(factor)
+            diagonals[:, s] = np.einsum("jk,jk->j", inverted, inverted)
     return diagonals
 
 
