@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from functools import reduce
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_scalar
 
 from skfactor._dates import check_dates, find_date_level
-from skfactor._typing import IntArray
+from skfactor._typing import BoolArray, IntArray
 
 _FREQUENCIES = ("D", "W", "M", "Q", "Y")  # from the finest on
 
@@ -119,6 +120,22 @@ def match_dates(inputs: Mapping[str, pd.Index]) -> list[pd.Index]:
     return by_period if len(intersection(by_period)) > n_equal else indexes
 
 
+def are_up_to(dates: pd.Index, date: Hashable) -> BoolArray:
+    """Mask of the dates that are not after one; ``ValueError`` for what is none."""
+    given = date
+    if isinstance(dates, pd.PeriodIndex) and isinstance(date, pd.Timestamp):
+        date = pd.Period(date.tz_localize(None), dates.freq)
+    elif isinstance(dates, pd.DatetimeIndex) and isinstance(date, pd.Period):
+        date = date.end_time.tz_localize(dates.tz)
+    try:
+        if is_scalar(date) and not pd.isna(date):  # type: ignore[call-overload]  # a scalar
+            found: BoolArray = np.asarray(dates <= date)
+            return found
+    except (TypeError, ValueError):
+        pass
+    raise ValueError(f"date={given!r} is no date like those of fit, such as {dates[:1][0]}.")
+
+
 def intersection(indexes: Sequence[pd.Index]) -> pd.Index:
     """Labels that are in all of the indexes."""
     return reduce(lambda left, right: left.intersection(right), indexes)
@@ -126,7 +143,8 @@ def intersection(indexes: Sequence[pd.Index]) -> pd.Index:
 
 def span(dates: pd.Index) -> str:
     """First and last of ascending dates, for a message."""
-    return f"from {dates[0]} to {dates[-1]}"
+    # Slices, as asked for one date pandas keeps its unit in an index that a model has, too.
+    return f"from {dates[:1][0]} to {dates[-1:][0]}"
 
 
 def _kind(index: pd.Index) -> str:

@@ -11,6 +11,8 @@ import pandas as pd
 
 from skfactor._typing import IntArray
 
+# Larger numbers have no exact float, so that a float may not be what was meant.
+_LARGEST_DATE = 2.0**53
 # Names without case and punctuation: in general, of calendar units, and of vendors.
 _DATE_NAMES = frozenset(
     {
@@ -101,13 +103,12 @@ def check_dates(labels: pd.Index) -> pd.Index:
     if is_time(labels) or pd.api.types.is_integer_dtype(labels.dtype):
         return labels
     if pd.api.types.is_float_dtype(labels.dtype):
-        whole = labels.astype(np.int64)
-        fractions = labels[whole != labels]
-        if len(fractions):
+        unfit = labels[~(np.abs(labels) < _LARGEST_DATE) | (np.round(labels) != labels)]
+        if len(unfit):
             raise ValueError(
-                f"Dates are fractions such as {fractions[0]}; pass datetimes or integers."
+                f"Dates are no whole numbers, such as {unfit[0]}; pass datetimes or integers."
             )
-        return whole
+        return labels.astype(np.int64)
     values = list(labels)
     if all(isinstance(value, int | np.integer) and not isinstance(value, bool) for value in values):
         try:

@@ -102,11 +102,16 @@ def _split(text: str, marks: str) -> Iterator[str]:
     """Pieces of a formula between marks that stand outside of brackets, quotes and numbers."""
     start = 0
     for i, character, depth in _outside_quotes(text):
-        in_number = re.search(r"(?<![\w.])[\d.]+[eE]$", text[:i]) and text[i + 1 : i + 2].isdigit()
-        if character in marks and not depth and not in_number:
+        if character in marks and not depth and not _is_in_number(text, i):
             yield text[start:i]
             start = i + 1
     yield text[start:]
+
+
+def _is_in_number(text: str, i: int) -> bool:
+    """Whether a sign is that of an exponent, as in 1e-3."""
+    before = re.search(r"(?<![\w.])[\d.]+[eE]$", text[max(i - 32, 0) : i])
+    return before is not None and text[i + 1 : i + 2].isdigit()
 
 
 def _groups(text: str) -> Iterator[str]:

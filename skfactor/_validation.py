@@ -413,6 +413,15 @@ def random_source(random_state: object) -> np.random.RandomState:
     return source
 
 
+def check_seed(random_state: object, *, optional: bool = False) -> None:
+    """Raise ``ValueError`` for what is no whole number, or None where that is an option."""
+    if optional and random_state is None:
+        return
+    if not is_whole(random_state) or random_state < 0:  # type: ignore[operator]  # is a number then
+        why = ", or None." if optional else ": results are to be repeatable."
+        raise ValueError(f"random_state={random_state!r} has to be a whole number{why}")
+
+
 def check_flag(value: object, name: str) -> None:
     """Raise ``ValueError`` for anything but True and False, such as text and numbers."""
     if not isinstance(value, bool | np.bool_):

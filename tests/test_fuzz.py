@@ -130,11 +130,11 @@ def _zoned(data):
 
 
 def panels():
-    return [X, Y.to_frame("y"), X.to_numpy(), F, R, X[["x1"]], _zoned(X), X.reset_index(drop=True)]
+    return [X, F, Y.to_frame("y"), X.to_numpy(), R, X[["x1"]], _zoned(X), X.reset_index(drop=True)]
 
 
 def series():
-    return [Y, FORECASTS, Y.to_numpy(), R, R.iloc[:, 0], R.to_numpy(), F.iloc[:, 0], _zoned(Y)]
+    return [Y, R, FORECASTS, Y.to_numpy(), R.iloc[:, 0], R.to_numpy(), F.iloc[:, 0], _zoned(Y)]
 
 
 def risk_models():
@@ -156,7 +156,7 @@ def _walk():
     return walk_forward_predict(FamaMacBeth(), X, Y, return_estimator=True)[1]
 
 
-# What suits a parameter of a name; anything else takes a scalar.
+# What suits a parameter of a name, for a panel and for wide returns first; else it is a scalar.
 SUITING = {
     "X factors exposures characteristics prices frames factor_returns df": panels,
     "y y_true y_pred returns expected_returns labels series risk_free residuals": series,
@@ -299,6 +299,7 @@ class Fuzzer:
         self.models = [pickle.loads(model) for model in pickled_models()]
         self.calls, self.faults, self.outcomes = Counter(), {}, Counter()
         self.answered = set()
+        self.form, self.damage = 0, 0.35
         self.folder = TemporaryDirectory()
         file = Path(self.folder.name, "panel.parquet")
         X.assign(y=Y).to_parquet(file)
@@ -315,9 +316,9 @@ class Fuzzer:
             return self.paths[rng.integers(len(self.paths))]
         if name in SUITING and rng.random() < 0.93:
             pool = SUITING[name]()
-            first = rng.random() < 0.4
-            chosen = pool[0 if first else rng.integers(len(pool))]
-            return damaged(chosen, rng) if rng.random() < 0.35 else chosen
+            likely = rng.random() < 0.6
+            place = min(self.form, len(pool) - 1) if likely else rng.integers(len(pool))
+            return damaged(pool[place], rng) if rng.random() < self.damage else pool[place]
         if texts and rng.random() < 0.6:
             return texts[rng.integers(len(texts))]
         if isinstance(default, str) and rng.random() < 0.3:
@@ -334,8 +335,8 @@ class Fuzzer:
             if parameter.kind is parameter.VAR_POSITIONAL:
                 several = [self.argument("X", None, ()) for _ in range(self.rng.integers(4))]
             elif parameter.kind is parameter.VAR_KEYWORD:
-                if self.rng.random() < rate:
-                    option = self.rng.choice(list(OPTIONS))
+                if name == "options" and self.rng.random() < rate:
+                    option = list(OPTIONS)[self.rng.integers(len(OPTIONS))]
                     chosen = [OPTIONS[option], self.argument(option, None, ())]
                     given[option] = chosen[self.rng.integers(2)]
             elif parameter.default is parameter.empty or self.rng.random() < rate:
@@ -386,6 +387,7 @@ class Fuzzer:
 
     def step(self):
         rate = self.rng.choice([0.0, 0.1, 0.3])
+        self.form, self.damage = self.rng.integers(2), self.rng.choice([0.1, 0.4])
         if self.rng.random() < 0.25:  # a model that is fitted well
             made = pickled_models()
             thing = pickle.loads(made[self.rng.integers(len(made))])

@@ -371,7 +371,7 @@ def test_one_date_has_premia_and_no_errors():
         ({"dates": FREE_TEXT}, r"'02 Apr 2020' is free text"),
         ({"dates": NO_DATE}, r"Some rows have no date \(missing in dates=\). Drop"),
         ({"dates": DATES.strftime("%m/%d/%Y")}, r"'04/02/2020' is free text"),
-        ({"dates": np.arange(len(X)) / 7.0}, r"Dates are fractions such as"),
+        ({"dates": np.arange(len(X)) / 7.0}, r"Dates are no whole numbers, such as"),
         ({"dates": [["a"]] * len(X)}, r"one-dimensional; found shape \(258, 1\)"),
         (
             {"sample_weight": np.ones(3)},

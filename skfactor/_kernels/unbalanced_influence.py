@@ -7,9 +7,16 @@ dates of the asset. On complete data this is the influence of `two_pass`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from skfactor._typing import BoolArray, Float64Array
+
+# Numbers of assets, or dates, that are held at one time, of which there are some copies.
+_MOST_NUMBERS = 2**23
+# Products of more variables are summed series by series.
+_APART_FROM = 16
 
 
 def unbalanced_influence(
@@ -36,29 +43,51 @@ def unbalanced_influence(
     x = np.column_stack([np.ones(len(betas)), betas]) if zero_beta else betas
     filled = np.where(observed, returns, 0.0)
     bread = _bread(observed, x)
-    effect = _effect_of_betas(observed, filled, bread, x, slopes, betas.shape[1], misspecified)
     counts = observed.sum(axis=0)
     means = observed.T @ factors / counts[:, None]
-    residuals = _residuals(observed, filled, factors, betas, means)
-    # Each asset's M_i V_i^-1, (N, P, K), and the same times its factor means.
-    path = np.linalg.solve(
-        _factor_covariances(observed, factors, means), effect.swapaxes(1, 2)
-    ).swapaxes(1, 2)
-    weighted = residuals * (len(returns) / counts)
-    n, p, k = path.shape
-    by_date = (weighted @ path.reshape(n, p * k)).reshape(-1, p, k)
-    through_betas = np.einsum("tpk,tk->tp", by_date, factors)
-    through_betas -= weighted @ np.einsum("npk,nk->np", path, means)
-    influence: Float64Array = slopes - slopes.mean(axis=0) + through_betas
+    weighted = _residuals(observed, filled, factors, betas, means)
+    weighted *= len(returns) / counts
+    t, p, k = len(returns), x.shape[1], betas.shape[1]
+    influence: Float64Array = slopes - slopes.mean(axis=0)
+    for assets in _runs(len(x), t * p + p * p):
+        seen = observed[:, assets]
+        effect = _effect_of_betas(
+            seen, filled[:, assets], bread, x[assets], slopes, k, misspecified
+        )
+        # Each asset's M_i V_i^-1, (n, P, K), and the same times its factor means.
+        path = np.linalg.solve(
+            _factor_covariances(seen, factors, means[assets]), effect.swapaxes(1, 2)
+        ).swapaxes(1, 2)
+        by_date = (weighted[:, assets] @ path.reshape(-1, p * k)).reshape(t, p, k)
+        influence += np.einsum("tpk,tk->tp", by_date, factors)
+        influence -= weighted[:, assets] @ np.einsum("npk,nk->np", path, means[assets])
     return influence
 
 
+def _runs(length: int, size: int) -> Iterator[slice]:
+    """Runs of so many things, of which each takes so many numbers of memory."""
+    step = max(1, _MOST_NUMBERS // size)
+    for start in range(0, length, step):
+        yield slice(start, start + step)
+
+
 def _bread(observed: BoolArray, x: Float64Array) -> Float64Array:
-    """(X_t'X_t)^-1 of each date (T, P, P)."""
-    p = x.shape[1]
-    squares = (x[:, :, None] * x[:, None, :]).reshape(len(x), p * p)
-    gram = (observed.astype(np.float64) @ squares).reshape(-1, p, p)
-    return np.asarray(np.linalg.inv(gram), dtype=np.float64)
+    """(X_t'X_t)^-1 of each date, as (P, T, P) to be multiplied by the betas of many assets."""
+    bread = np.empty((x.shape[1], len(observed), x.shape[1]))
+    for dates in _runs(len(observed), x.shape[1] ** 2):
+        gram = _products(observed[dates], x)
+        bread[:, dates] = np.linalg.inv(gram).swapaxes(0, 1)
+    return bread
+
+
+def _products(observed: BoolArray, values: Float64Array) -> Float64Array:
+    """Sums of products (S, K, K) of the values (T, K) that each of S series observes."""
+    k = values.shape[1]
+    if k > _APART_FROM:
+        return np.stack([values[seen].T @ values[seen] for seen in observed])
+    squares = (values[:, :, None] * values[:, None, :]).reshape(len(values), k * k)
+    products: Float64Array = (observed.astype(np.float64) @ squares).reshape(-1, k, k)
+    return products
 
 
 def _effect_of_betas(
@@ -70,17 +99,15 @@ def _effect_of_betas(
     n_factors: int,
     misspecified: bool,
 ) -> Float64Array:
-    """Derivative M_i (N, P, K) of the average slopes with respect to each asset's betas."""
+    """Derivative M_i (n, P, K) of the average slopes with respect to the betas of n assets."""
     t, p = slopes.shape
-    premia = slopes[:, -n_factors:]
-    # The asset's own weight on each date, H_t x_i, times the premia that its betas are priced at.
-    outer = bread[:, :, :, None] * premia[:, None, None, :]
-    priced = observed.T.astype(np.float64) @ outer.reshape(t, -1)
-    effect: Float64Array = -np.einsum("npqk,nq->npk", priced.reshape(-1, p, p, n_factors), x)
+    # An asset's own weight on each date, H_t x_i, times the premia that its betas are priced at.
+    own = (x @ bread.reshape(p, t * p)).reshape(-1, t, p)
+    own *= observed.T[:, :, None]
+    effect: Float64Array = -(own.swapaxes(1, 2) @ slopes[:, -n_factors:])
     if misspecified:
         errors = np.where(observed, filled - slopes @ x.T, 0.0)
-        moved = errors.T @ bread[:, :, -n_factors:].reshape(t, -1)
-        effect += moved.reshape(-1, p, n_factors)
+        effect += (errors.T @ bread[-n_factors:]).transpose(1, 2, 0)
     effect /= t
     return effect
 
@@ -101,12 +128,9 @@ def _factor_covariances(
     observed: BoolArray, factors: Float64Array, means: Float64Array
 ) -> Float64Array:
     """Covariance V_i of the factors over each asset's dates (N, K, K), divisor T_i."""
-    k = factors.shape[1]
-    center = factors.mean(axis=0)
-    shifted = factors - center
-    squares = (shifted[:, :, None] * shifted[:, None, :]).reshape(len(factors), k * k)
-    second = (observed.T.astype(np.float64) @ squares).reshape(-1, k, k)
+    shifted = factors - factors.mean(axis=0)
+    second = _products(observed.T, shifted)
     second /= observed.sum(axis=0)[:, None, None]
-    off = means - center
+    off = means - factors.mean(axis=0)
     covariances: Float64Array = second - off[:, :, None] * off[:, None, :]
     return covariances

@@ -372,7 +372,9 @@ class WideFactors(
             specific_variance=residuals.var(),
             factor_returns=self.factors_,
             specific_returns=residuals,
-            date=self.factors_.index[-1],
+            date=self.factors_.index[-1:][
+                0
+            ],  # a slice, as asked for one date pandas keeps its unit
         )
 
     def __sklearn_tags__(self) -> Tags:

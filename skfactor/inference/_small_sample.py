@@ -12,7 +12,7 @@ import numpy as np
 from skfactor._kernels.wild_bootstrap import random_signs, shares_as_large
 from skfactor._kernels.wild_pricing import Covariances, autoregressive, mean_squares, signed
 from skfactor._typing import Float64Array, IntArray
-from skfactor._validation import is_whole
+from skfactor._validation import check_seed, is_whole
 from skfactor._warn import warn_user
 from skfactor.exceptions import SmallSampleWarning
 from skfactor.inference._long_run import LongRun
@@ -48,10 +48,7 @@ def check_draws(n_draws: int, random_state: Any) -> None:
             f"n_draws={n_draws!r} has to be a whole number from {_FEWEST_DRAWS} to "
             f"{_MOST_DRAWS:,}: fewer draws have no p-value below 5%."
         )
-    if not is_whole(random_state) or random_state < 0:
-        raise ValueError(
-            f"random_state={random_state!r} has to be a whole number: tests are to be repeatable."
-        )
+    check_seed(random_state)
 
 
 @dataclass(frozen=True)

@@ -540,7 +540,7 @@ class FundamentalFactorModel(PanelRegression):
 
     def _keep_newest(self, rows: _Rows, labels: pd.Index | None) -> None:
         """Keep exposures and groups of the last date for `risk_model`."""
-        date = None if labels is None else labels[-1]
+        date = None if labels is None else labels[-1:][0]
         earlier = self._newest
         if rows.assets is None or (
             earlier is not None and earlier[0] is not None and (date is None or earlier[0] > date)

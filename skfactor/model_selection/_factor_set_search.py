@@ -38,7 +38,7 @@ from skfactor._typing import (
     ScoringLike,
     SplitterLike,
 )
-from skfactor._validation import raise_if_repeated
+from skfactor._validation import is_whole, raise_if_repeated
 from skfactor._warn import warn_user
 from skfactor.exceptions import RankDeficientWarning
 from skfactor.linear_model import PooledRegression
@@ -844,6 +844,11 @@ class FactorSetSearchCV(
         -------
         Summary
             Prints, and renders as LaTeX and HTML.
+
+        Raises
+        ------
+        ValueError
+            If ``n_best`` is not a positive whole number.
         """
         check_is_fitted(self)
         scoring = "the estimator's own" if self.scoring is None else str(self.scoring)
@@ -854,6 +859,8 @@ class FactorSetSearchCV(
             "Chosen:": " + ".join(map(str, self.best_set_)),
             "Fitted by:": self.engine_ + (f" ({self.reason_})" if self.reason_ else ""),
         }
+        if not is_whole(n_best) or n_best < 1:
+            raise ValueError(f"n_best={n_best!r} has to be a positive whole number.")
         return summary_of_search(self.results_.head(n_best), facts, self.n_sets_)
 
     def _best(self) -> BaseEstimator:

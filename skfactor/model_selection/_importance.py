@@ -14,7 +14,7 @@ from skfactor._kernels.segments import segments_from_codes
 from skfactor._limits import muted
 from skfactor._sklearn import safe_indexing, take_params
 from skfactor._typing import Float64Array, FloatArray, IntArray, RowLabels
-from skfactor._validation import is_one_of, is_whole, named_metadata
+from skfactor._validation import check_seed, is_one_of, is_whole, named_metadata
 from skfactor._warn import warn_user
 from skfactor.exceptions import NoVariationWarning
 from skfactor.metrics import ic, long_short_sharpe, r2_zero, rank_ic
@@ -145,6 +145,7 @@ def forecast_importance(
             "within dates changes nothing: their importance is NaN. Pass method='zero'.",
             NoVariationWarning,
         )
+    check_seed(random_state, optional=True)
     rng = np.random.default_rng(random_state)
     table = {}
     for name in features:

@@ -22,7 +22,7 @@ from skfactor._panel import find_panel
 from skfactor._results import Result
 from skfactor._sklearn import safe_indexing, take_params
 from skfactor._typing import Float64Array, IntArray, RowLabels, SplitterLike
-from skfactor._validation import is_one_of, is_whole, named_metadata
+from skfactor._validation import check_seed, is_one_of, named_metadata
 from skfactor.exceptions import LookaheadError
 from skfactor.metrics._mean_inference import check_horizon
 from skfactor.metrics._predict import metadata_of, predictor
@@ -177,8 +177,7 @@ def check_no_lookahead(
         raise ValueError(f"on_fail={on_fail!r} is neither 'raise' nor None.")
     check_horizon(horizon)
     rows = rows_by_date(X, y, dates, "check_no_lookahead", "dates=", assets)
-    if random_state is not None and not (is_whole(random_state) and random_state >= 0):
-        raise ValueError(f"random_state={random_state!r} has to be a whole number or None.")
+    check_seed(random_state, optional=True)
     places = _cut_places(cuts, rows.dates)
     labels = {"dates": dates, "assets": None if assets is None else np.asarray(assets)}
     labels = {name: label for name, label in labels.items() if label is not None}

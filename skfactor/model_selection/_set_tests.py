@@ -11,7 +11,7 @@ import pandas as pd
 
 from skfactor._results import Result, p_value_is
 from skfactor._typing import Float64Array, IntArray
-from skfactor._validation import check_level, is_one_of, is_whole
+from skfactor._validation import check_level, check_seed, is_one_of, is_whole
 
 
 @dataclass(frozen=True, repr=False)
@@ -158,6 +158,7 @@ def superiority_test(
     if len(labels) < 2:
         raise ValueError("The reference is the only set that was tried: there is none to compare.")
     length = _check_draws(n_draws, block_length, len(losses))
+    check_seed(random_state, optional=True)
     others = np.delete(losses, reference, axis=1)
     differs = (others != losses[:, [reference]]).any(axis=0)
     test = bootstrap.SPA(
@@ -196,6 +197,7 @@ def confidence_set(
     check_level(significance)
     bootstrap = _arch("model_confidence_set")
     length = _check_draws(n_draws, block_length, len(losses))
+    check_seed(random_state, optional=True)
     if len(labels) == 1:
         return ConfidenceSet(labels, pd.Series([1.0], index=labels), significance, len(losses))
     frame = pd.DataFrame(losses, columns=range(len(labels)))

@@ -16,6 +16,7 @@ from skfactor._sklearn import num_samples
 from skfactor._typing import RowLabels
 from skfactor._validation import which_columns
 from skfactor.linear_model import FamaMacBeth
+from skfactor.linear_model._panel_fit import PanelRegression
 from skfactor.portfolios._returns import portfolio_returns
 from skfactor.portfolios._sorter import PortfolioSorter
 
@@ -299,7 +300,8 @@ def slope_factors(
     Name: premium, dtype: float64
     """
     fitted: FamaMacBeth = FamaMacBeth() if model is None else clone(model)
-    if not (hasattr(fitted, "date_level") and has_fit_parameter(fitted, "sample_weight")):
+    weighed = has_fit_parameter(fitted, "sample_weight")
+    if not (isinstance(fitted, PanelRegression) and weighed):
         raise TypeError(
             "slope_factors needs a FamaMacBeth or a RidgeFamaMacBeth, which regress date by date; "
             f"found {type(fitted).__name__}. Transform X before, if it is for a pipeline."

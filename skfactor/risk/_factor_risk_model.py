@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted
 
+from skfactor._calendar import are_up_to
 from skfactor._fitting import fitting
 from skfactor._panel import find_panel
 from skfactor._risk_model import RiskModel
@@ -234,7 +235,7 @@ class FactorRiskModel(CallbackSupportMixin, Estimator):  # type: ignore[misc]  #
         if not specific_returns.index.equals(returns.index):
             specific_returns = specific_returns.loc[returns.index]
         if date is not None:
-            until = np.asarray(returns.index <= date)
+            until = are_up_to(returns.index, date)
             n_dates = int(until.sum())
             # The first rows are no copy of a table that may be large.
             rows = slice(0, n_dates) if until[:n_dates].all() else until

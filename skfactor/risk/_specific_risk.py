@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
+from skfactor._calendar import are_up_to
 from skfactor._fitting import fitting
 from skfactor._kernels.exponential import exponential_variances, mean_ratios
 from skfactor._kernels.specific_risk import shrink_by_size, structural_volatilities, trust
@@ -213,7 +214,7 @@ class SpecificRisk(CallbackSupportMixin, Estimator):  # type: ignore[misc]  # sc
         if exposures is None and self.structural:
             raise ValueError("structural=True needs exposures= of the assets.")
         dates, known = self.variances_.index, self.variances_.columns
-        row = len(dates) if date is None else int(np.count_nonzero(dates <= date))
+        row = len(dates) if date is None else int(np.count_nonzero(are_up_to(dates, date)))
         if not row:
             raise ValueError(f"There are no residuals up to {date}; the first are of {dates[0]}.")
         end = int(self._places[row - 1]) + 1
@@ -296,7 +297,13 @@ class SpecificRisk(CallbackSupportMixin, Estimator):  # type: ignore[misc]  # sc
 def _sizes(weights: object, assets: pd.Index, n_dates: int) -> Float64Array:
     """Sizes (n_dates, n_assets), positive or NaN."""
     if not isinstance(weights, pd.Series | pd.DataFrame):
-        weights = pd.Series(np.asarray(weights), assets)
+        found = np.asarray(weights)
+        if found.shape != (len(assets),):
+            raise ValueError(
+                f"weights of shape {found.shape} are not one for each of the {len(assets)} assets. "
+                "Pass a Series by asset, or a DataFrame of dates and assets."
+            )
+        weights = pd.Series(found, assets)
     axis = weights.index if isinstance(weights, pd.Series) else weights.columns
     lacking = assets.difference(axis)
     if len(lacking):
