@@ -26,17 +26,19 @@ from skfactor import (
     Winsorizer,
 )
 from skfactor.datasets import make_panel, make_two_pass
-from skfactor.decomposition import n_factors
+from skfactor.decomposition import InstrumentedPCA, n_factors
 from skfactor.exceptions import RankDeficientWarning
 from skfactor.frames import repeat_factors, returns_from_prices
 from skfactor.inference import grs_test, j_test, rank_test
-from skfactor.metrics import cross_sectional_r2_score
+from skfactor.metrics import cross_sectional_r2_score, ic
 from skfactor.model_selection import (
     check_no_lookahead,
     compare_factor_sets,
+    forecast_importance,
     walk_forward_predict,
 )
 from skfactor.portfolios import factor_returns, slope_factors
+from skfactor.risk import SpecificRisk
 from skfactor.summary import premia_table
 
 X, Y = characteristics()
@@ -480,6 +482,8 @@ def test_what_attacks_have_found_is_said_in_our_words():
     model = FamaMacBeth().fit(factors, returns)
     sparse = returns.astype(pd.SparseDtype(np.float64))
     sets, odd, missing = {"a": ["x1"]}, np.arange(3), object()
+    walk = walk_forward_predict(FamaMacBeth(), X, y, return_estimator=True)
+    risk = SpecificRisk(20).fit(returns)
     for call, message in [
         (lambda: slope_factors(X, y, model=FactorBetas()), "date by date; found FactorBetas"),
         (lambda: slope_factors(X, y, model=make_pipeline(FamaMacBeth())), "found Pipeline"),
@@ -507,6 +511,13 @@ def test_what_attacks_have_found_is_said_in_our_words():
         (lambda: grs_test(factors, returns, prewhiten=odd), "prewhiten=array"),
         (lambda: rank_test(factors, returns, prewhiten=odd), "prewhiten=array"),
         (lambda: j_test(model, prewhiten=odd), "prewhiten=array"),
+        (lambda: slope_factors(X, y, model=InstrumentedPCA()), "found InstrumentedPCA"),
+        (lambda: ic(y, y, dates=np.full(len(y), np.inf)), "no whole numbers, such as inf"),
+        (lambda: forecast_importance(walk[1], X, y, random_state=b""), "a whole number, or None"),
+        (lambda: risk.forecast(()), r"date=\(\) is no date like those of fit, such as 1970-01"),
+        (lambda: risk.forecast(odd), r"date=array\(\[0, 1, 2\]\) is no date"),
+        (lambda: risk.forecast(pd.NaT), "date=NaT is no date"),
+        (lambda: risk.forecast(weights=np.ones(7)), r"\(7,\) are not one for each of the 6"),
     ]:
         with pytest.raises((ValueError, TypeError), match=message):
             call()

@@ -225,6 +225,22 @@ def test_masked_moments_equal_those_of_a_loop(n_series, missing):
     assert_moments_are_right(found, masked_loop(common, targets))
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_many_regressors_are_multiplied_series_by_series(monkeypatch, weighted):
+    rng = np.random.default_rng(0)
+    common, targets = rng.normal(size=(4, 60)) + 3.0, rng.normal(size=(7, 60)) + 1.0
+    targets[rng.random(targets.shape) < 0.3] = NAN
+    targets[0] = NAN
+    weights = rng.uniform(1.0, 2.0, size=60) if weighted else None
+    together = masked_cross_moments(common, targets, weights)
+    monkeypatch.setattr(module, "_MOST_TERMS", 0)
+    monkeypatch.setattr(module, "_APART_FROM", 1)
+    found = masked_cross_moments(common, targets, weights)
+    assert found.products.strides[-1] == max(found.products.strides)
+    expected = together.n_rows, together.weight, together.mean, together.products
+    assert_moments_are_right(found, expected)
+
+
 def test_series_that_enter_and_leave_have_their_own_means():
     common = np.arange(6.0)[None]
     targets = np.array([[1.0, 2.0, 3.0, NAN, NAN, NAN], [NAN, NAN, NAN, 1.0, 5.0, 9.0]])

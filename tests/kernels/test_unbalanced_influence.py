@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose
 from reference_premia import jackknife, random_two_pass
 
 from skfactor import FamaMacBeth
+from skfactor._kernels import unbalanced_influence as module
 from skfactor._kernels.unbalanced_influence import unbalanced_influence
 from skfactor._passes.two_pass import TwoPass
 from skfactor.inference._two_pass import (
@@ -73,6 +74,15 @@ def test_on_complete_returns_it_is_the_influence_of_the_balanced_formulas(zero_b
     assert_allclose(robust, misspecification_robust_influence(passes), atol=1e-13)
     plain = influence(model, factors, returns, misspecified=False)
     assert_allclose(plain, correctly_specified_influence(passes), atol=1e-13)
+
+
+def test_runs_of_assets_and_dates_and_products_one_by_one_give_the_same(monkeypatch):
+    factors, returns = unbalanced()
+    model = FamaMacBeth().fit(factors, returns)
+    whole = influence(model, factors, returns, misspecified=True)
+    monkeypatch.setattr(module, "_MOST_NUMBERS", 700)
+    monkeypatch.setattr(module, "_APART_FROM", 0)
+    assert_allclose(influence(model, factors, returns, misspecified=True), whole, atol=1e-14)
 
 
 @pytest.mark.parametrize(("kind", "misspecified"), [("krs", True), ("gmm", False)])
