@@ -17,6 +17,7 @@ import time
 import traceback
 import warnings
 from collections import Counter
+from contextlib import suppress
 from functools import cache, cached_property, partial
 from importlib import import_module
 from pathlib import Path
@@ -87,6 +88,9 @@ SCALARS += [np.arange(3), pd.NaT, pd.Timestamp("2010-01-31"), pd.Series(dtype=fl
 @cache
 def pickled_models():
     """Fitted models of every kind, as bytes."""
+    # That package sets a filter for its own warnings where it is imported.
+    with suppress(ImportError):
+        import_module("arch.bootstrap")
     few, groups = {"random_state": 0}, {"groupby": SECTORS}
     sets = {"max_size": 2, "cv": WalkForwardSplit(n_splits=2), "scoring": "rank_ic"}
     fitted = [

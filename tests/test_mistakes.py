@@ -23,13 +23,14 @@ from skfactor import (
     FactorSelector,
     FactorZScorer,
     FamaMacBeth,
+    LinearFactorGMM,
     Winsorizer,
 )
 from skfactor.datasets import make_panel, make_two_pass
 from skfactor.decomposition import InstrumentedPCA, n_factors
 from skfactor.exceptions import RankDeficientWarning
 from skfactor.frames import repeat_factors, returns_from_prices
-from skfactor.inference import grs_test, j_test, rank_test
+from skfactor.inference import grs_test, j_test, price_of_covariance_risk, rank_test
 from skfactor.metrics import cross_sectional_r2_score, ic
 from skfactor.model_selection import (
     check_no_lookahead,
@@ -514,6 +515,8 @@ def test_what_attacks_have_found_is_said_in_our_words():
         (lambda: slope_factors(X, y, model=InstrumentedPCA()), "found InstrumentedPCA"),
         (lambda: ic(y, y, dates=np.full(len(y), np.inf)), "no whole numbers, such as inf"),
         (lambda: forecast_importance(walk[1], X, y, random_state=b""), "a whole number, or None"),
+        (lambda: LinearFactorGMM().fit(factors, returns).summary(odd), "has one kind of cov"),
+        (lambda: price_of_covariance_risk(model, odd), "unknown"),
         (lambda: risk.forecast(()), r"date=\(\) is no date like those of fit, such as 1970-01"),
         (lambda: risk.forecast(odd), r"date=array\(\[0, 1, 2\]\) is no date"),
         (lambda: risk.forecast(pd.NaT), "date=NaT is no date"),

@@ -21,7 +21,7 @@ from skfactor._passes.slopes import PremiaRecord
 from skfactor._passes.two_pass import TwoPass, TwoPassFit
 from skfactor._results import Result
 from skfactor._typing import BoolArray, Float64Array
-from skfactor._validation import check_significance
+from skfactor._validation import check_significance, is_one_of
 from skfactor.inference._covariance import covariance_kind, infer
 from skfactor.inference._long_run import LongRun
 from skfactor.inference._premia import PremiaInference
@@ -141,7 +141,7 @@ def price_of_covariance_risk(
     """
     record, _ = two_pass_of(model, "price_of_covariance_risk")
     assert record.two_pass is not None
-    if covariance != "auto" and not covariance_kind(covariance).holds_for_prices:
+    if not is_one_of(covariance, ("auto",)) and not covariance_kind(covariance).holds_for_prices:
         raise ValueError(
             f"covariance={covariance!r} is for premia, and not known to hold for prices of "
             "covariance risk. Use 'krs'."

@@ -20,6 +20,7 @@ from skfactor._sklearn import CallbackSupportMixin, Estimator
 from skfactor._typing import Float64Array
 from skfactor._validation import (
     check_row_weights,
+    is_one_of,
     target_names,
     validate_features,
     validate_target,
@@ -39,7 +40,7 @@ def premia_html(model: BaseEstimator) -> str:
 
 def raise_for_kind(model: BaseEstimator, method: str, covariance: object, instead: str) -> None:
     """Raise ``ValueError`` for a kind of covariance, where a model has one kind only."""
-    if covariance != "auto":
+    if not is_one_of(covariance, ("auto",)):
         raise ValueError(
             f"{type(model).__name__}.{method} has one kind of covariance, and "
             f"covariance={covariance!r} is not one of its own. Leave it out; {instead}"

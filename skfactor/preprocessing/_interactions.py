@@ -346,6 +346,8 @@ def constant_within_dates(X: object) -> list[Hashable]:
 def _constant_columns(
     values: FloatArray, panel: Panel, names: Sequence[Hashable]
 ) -> list[Hashable]:
+    if not values.size:
+        return []
     if not np.issubdtype(values.dtype, np.floating):
         values = values.astype(np.float64)
     found = vary_between_segments_only(np.ascontiguousarray(values.T), panel.segments)

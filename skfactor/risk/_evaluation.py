@@ -14,7 +14,7 @@ from skfactor._panel import time_index
 from skfactor._results import Result
 from skfactor._risk_model import RiskModel, models_by_date
 from skfactor._typing import BoolArray, Float64Array
-from skfactor._validation import check_seed, is_whole, numbers, raise_if_repeated
+from skfactor._validation import is_whole, numbers, raise_if_repeated
 
 _SETS = ("factors", "eigenfactors", "groups", "random", "minimum variance")
 # Portfolios of the random set, each of about this share of the assets.
@@ -185,7 +185,6 @@ def evaluate_risk(
     chosen = _check_sets(sets, ordered, factor_returns is not None)
     if not is_whole(window) or window < 2:
         raise ValueError(f"window={window!r} has to be a whole number, at least 2.")
-    check_seed(random_state)
     draws = pd.DataFrame(
         np.random.default_rng(random_state).random((_N_RANDOM, returns.shape[1])),
         columns=returns.columns,
