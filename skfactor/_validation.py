@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Hashable, Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from pandas.api.types import is_hashable
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import check_random_state
@@ -393,6 +394,11 @@ def named_metadata(params: object) -> dict[str, Any]:
 def is_one_of(value: object, options: Collection[str | None]) -> bool:
     """Whether a value is one of the names; lists and arrays, which do not compare, are none."""
     return (value is None or isinstance(value, str)) and value in options
+
+
+def is_among(value: object, labels: Container[object]) -> bool:
+    """Whether a value is one of the labels; lists and frames, which have no hash, are none."""
+    return is_hashable(value) and value in labels
 
 
 def counted(number: int | np.integer[Any], noun: str) -> str:

@@ -205,7 +205,7 @@ def premia_table(
         raise ValueError(f"digits={digits!r} has to be a number of decimals, such as 4.")
     given = {"kernel": kernel, "bandwidth": bandwidth}
     chosen = {name: x for name, x in given.items() if x is not None} | options
-    if covariance != "auto":
+    if not is_one_of(covariance, ("auto",)):
         chosen["covariance"] = covariance
     are_results = [isinstance(each, PremiaInference) for each in given_models]
     if chosen and all(are_results):

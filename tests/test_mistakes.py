@@ -29,7 +29,7 @@ from skfactor import (
 from skfactor.datasets import make_panel, make_two_pass
 from skfactor.decomposition import InstrumentedPCA, n_factors
 from skfactor.exceptions import RankDeficientWarning
-from skfactor.frames import repeat_factors, returns_from_prices
+from skfactor.frames import panel_from_long, repeat_factors, returns_from_prices
 from skfactor.inference import grs_test, j_test, price_of_covariance_risk, rank_test
 from skfactor.metrics import cross_sectional_r2_score, ic
 from skfactor.model_selection import (
@@ -517,6 +517,8 @@ def test_what_attacks_have_found_is_said_in_our_words():
         (lambda: forecast_importance(walk[1], X, y, random_state=b""), "a whole number, or None"),
         (lambda: LinearFactorGMM().fit(factors, returns).summary(odd), "has one kind of cov"),
         (lambda: price_of_covariance_risk(model, odd), "unknown"),
+        (lambda: panel_from_long(X, asset=["x1"]), r"\['x1'\]"),
+        (lambda: panel_from_long(X, date=odd), "array"),
         (lambda: risk.forecast(()), r"date=\(\) is no date like those of fit, such as 1970-01"),
         (lambda: risk.forecast(odd), r"date=array\(\[0, 1, 2\]\) is no date"),
         (lambda: risk.forecast(pd.NaT), "date=NaT is no date"),

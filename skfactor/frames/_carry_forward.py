@@ -8,12 +8,12 @@ from typing import Any, TypeVar, cast
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pandas.api.types import is_hashable
 
 from skfactor._calendar import row_dates
 from skfactor._dates import calendar_format, find_date_level, is_time
 from skfactor._spans import Size, check_size, unit_of
 from skfactor._typing import IntArray
+from skfactor._validation import is_among
 
 Frame = TypeVar("Frame", pd.DataFrame, pd.Series)
 _Times = NDArray[np.datetime64]
@@ -220,8 +220,7 @@ def _places(
 
 
 def _publication_dates(accounts: Any, known_from: Hashable, ends: _Times) -> _Times:
-    has_columns = isinstance(accounts, pd.DataFrame) and is_hashable(known_from)
-    if not has_columns or known_from not in accounts.columns:
+    if isinstance(accounts, pd.Series) or not is_among(known_from, accounts.columns):
         found = "a Series" if isinstance(accounts, pd.Series) else list(accounts.columns)
         raise ValueError(f"known_from={known_from!r} is not a column of accounts: {found}.")
     column = pd.Index(accounts[known_from])

@@ -12,7 +12,7 @@ import pandas as pd
 from skfactor._calendar import to_periods
 from skfactor._dates import calendar_format, check_dates, is_asset_name, is_date_name
 from skfactor._typing import Float64Array, IntArray
-from skfactor._validation import raise_if_repeated
+from skfactor._validation import is_among, is_one_of, raise_if_repeated
 from skfactor._warn import warn_user
 
 # The identifier of a row of CRSP, which also has tickers and codes of companies.
@@ -143,7 +143,7 @@ def _numbers_rows(index: pd.Index) -> bool:
 
 
 def _date_column(df: pd.DataFrame, date: Hashable) -> Hashable:
-    if date != "auto":
+    if not is_one_of(date, ("auto",)):
         return _named(df, date, "date")
     found = [name for name in df.columns if is_date_name(name) or _is_time(df[name])]
     if len(found) == 1:
@@ -164,7 +164,7 @@ def _is_time(column: pd.Series) -> bool:
 
 
 def _asset_column(df: pd.DataFrame, asset: Hashable, date: Hashable) -> Hashable:
-    if asset != "auto":
+    if not is_one_of(asset, ("auto",)):
         if asset == date:
             raise ValueError(f"date and asset both name the column {date!r}.")
         return _named(df, asset, "asset")
@@ -186,7 +186,7 @@ def _asset_column(df: pd.DataFrame, asset: Hashable, date: Hashable) -> Hashable
 
 
 def _named(df: pd.DataFrame, name: Hashable, what: str) -> Hashable:
-    if name not in df.columns:
+    if not is_among(name, df.columns):
         raise ValueError(f"{what}={name!r} is not a column of df: {list(df.columns)}.")
     return name
 

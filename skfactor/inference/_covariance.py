@@ -15,7 +15,7 @@ import pandas as pd
 from skfactor._passes.slopes import PremiaRecord
 from skfactor._passes.two_pass import TwoPassFit
 from skfactor._typing import Float64Array
-from skfactor._validation import check_flag, is_whole
+from skfactor._validation import check_flag, is_one_of, is_whole
 from skfactor.inference._bootstrap import BootstrapCovariance
 from skfactor.inference._clusters import (
     ClassicalCovariance,
@@ -229,7 +229,7 @@ def obstacle_to(covariance: str, record: PremiaRecord) -> str:
 
 def _choose(record: PremiaRecord, covariance: str) -> tuple[PremiaCovariance, list[str]]:
     """The kind to be used, and what a summary has to say of the choice."""
-    if covariance != "auto":
+    if not is_one_of(covariance, ("auto",)):
         kind = covariance_kind(covariance)
         found = kind.obstacle(record)
         if found:

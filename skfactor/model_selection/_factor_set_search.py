@@ -38,7 +38,7 @@ from skfactor._typing import (
     ScoringLike,
     SplitterLike,
 )
-from skfactor._validation import is_whole, raise_if_repeated
+from skfactor._validation import is_among, is_whole, raise_if_repeated
 from skfactor._warn import warn_user
 from skfactor.exceptions import RankDeficientWarning
 from skfactor.linear_model import PooledRegression
@@ -874,12 +874,12 @@ class FactorSetSearchCV(
 
     def _place_of(self, reference: Hashable) -> int:
         check_is_fitted(self)
-        if reference in list(self.results_.index):
+        if is_among(reference, self.results_.index):
             return list(self.results_.index).index(reference)
         if not isinstance(reference, str) and np.iterable(reference):
-            wanted = set(reference)
+            wanted = list(reference)
             for place, chosen in enumerate(self.sets_):
-                if set(chosen) == wanted:
+                if len(set(chosen)) == len(wanted) and all(is_among(n, chosen) for n in wanted):
                     return place
         raise ValueError(
             f"The reference {reference!r} is not one of the sets that were tried, such as "

@@ -13,7 +13,7 @@ from sklearn.pipeline import Pipeline
 
 from skfactor._panel import find_panel
 from skfactor._typing import Float64Array, RowLabels
-from skfactor._validation import is_one_of
+from skfactor._validation import is_among, is_one_of
 from skfactor.plotting._axes import (
     COLORS,
     date_axis,
@@ -216,7 +216,7 @@ class CharacteristicDisplay:
         ValueError
             If X has no such column, or the transformer drops it.
         """
-        if not isinstance(X, pd.DataFrame) or feature not in X.columns:
+        if not isinstance(X, pd.DataFrame) or not is_among(feature, X.columns):
             names = list(X.columns) if isinstance(X, pd.DataFrame) else type(X).__name__
             raise ValueError(f"X has no column {feature!r}; found {names}.")
         if isinstance(estimator, Pipeline) and not hasattr(estimator, "transform"):
