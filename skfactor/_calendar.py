@@ -124,7 +124,7 @@ def are_up_to(dates: pd.Index, date: Hashable) -> BoolArray:
     """Mask of the dates that are not after one; ``ValueError`` for what is none."""
     given = date
     if isinstance(dates, pd.PeriodIndex) and isinstance(date, pd.Timestamp):
-        date = pd.Period(date.tz_localize(None), dates.freq)
+        date = pd.Period(date.tz_localize(None), dates.freqstr)
     elif isinstance(dates, pd.DatetimeIndex) and isinstance(date, pd.Period):
         date = date.end_time.tz_localize(dates.tz)
     try:
