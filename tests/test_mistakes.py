@@ -38,7 +38,7 @@ from skfactor.model_selection import (
     forecast_importance,
     walk_forward_predict,
 )
-from skfactor.portfolios import factor_returns, slope_factors
+from skfactor.portfolios import factor_returns, hedge, slope_factors
 from skfactor.risk import SpecificRisk
 from skfactor.summary import premia_table
 
@@ -516,7 +516,11 @@ def test_what_attacks_have_found_is_said_in_our_words():
         (lambda: ic(y, y, dates=np.full(len(y), np.inf)), "no whole numbers, such as inf"),
         (lambda: forecast_importance(walk[1], X, y, random_state=b""), "a whole number, or None"),
         (lambda: LinearFactorGMM().fit(factors, returns).summary(odd), "has one kind of cov"),
+        (lambda: LinearFactorGMM().fit(factors, returns).inference(debiased=odd), "True or False"),
         (lambda: price_of_covariance_risk(model, odd), "unknown"),
+        (lambda: hedge(factors, returns["A1"], names=True), "cannot be hedged"),
+        (lambda: hedge(factors, returns["A1"], target=odd), "a number, or a Series"),
+        (lambda: InstrumentedPCA().fit(X, y).risk_model(X[:0]), "X has no rows"),
         (lambda: panel_from_long(X, asset=["x1"]), r"\['x1'\]"),
         (lambda: panel_from_long(X, date=odd), "array"),
         (lambda: risk.forecast(()), r"date=\(\) is no date like those of fit, such as 1970-01"),

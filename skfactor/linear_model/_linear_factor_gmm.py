@@ -29,6 +29,7 @@ from skfactor._passes.time_series import WideData
 from skfactor._sklearn import Interval, StrOptions
 from skfactor._typing import Float64Array, RowLabels
 from skfactor._validation import (
+    check_flag,
     feature_names,
     raise_if_repeated,
     validate_features,
@@ -255,6 +256,7 @@ class LinearFactorGMM(ExpectedReturns):
         check_is_fitted(self)
         instead = "a kernel is chosen before fit, LinearFactorGMM(kernel='bartlett')."
         raise_for_kind(self, "inference", covariance, instead)
+        check_flag(debiased, "debiased")
         moments = self._moments
         (t, k), n = moments.factors.shape, len(self.betas_)
         if debiased and t < _FEWEST_DATES_PER_ASSET * n:

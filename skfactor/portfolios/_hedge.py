@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from skfactor._passes.first_pass import table_of_betas
 from skfactor._results import Result
 from skfactor._risk_model import RiskModel
 from skfactor._typing import IntArray
-from skfactor._validation import numbers, raise_if_repeated
+from skfactor._validation import is_among, numbers, raise_if_repeated
 from skfactor.linear_model import FactorBetas
 from skfactor.portfolios._inputs import (
     exposures_of,
@@ -125,7 +126,7 @@ def hedge(
     Raises
     ------
     TypeError
-        If returns, factors, weights or betas are not of the kinds above.
+        If returns, factors, weights, betas or target are not of the kinds above.
     ValueError
         If dates, assets or factors differ, weights are missing, or there are too few dates.
 
@@ -196,10 +197,10 @@ def hedge(
 
 def _target(target: float | pd.Series, names: Sequence[str] | None, factors: pd.Index) -> pd.Series:
     """Exposure that each hedged factor should have."""
-    if isinstance(names, str):
+    if isinstance(names, str) or (names is not None and not isinstance(names, Iterable)):
         names = [names]
     hedged = list(factors) if names is None else list(names)
-    unknown = [name for name in hedged if name not in factors]
+    unknown = [name for name in hedged if not is_among(name, factors)]
     if unknown or not hedged:
         raise ValueError(
             f"The factors {unknown or hedged} cannot be hedged; there are {list(factors)}."
@@ -209,8 +210,10 @@ def _target(target: float | pd.Series, names: Sequence[str] | None, factors: pd.
         if lacking or len(target) != len(hedged):
             raise ValueError(f"target has factors {list(target.index)}, hedged are {hedged}.")
         wanted = target[hedged].astype(np.float64)
+    elif isinstance(target, Real):
+        wanted = pd.Series(float(target), index=hedged)
     else:
-        wanted = pd.Series(target, index=hedged, dtype=np.float64)
+        raise TypeError(f"target={target!r} has to be a number, or a Series of one a factor.")
     if not np.isfinite(wanted).all():
         raise ValueError("target holds NaN or infinite values.")
     return wanted
