@@ -26,6 +26,8 @@ from skfactor._typing import BoolArray, Float64Array, IntArray
 # Series worked on together, and windows solved together: their sums stay in cache.
 _SERIES = 128
 _WINDOWS = 8192
+# Sums of one block of dates that are held at one time, for as many series.
+_MOST_SUMS = 2**26
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,19 @@ def known_dates(factors: Float64Array) -> BoolArray:
     return known
 
 
+def count_rows(
+    factors: Float64Array, returns: Float64Array, window: Window
+) -> tuple[BoolArray, IntArray, BoolArray]:
+    """What is observed (T, N), the observations of each window, and which windows have enough."""
+    observed = np.isfinite(returns) & known_dates(factors)[:, None]
+    n_rows = np.cumsum(observed, axis=0, dtype=np.int32)
+    n_rows[window.length :] -= n_rows[: -window.length].copy()
+    wanted = n_rows >= window.min_rows
+    if window.only_observed:
+        wanted &= observed
+    return observed, n_rows, wanted
+
+
 def _blocks(factors: Float64Array, window: Window, with_constant: bool) -> list[_Block]:
     known = known_dates(factors)
     n_dates = factors.shape[1]
@@ -119,18 +134,14 @@ def window_sums(
     ``squares`` asks for the sums of squared returns too, about a level near each window, and of
     the weights.
     """
-    known = known_dates(factors)[:, None]
     blocks = _blocks(factors, window, with_constant)
-    for start in range(0, returns.shape[1], _SERIES):
-        series = slice(start, min(start + _SERIES, returns.shape[1]))
+    n_sums = (len(factors) + 1) * (len(factors) + 4) // 2
+    step = min(_SERIES, max(1, _MOST_SUMS // (n_sums * window.length)))
+    for start in range(0, returns.shape[1], step):
+        series = slice(start, min(start + step, returns.shape[1]))
         y = np.array(returns[:, series], order="C")
-        observed = np.isfinite(y) & known
+        observed, n_rows, wanted = count_rows(factors, y, window)
         y[~observed] = np.nan
-        n_rows = np.cumsum(observed, axis=0, dtype=np.int32)
-        n_rows[window.length :] -= n_rows[: -window.length].copy()
-        wanted = n_rows >= window.min_rows
-        if window.only_observed:
-            wanted &= observed
         for block in blocks:
             if wanted[block.dates].any():
                 yield from _sums_of_block(

@@ -11,13 +11,23 @@ import numpy as np
 
 from skfactor._kernels.cholesky import cholesky, inverse_diagonals, solve_cholesky
 from skfactor._kernels.least_squares import slope_weights
-from skfactor._kernels.rolling import Window, WindowSums, known_dates, window_sums
+from skfactor._kernels.rolling import (
+    Window,
+    WindowSums,
+    count_rows,
+    known_dates,
+    window_sums,
+)
 from skfactor._kernels.rounding import EPSILON, ROLLING_PIVOT, ROLLING_SPREAD
 from skfactor._kernels.weighted_errors import sandwich
 from skfactor._typing import BoolArray, Float64Array, IntArray
 
 # Tables with one number per factor; the others have one alone.
 _PER_FACTOR = ("slopes", "errors")
+
+# More factors have more sums than memory holds, and a factorization that is shared by all series
+# without gaps takes less time than one in each window.
+_MOST_FACTORS = 64
 
 # One array (n_windows,) a factor, or one alone, by name of the table they go to.
 Estimates: TypeAlias = dict[str, list[Any]]
@@ -55,6 +65,8 @@ def rolling_least_squares(
     if window.ages is not None and not {"errors", "free"}.isdisjoint(outputs):
         twice = replace(window, ages=2.0 * window.ages)
     by_rows, n_deficient = _FromRows(factors, returns, window, fit_intercept), 0
+    if k > _MOST_FACTORS:
+        return by_rows.estimate(tables)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         options = {"with_constant": fit_intercept, "squares": squares}
         squared = window_sums(factors, returns, twice, **options) if twice else repeat(None)
@@ -71,6 +83,11 @@ def rolling_least_squares(
                     plane[sums.dates, sums.series][every] = values.reshape(shape)
     if window.only_observed:
         _carry(list(tables.values()), ~by_rows.observed)
+    return _finish(tables, n_deficient)
+
+
+def _finish(tables: dict[str, Float64Array], n_deficient: int) -> RollingLeastSquares:
+    """Tables of one number alone lose the axis of factors."""
     return RollingLeastSquares(
         {name: table if name in _PER_FACTOR else table[0] for name, table in tables.items()},
         n_deficient,
@@ -175,6 +192,27 @@ class _FromRows:
 
     def __post_init__(self) -> None:
         self.observed = np.isfinite(self.returns) & known_dates(self.factors)[:, None]
+
+    def estimate(self, tables: dict[str, Float64Array]) -> RollingLeastSquares:
+        """All windows, date by date, in tables of NaN (K, T, N) or (1, T, N)."""
+        _, n_rows, wanted = count_rows(self.factors, self.returns, self.window)
+        every, n_deficient = slice(0, self.returns.shape[1]), 0
+        none, center = np.empty((0, 0)), np.zeros(len(self.factors))
+        for t in np.flatnonzero(wanted.any(axis=1)):
+            dates, chosen = slice(int(t), int(t) + 1), wanted[t : t + 1]
+            counts = n_rows[t, chosen[0]]
+            sums = WindowSums(dates, every, chosen, none, counts, center, np.zeros(len(counts)))
+            found: Estimates = {
+                name: [np.full(len(counts), np.nan) for _ in table]
+                for name, table in tables.items()
+            }
+            found["n_rows"] = [counts]
+            n_deficient += self.replace(found, sums, np.arange(len(counts)))
+            for name, table in tables.items():
+                table[:, t, chosen[0]] = found[name]
+        if self.window.only_observed:
+            _carry(list(tables.values()), ~self.observed)
+        return _finish(tables, n_deficient)
 
     def replace(self, estimates: Estimates, sums: WindowSums, which: IntArray) -> int:
         """Put new estimates in place of some windows'; returns how many have none."""

@@ -101,6 +101,24 @@ def test_estimates_are_carried_where_windows_grow_and_nothing_is_observed(ages):
     assert_array_equal(found.tables["slopes"][:, -1, 1], found.tables["slopes"][:, 25, 1])
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_many_factors_are_solved_from_their_rows_and_few_series_at_a_time(monkeypatch, weighted):
+    factors, returns = draw()
+    ages = np.arange(50) / 8.0 if weighted else None
+    for window in (Window(12, 6, ages), Window(50, 6, ages, only_observed=True)):
+        options = {"fit_intercept": True, "outputs": ALL}
+        expected = rolling_least_squares(factors, returns, window, **options)
+        with monkeypatch.context() as patched:
+            patched.setattr("skfactor._kernels.rolling._MOST_SUMS", 1)
+            few = rolling_least_squares(factors, returns, window, **options)
+            patched.setattr("skfactor._kernels.rolling_least_squares._MOST_FACTORS", 0)
+            by_rows = rolling_least_squares(factors, returns, window, **options)
+        assert expected.n_deficient == few.n_deficient == by_rows.n_deficient
+        for name in ALL:
+            assert_allclose(few.tables[name], expected.tables[name], rtol=1e-9)
+            assert_allclose(by_rows.tables[name], expected.tables[name], rtol=1e-8)
+
+
 def test_a_level_far_above_the_spread_costs_no_digits():
     factors, returns = draw(missing=0.1, seed=1)
     window = Window(12, 8)
