@@ -281,7 +281,11 @@ def infer(
         if not is_whole(horizon) or horizon < 1:
             raise ValueError(f"horizon={horizon!r} has to be a whole number of dates, at least 1.")
         given_too = {"bandwidth": bandwidth, "prewhiten": prewhiten, "separate": separate}
-        extra = [name for name, value in given_too.items() if value not in (None, False)]
+        extra = [name for name, value in given_too.items() if value is not None]
+        for name in ("prewhiten", "separate"):
+            check_flag(given_too[name], name)
+            if not given_too[name]:
+                extra.remove(name)
         if extra:
             raise ValueError(f"horizon={horizon} chooses how lags count. Leave {extra} out.")
         long_run = LongRun.of_horizon(kernel, horizon, len(record.lambdas))
