@@ -300,8 +300,8 @@ def slope_factors(
     Name: premium, dtype: float64
     """
     fitted: FamaMacBeth = FamaMacBeth() if model is None else clone(model)
-    weighed = has_fit_parameter(fitted, "sample_weight")
-    if not (isinstance(fitted, PanelRegression) and weighed):
+    given: object = fitted
+    if not isinstance(given, PanelRegression) or not has_fit_parameter(given, "sample_weight"):
         raise TypeError(
             "slope_factors needs a FamaMacBeth or a RidgeFamaMacBeth, which regress date by date; "
             f"found {type(fitted).__name__}. Transform X before, if it is for a pipeline."

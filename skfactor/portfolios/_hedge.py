@@ -210,10 +210,11 @@ def _target(target: float | pd.Series, names: Sequence[str] | None, factors: pd.
         if lacking or len(target) != len(hedged):
             raise ValueError(f"target has factors {list(target.index)}, hedged are {hedged}.")
         wanted = target[hedged].astype(np.float64)
-    elif isinstance(target, Real):
-        wanted = pd.Series(float(target), index=hedged)
     else:
-        raise TypeError(f"target={target!r} has to be a number, or a Series of one a factor.")
+        given: object = target
+        if not isinstance(given, Real):
+            raise TypeError(f"target={target!r} has to be a number, or a Series of one a factor.")
+        wanted = pd.Series(float(given), index=hedged)
     if not np.isfinite(wanted).all():
         raise ValueError("target holds NaN or infinite values.")
     return wanted
