@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_hashable
 
 from skfactor._dates import check_dates, find_date_level, is_dated, repeats_text
 from skfactor._kernels.segments import Segments, segments_from_codes
@@ -98,11 +99,20 @@ def ascending(codes: IntArray, labels: pd.Index) -> tuple[IntArray, pd.Index]:
 def _labels_of_values(values: Any, n_rows: int, what: str, source: str) -> Labels:
     """Labels from one value per row, or one for all rows."""
     if np.ndim(values) == 0 and not isinstance(values, pd.Index | pd.Series):
+        values = values[()] if isinstance(values, np.ndarray) else values
+        if not is_hashable(values):
+            raise ValueError(
+                f"A {type(values).__name__} in {source.rstrip('=')} is no {what}. Pass one label a "
+                "row, or one for all of them."
+            )
         one = _check_kind(pd.Index([values]), what)
         return Labels(np.zeros(n_rows, dtype=np.intp), one)
     index = index_of_values(values)
     _check_length(index, n_rows, source)
-    codes, labels = pd.factorize(index)
+    try:
+        codes, labels = pd.factorize(index)
+    except TypeError as error:
+        raise ValueError(f"{source.rstrip('=')} has what is no label ({error}).") from error
     if (codes < 0).any():
         raise ValueError(
             f"Some rows have no {what} (missing in {source}). Drop those rows, or give them one."

@@ -528,6 +528,8 @@ def test_what_attacks_have_found_is_said_in_our_words():
         (lambda: InstrumentedPCA().fit(X, y).risk_model(X[:0]), "X has no rows"),
         (lambda: panel_from_long(X, asset=["x1"]), r"\['x1'\]"),
         (lambda: panel_from_long(X, date=odd), "array"),
+        (lambda: FamaMacBeth().fit(X, y, dates={}), "A dict in dates is no date"),
+        (lambda: ic(y, y, dates=pd.Series([[]] * len(y))), "dates has what is no label"),
         (lambda: risk.forecast(()), r"date=\(\) is no date like those of fit, such as 1970-01"),
         (lambda: risk.forecast(odd), r"date=array\(\[0, 1, 2\]\) is no date"),
         (lambda: risk.forecast(pd.NaT), "date=NaT is no date"),
