@@ -39,7 +39,7 @@ from skfactor.model_selection import (
     walk_forward_predict,
 )
 from skfactor.portfolios import factor_returns, hedge, slope_factors
-from skfactor.risk import SpecificRisk, evaluate_risk
+from skfactor.risk import SpecificRisk
 from skfactor.summary import premia_table
 
 X, Y = characteristics()
@@ -485,7 +485,6 @@ def test_what_attacks_have_found_is_said_in_our_words():
     sets, odd, missing = {"a": ["x1"]}, np.arange(3), object()
     walk = walk_forward_predict(FamaMacBeth(), X, y, return_estimator=True)
     risk = SpecificRisk(20).fit(returns)
-    risk_model = FactorBetas().fit(factors, returns).risk_model()
     for call, message in [
         (lambda: slope_factors(X, y, model=FactorBetas()), "date by date; found FactorBetas"),
         (lambda: slope_factors(X, y, model=make_pipeline(FamaMacBeth())), "found Pipeline"),
@@ -520,9 +519,6 @@ def test_what_attacks_have_found_is_said_in_our_words():
         (lambda: LinearFactorGMM().fit(factors, returns).inference(debiased=odd), "True or False"),
         (lambda: price_of_covariance_risk(model, odd), "unknown"),
         (lambda: model.inference(horizon=2, separate=odd), "separate=array"),
-        (lambda: evaluate_risk(returns, {"a": risk_model}), "such as 'a', are none like those"),
-        (lambda: evaluate_risk(returns, {"a": risk_model}, sets=missing), "some of"),
-        (lambda: evaluate_risk(returns, {"a": risk_model}, random_state=-1), "a whole number"),
         (lambda: hedge(factors, returns["A1"], names=True), "cannot be hedged"),
         (lambda: hedge(factors, returns["A1"], target=odd), "a number, or a Series"),
         (lambda: InstrumentedPCA().fit(X, y).risk_model(X[:0]), "X has no rows"),
