@@ -352,6 +352,8 @@ def find_panel(
 
 def one_cross_section(X: pd.DataFrame, date_level: str | int | None) -> tuple[Hashable, pd.Index]:
     """Date, if there is one, and assets of rows indexed by asset or by (date, asset)."""
+    if not len(X):
+        raise ValueError("X has no rows; pass those of one date.")
     if X.index.nlevels == 1:
         return None, X.index
     panel = find_panel(X, n_rows=len(X), date_level=date_level)
