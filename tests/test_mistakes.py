@@ -490,7 +490,7 @@ def test_what_attacks_have_found_is_said_in_our_words():
         (lambda: slope_factors(X, y, model=make_pipeline(FamaMacBeth())), "found Pipeline"),
         (lambda: slope_factors(X[:20], y), "inconsistent numbers of samples"),
         (lambda: n_factors(returns, methods=missing), "methods=.* has to be a name or a list"),
-        (lambda: compare_factor_sets(sets, X, y, reference=np.array(1.0)), "none of the sets"),
+        (lambda: compare_factor_sets(sets, X, y, reference=np.array(1.0)), "not one of the sets"),
         (lambda: compare_factor_sets([["f1"]], factors, returns, traded=1e-9), "traded=1e-09 is"),
         (lambda: compare_factor_sets(sets, X, y, cv=odd), "cv holds .*, and a fold is a pair"),
         (lambda: walk_forward_predict(FamaMacBeth(), X, y, cv=["x1"]), "cv holds 'x1'"),
