@@ -358,7 +358,8 @@ def test_float_years_as_in_the_grunfeld_data_are_whole_numbers():
 
 
 def test_float_dates_with_a_fraction_raise():
-    with pytest.raises(ValueError, match=r"no whole numbers, such as 2020\.25; pass datetimes or integers"):
+    message = r"no whole numbers, such as 2020\.25; pass datetimes or integers"
+    with pytest.raises(ValueError, match=message):
         check_dates(pd.Index([2020.25, 2020.5]))
 
 
