@@ -443,7 +443,7 @@ def test_options_that_a_kind_does_not_declare_raise(panel, french, clustered):
         panel.inference(clustered, labels=_decade)
     for call in (panel.inference, french.summary, french.inference):
         with pytest.raises(TypeError, match=r"has no option \['by'\]; it takes none"):
-            call(by=_decade)
+            call("fama-macbeth", by=_decade)
     with pytest.raises(TypeError, match=r"no option \['by'\]"):
         price_of_covariance_risk(french, by=_decade)
 
