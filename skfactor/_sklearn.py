@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.base import _fit_context as fit_context
@@ -15,8 +16,7 @@ from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils import estimator_html_repr
 from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions
 from sklearn.utils._set_output import _get_output_config
-from sklearn.utils.validation import _check_feature_names_in as feature_names_in
-from sklearn.utils.validation import _check_method_params
+from sklearn.utils.validation import _check_feature_names_in, _check_method_params
 from sklearn.utils.validation import _num_samples as num_samples
 
 try:
@@ -55,6 +55,13 @@ __all__ = [
     "safe_indexing",
     "take_params",
 ]
+
+
+def feature_names_in(estimator: BaseEstimator, input_features: ArrayLike | None) -> Any:
+    """Names of the features that an estimator was fitted to, or those given in their place."""
+    if input_features is not None and np.ndim(input_features) != 1:
+        raise ValueError(f"input_features={input_features!r} has to be a list of names.")
+    return _check_feature_names_in(estimator, input_features)
 
 
 def take_params(X: ArrayLike, params: Mapping[Any, object], indices: Any) -> dict[Any, Any]:

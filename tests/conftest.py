@@ -1,6 +1,13 @@
-"""An option for releases on which calls can fail where numbers do not differ."""
+"""An option for releases on which calls can fail where numbers do not differ; what saves time."""
 
+import gc
 from itertools import groupby
+
+from hypothesis import settings
+
+# A third of the usual number of examples. Machines that are busy are slow, which is no failure.
+settings.register_profile("these tests", max_examples=30, deadline=None)
+settings.load_profile("these tests")
 
 
 def pytest_addoption(parser):
@@ -21,3 +28,9 @@ def pytest_collection_modifyitems(config, items):
         left_out += others
     config.hook.pytest_deselected(items=left_out)
     items[:] = kept
+
+
+def pytest_collection_finish():
+    # Libraries and tests stay to the end: no collection of garbage has to look through them.
+    gc.collect()
+    gc.freeze()

@@ -43,12 +43,15 @@ def after(printed: str, heading: str) -> list[str]:
 
 
 def table(printed: str, heading: str, rows: list[str]) -> pd.DataFrame:
-    """Numbers of the first line after a heading that starts with the label of a row, row by row."""
+    """Numbers of the first line after a heading that starts with the label of a row, row by row.
+
+    What is told as less than 0.0001 counts as zero.
+    """
     lines = after(printed, heading)
     found = {
         row: next(line.split()[1:] for line in lines if line.split()[:1] == [row]) for row in rows
     }
-    return pd.DataFrame.from_dict(found, orient="index").astype(float)
+    return pd.DataFrame.from_dict(found, orient="index").replace("<0.0001", "0").astype(float)
 
 
 def number_after(printed: str, text: str) -> float:

@@ -14,7 +14,7 @@ from skfactor._spans import check_count, check_size, make_span
 from skfactor.model_selection import WalkForwardSplit
 
 DAYS = pd.date_range("2000-01-01", "2012-12-31", freq="D")
-law = settings(deadline=None, max_examples=50)
+law = settings(deadline=None, max_examples=30)
 
 
 def _months(dates):

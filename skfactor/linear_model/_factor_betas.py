@@ -498,6 +498,7 @@ class FactorBetas(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
         DataFrame of shape (n_assets, n_assets)
             In squared units of the returns, per period.
         """
+        check_is_fitted(self)
         return covariance_of_returns(self.betas_, *self._covariance_parts(self.residuals_))
 
     def risk_model(self) -> RiskModel:

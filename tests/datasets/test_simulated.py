@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from skfactor.datasets import make_panel, make_two_pass
 
 SEEDS = st.integers(0, 2**32 - 1)
-law = settings(deadline=None, max_examples=50)
+law = settings(deadline=None, max_examples=30)
 SHARES = st.floats(0.0, 0.95)
 
 

@@ -47,8 +47,8 @@ def test_risk(shown, data):
     products = b * (factors.cov() @ b)
     variance = products.sum() + specific
     told = table(shown[0], "exposure", [*NAMES, "specific"])
-    assert_tells(told[3], np.append(products, specific) / variance, 4)
-    assert_tells(told[2], np.append(products, specific) / np.sqrt(variance), 4)
+    assert_tells(told[5], np.append(products, specific) / variance, 4)
+    assert_tells(told[4], np.append(products, specific) / np.sqrt(variance), 4)
     widths = [bar.get_width() for bar in shown[1][0].patches]
     np.testing.assert_allclose(widths, np.append(products, specific) / variance)
 

@@ -21,7 +21,7 @@ from skfactor.frames import (
 MONTHS = pd.period_range("2024-01", periods=4, freq="M", name="date")
 STOCKS, FRENCH = load_stocks(), load_french()
 SEEDS = st.integers(0, 2**32 - 1)
-law = settings(deadline=None, max_examples=50)
+law = settings(deadline=None, max_examples=30)
 
 
 def wide(values, index=MONTHS, columns=("a", "b")):

@@ -22,7 +22,7 @@ from skfactor._kernels.cross_moments import (
 from skfactor._kernels.least_squares import slope_weights, solve_least_squares
 
 NAN = np.nan
-law = settings(deadline=None, max_examples=50)
+law = settings(deadline=None, max_examples=30)
 # Rows a segment that make sums over many segments (few rows) and matrix products (many).
 SIZES = [15, 40, 2_500]
 

@@ -18,7 +18,7 @@ from skfactor._kernels.long_run import (
     on_calendar,
 )
 
-law = settings(deadline=None, max_examples=50)
+law = settings(deadline=None, max_examples=30)
 each_kernel = pytest.mark.parametrize("kernel", KERNELS)
 
 

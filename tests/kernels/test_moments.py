@@ -25,7 +25,7 @@ from skfactor._kernels.segments import Segments, one_segment
 
 NAN = np.nan
 EPS = np.finfo(np.float64).eps
-law = settings(deadline=None, max_examples=50)
+law = settings(deadline=None, max_examples=30)
 
 
 def random_values(rng, offsets, missing=0.2, n_columns=3):

@@ -14,7 +14,7 @@ from numpy.testing import assert_array_equal
 from skfactor._kernels import orders as module
 from skfactor._kernels.orders import sort_lines
 
-law = settings(deadline=None, max_examples=50)
+law = settings(deadline=None, max_examples=30)
 LARGEST = np.finfo(float).max
 
 

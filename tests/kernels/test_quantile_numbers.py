@@ -16,7 +16,7 @@ from reference import REGIMES, random_offsets
 from skfactor._kernels.quantile_numbers import quantile_numbers, segments_vary
 from skfactor._kernels.segments import Segments
 
-law = settings(deadline=None, max_examples=50)
+law = settings(deadline=None, max_examples=30)
 
 
 @pytest.mark.parametrize("regime", REGIMES)

@@ -22,7 +22,7 @@ from skfactor._kernels.segments import Segments, one_segment
 
 NAN = np.nan
 LEVELS = [(0.01, "lower"), (0.3, "lower"), (0.5, "lower"), (0.9, "upper"), (1.0, "upper")]
-law = settings(deadline=None, max_examples=50)
+law = settings(deadline=None, max_examples=30)
 
 
 def random_values(rng, offsets, missing=0.2, n_columns=3, ties=False):

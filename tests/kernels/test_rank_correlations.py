@@ -14,7 +14,7 @@ from scipy import stats
 
 from skfactor._kernels.rank_correlations import segment_rank_correlations
 
-law = settings(deadline=None, max_examples=50)
+law = settings(deadline=None, max_examples=30)
 
 
 def loop(x, y, offsets):

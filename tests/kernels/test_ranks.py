@@ -23,7 +23,7 @@ from skfactor._kernels.segments import Segments
 
 NAN = np.nan
 LARGEST, SMALLEST = np.finfo(float).max, 5e-324
-law = settings(deadline=None, max_examples=50)
+law = settings(deadline=None, max_examples=30)
 
 
 def plain_rank(rank, count):

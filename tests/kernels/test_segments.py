@@ -23,7 +23,7 @@ from skfactor._kernels.segments import (
 )
 
 codes_of_rows = st.lists(st.integers(-3, 12), min_size=1, max_size=60).map(np.array)
-law = settings(deadline=None, max_examples=50)
+law = settings(deadline=None, max_examples=30)
 
 
 @pytest.fixture(params=[7, 100, None], ids=lambda size: f"chunk {size}")

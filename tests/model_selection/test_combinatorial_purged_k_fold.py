@@ -15,7 +15,7 @@ from reference_splits import allowed_dates, panel_of_places
 
 from skfactor.model_selection import CombinatorialPurgedKFold, PurgedKFold
 
-law = settings(deadline=None, max_examples=50)
+law = settings(deadline=None, max_examples=30)
 
 
 def test_two_of_six_folds_make_the_paths_of_the_book():

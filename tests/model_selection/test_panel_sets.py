@@ -135,7 +135,7 @@ def test_every_set_is_scored_as_if_it_were_refitted(splitter):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(0, 20, 2))
+@pytest.mark.parametrize("seed", range(0, 20, 4))
 def test_unbalanced_panels_are_scored_as_if_every_set_were_refitted(seed):
     X, y = panel(100 + seed, 2 + seed % 5)
     assert_equal_to_refitting(FamaMacBeth(), X, y, SPLITTERS[seed % len(SPLITTERS)])

@@ -113,7 +113,7 @@ def test_every_model_of_the_wide_form_is_fitted_as_if_it_were_refitted(model):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(0, 10, 2))
+@pytest.mark.parametrize("seed", range(0, 10, 4))
 def test_wide_samples_are_scored_as_if_every_set_were_refitted(seed):
     factors, returns = sample(10 + seed, n_factors=2 + seed % 5, n_assets=12 + seed)
     for model in (FamaMacBeth(weighting=["ols", "wls", "gls"][seed % 3]), TradedFactorModel()):
