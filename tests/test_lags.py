@@ -170,7 +170,6 @@ USES = {
         lambda s: _premia(s.wide(), covariance="shanken", **HAC),
         lambda s: _premia(s.wide(), covariance="gmm", **WHITE),
     ],
-    ("FamaMacBeth.summary", "kernel"): [lambda s: s.panel().summary(**HAC)],
     ("FamaMacBeth", "premia_halflife"): [
         lambda s: s.panel(premia_halflife=3.0).premia_,
         lambda s: s.wide(premia_halflife=3.0).premia_,
@@ -179,27 +178,17 @@ USES = {
     ("RidgeFamaMacBeth.inference", "kernel"): [
         lambda s: _premia(RidgeFamaMacBeth().fit(s.X, s.y), **HAC)
     ],
-    ("RidgeFamaMacBeth.summary", "kernel"): [
-        lambda s: RidgeFamaMacBeth().fit(s.X, s.y).summary(**HAC)
-    ],
     ("RidgeFamaMacBeth", "premia_halflife"): [
         lambda s: RidgeFamaMacBeth(premia_halflife=3.0).fit(s.X, s.y).premia_
     ],
     ("PooledRegression.inference", "kernel"): [
         lambda s: _premia(PooledRegression().fit(s.X, s.y), covariance="driscoll-kraay", **HAC)
     ],
-    ("PooledRegression.summary", "kernel"): [
-        lambda s: PooledRegression().fit(s.X, s.y).summary("driscoll-kraay", **HAC)
-    ],
     ("FamaMacBeth.inference", "horizon"): [
         lambda s: _premia(s.panel(), horizon=2),
     ],
-    ("FamaMacBeth.summary", "horizon"): [lambda s: s.panel().summary(horizon=2)],
     ("RidgeFamaMacBeth.inference", "horizon"): [
         lambda s: _premia(RidgeFamaMacBeth().fit(s.X, s.y), horizon=2),
-    ],
-    ("RidgeFamaMacBeth.summary", "horizon"): [
-        lambda s: RidgeFamaMacBeth().fit(s.X, s.y).summary(horizon=2)
     ],
     ("BiasCorrectedFamaMacBeth.inference", "horizon"): [
         lambda s: _premia(
@@ -207,14 +196,8 @@ USES = {
         ),
         lambda s: _premia(BiasCorrectedFamaMacBeth().fit(s.factors, s.returns), horizon=2),
     ],
-    ("BiasCorrectedFamaMacBeth.summary", "horizon"): [
-        lambda s: BiasCorrectedFamaMacBeth().fit(s.factors, s.returns).summary(horizon=2)
-    ],
     ("PooledRegression.inference", "horizon"): [
         lambda s: _premia(PooledRegression().fit(s.X, s.y), covariance="driscoll-kraay", horizon=2)
-    ],
-    ("PooledRegression.summary", "horizon"): [
-        lambda s: PooledRegression().fit(s.X, s.y).summary("driscoll-kraay", horizon=2)
     ],
     ("FactorBetas.standard_errors", "kernel"): [
         lambda s: FactorBetas().fit(s.factors, s.returns).standard_errors(**HAC)
@@ -241,14 +224,11 @@ USES = {
         )
     ],
     ("ThreePassPremia.inference", "kernel"): [lambda s: _premia(_three_pass(s), **HAC)],
-    ("ThreePassPremia.summary", "kernel"): [lambda s: _three_pass(s).summary(**HAC)],
     ("ThreePassPremia.strength_test", "kernel"): [lambda s: _three_pass(s).strength_test(**HAC)],
     ("FundamentalFactorModel.inference", "kernel"): [lambda s: _premia(_fundamental(s), **HAC)],
-    ("FundamentalFactorModel.summary", "kernel"): [lambda s: _fundamental(s).summary(**HAC)],
     ("FundamentalFactorModel.inference", "horizon"): [
         lambda s: _premia(_fundamental(s), horizon=2)
     ],
-    ("FundamentalFactorModel.summary", "horizon"): [lambda s: _fundamental(s).summary(horizon=2)],
     ("EWMCovariance", "halflife"): [
         lambda s: risk.EWMCovariance(5.0, correlation_halflife=9.0).fit(s.factors).covariance_
     ],
@@ -262,9 +242,6 @@ USES = {
     ("SpecificRisk", "lags"): [lambda s: risk.SpecificRisk(lags=2).fit(s.returns).variances_],
     ("BiasCorrectedFamaMacBeth.inference", "kernel"): [
         lambda s: _premia(BiasCorrectedFamaMacBeth().fit(s.factors, s.returns), **HAC)
-    ],
-    ("BiasCorrectedFamaMacBeth.summary", "kernel"): [
-        lambda s: BiasCorrectedFamaMacBeth().fit(s.factors, s.returns).summary(**HAC)
     ],
     ("BiasCorrectedFamaMacBeth", "premia_halflife"): [
         lambda s: BiasCorrectedFamaMacBeth(premia_halflife=3.0).fit(s.factors, s.returns).premia_
@@ -281,9 +258,6 @@ USES = {
     ("TradedFactorModel.inference", "kernel"): [
         lambda s: _premia(TradedFactorModel().fit(s.factors, s.returns), **HAC),
         lambda s: _premia(TradedFactorModel().fit(s.factors, s.returns), **AUTOMATIC),
-    ],
-    ("TradedFactorModel.summary", "kernel"): [
-        lambda s: TradedFactorModel().fit(s.factors, s.returns).summary(**HAC)
     ],
     ("TradedFactorModel.alpha_inference", "kernel"): [
         lambda s: TradedFactorModel().fit(s.factors, s.returns).alpha_inference(**HAC).std_errors

@@ -168,7 +168,7 @@ def test_repeated_days_of_the_standard_library_are_dates(estimator, X):
 )
 def test_repeated_text_that_is_no_date_raises_and_names_dates(estimator, labels, X):
     for index in (pd.Index(labels), pd.Index(labels, name="gvkey"), pd.CategoricalIndex(labels)):
-        with pytest.raises(ValueError, match=r"The index repeats .* no date.* or pass dates="):
+        with pytest.raises(ValueError, match=r"The index repeats .* not a date.* or pass dates="):
             estimator().fit(X.set_axis(index))
 
 

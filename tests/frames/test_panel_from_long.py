@@ -75,7 +75,7 @@ def test_dates_that_may_mean_two_things_or_nothing_raise_and_show_one():
         (["2024-02-30", "2024-01-31"], r"2024-02-30 is not a day of the calendar"),
         (["2024m1", "2024q1"], r"months and others quarters"),
         (["2024m13", "2024m1"], r"2024M13 is no month"),
-        ([202401.5, 202402], r"fractions such as 202401.5"),
+        ([202401.5, 202402], r"no whole numbers, such as 202401.5"),
         (["2024-01", None], r"1 rows of df have no date in 'date'.*dropna\(subset=\['date'\]\)"),
         ([JAN, "2024-02"], r"Some are text"),
     ]:

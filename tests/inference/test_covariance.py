@@ -444,7 +444,7 @@ def test_options_that_a_kind_does_not_declare_raise(panel, french, clustered):
     for call in (panel.inference, french.summary, french.inference):
         with pytest.raises(TypeError, match=r"has no option \['by'\]; it takes none"):
             call("fama-macbeth", by=_decade)
-    with pytest.raises(ValueError, match="'cluster' is for panels"):
+    with pytest.raises(TypeError, match=r"no option \['by'\]"):
         price_of_covariance_risk(french, by=_decade)
 
 
