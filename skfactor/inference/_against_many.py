@@ -75,6 +75,7 @@ class Pair:
     p_value: float
     nested: str  # "smaller" or "larger" is the other one; empty if neither has the other's factors
     influence: Float64Array | None = None  # (T,) of each date on the difference, if not nested
+    bound: float = 0.0  # p-value of the other one being better, where the joint test needs one
 
 
 def joint_test(
@@ -98,4 +99,6 @@ def joint_test(
         )
     values = np.array([pairs[name].difference for name in tested])
     statistic, p_value = one_sided_test(values, root)
+    # Bonferroni's, of pairs.
+    p_value = max(p_value, min(1.0, len(values) * min(pairs[name].bound for name in tested)))
     return ManyComparisons(statistic, p_value, (len(values),), "chi-bar-squared", null, table)

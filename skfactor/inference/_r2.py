@@ -330,8 +330,9 @@ def compare_r2(
     with the normal distribution. Where models are hard to tell apart, this rarely rejects.
 
     With several models the hypothesis is that none of them explains more than the first. The test
-    is one-sided, for the worst case of models that are all as good [2]_, and compares differences
-    with the normal distribution: it holds for models that are distinct and not all correct.
+    is one-sided, for the worst case of models that are all as good [2]_. As it rejects too often in
+    samples of 240 and 600 dates (14 and 11 percent of four models as good as each other), its
+    p-value is at least Bonferroni's of the pairs, each in three stages (3 percent).
 
     Parameters
     ----------
@@ -387,12 +388,14 @@ def compare_r2(
     for name, model in named_models(model_b, "compare_r2").items():
         found = _compare_pair(model_a, model, long_run, debiased)
         _, b = two_pass_of(model, "compare_r2")
-        nested, influence = "", None
+        nested, influence, bound = "", None, 0.0
         if isinstance(found, ModelComparison):
             influence = r2_influence(a, debiased) - r2_influence(b, debiased)
+            earlier = found.stages["p_value"].iloc[:-1].max()
+            bound = float(max(stats.norm.cdf(found.statistic), earlier))
         else:
             nested = "larger" if b.factors.shape[1] > a.factors.shape[1] else "smaller"
-        pairs[name] = Pair(r2_of(a) - r2_of(b), found.p_value, nested, influence)
+        pairs[name] = Pair(r2_of(a) - r2_of(b), found.p_value, nested, influence, bound)
     null = "no model has a larger R2 than the first"
     return joint_test(pairs, record.positions, long_run, null)
 
