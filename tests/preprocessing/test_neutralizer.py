@@ -280,6 +280,7 @@ def test_a_group_without_weight_is_missing_and_a_row_without_weight_is_not(panel
     assert_array_equal(result.isna(), panel.isna() | (groups == "oil")[:, None])
 
 
+@pytest.mark.filterwarnings("ignore::skfactor.exceptions.NoDatesWarning")  # which is meant
 def test_a_sample_without_dates_that_cannot_be_fitted_warns():
     values = np.random.default_rng(0).normal(size=(20, 2)) * [1.0, 0.0]
     with pytest.warns(RankDeficientWarning, match=r"columns \[0\] are NaN on the sample") as record:
