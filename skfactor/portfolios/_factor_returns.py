@@ -77,6 +77,8 @@ def factor_returns(
 
     Raises
     ------
+    TypeError
+        If ``sorter`` is something else than a PortfolioSorter.
     ValueError
         If the sorter combines columns or sorts one within another, ``low_minus_high`` names none
         of the columns, and as `portfolio_returns`.
@@ -99,6 +101,8 @@ def factor_returns(
     >>> FactorBetas().fit(factors, y.unstack("asset")).betas_.shape
     (200, 2)
     """
+    if sorter is not None and not isinstance(sorter, PortfolioSorter):
+        raise TypeError(f"sorter has to be a PortfolioSorter; found {type(sorter).__name__}.")
     sorter = PortfolioSorter(date_level=date_level) if sorter is None else clone(sorter)
     if sorter.output != "each" or sorter.method != "independent":
         raise ValueError(

@@ -87,6 +87,12 @@ def test_a_factor_without_one_of_its_legs_is_missing(market):
     assert factors["profit"].isna().all()
 
 
+def test_what_is_not_a_sorter_is_named():
+    X, y = make_panel(n_dates=3, n_assets=10, random_state=0, return_X_y=True)
+    with pytest.raises(TypeError, match="sorter has to be a PortfolioSorter; found list"):
+        factor_returns(X, y, sorter=[5])
+
+
 def test_the_given_sorter_stays_unfitted(market):
     X, y, _ = market
     sorter = PortfolioSorter(3)
